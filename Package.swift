@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Kernels are the only code built for one instruction set, and the only code built without overflow checks.
+func kernelFlags(_ march: String?) -> [SwiftSetting] {
+    var flags = ["-Ounchecked", "-wmo", "-Xcc", "-ffp-contract=off"]
+    if let march { flags += ["-Xcc", "-march=\(march)"] }
+    return [.unsafeFlags(flags)]
+}
+
+#if arch(x86_64)
+let kernelTargets: [Target] = [
+    .target(name: "KernelsAVX512", dependencies: ["CSIMD"], swiftSettings: kernelFlags("x86-64-v4")),
+    .target(name: "KernelsAVX2", dependencies: ["CSIMD"], swiftSettings: kernelFlags("x86-64-v3")),
+    .target(name: "KernelsPortable", dependencies: ["CSIMD"], swiftSettings: kernelFlags(nil)),
+]
+#else
+let kernelTargets: [Target] = [
+    .target(name: "KernelsPortable", dependencies: ["CSIMD"], swiftSettings: kernelFlags(nil))
+]
+#endif
+
+let package = Package(
+    name: "gan-dist",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+    ],
+    targets: [
+        .systemLibrary(name: "CSIMD"),
+        .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "Kernels", dependencies: ["CSIMD"] + kernelTargets.map { .byName(name: $0.name) }),
+        .target(name: "MessagePassing", dependencies: ["CMPI"]),
+        .target(name: "Networks", dependencies: ["Kernels"]),
+        .target(
+            name: "Formats", dependencies: ["CZlib", "CPNG", "CCrypto"],
+            // Static, so that a binary runs on hosts that lack these libraries.
+            linkerSettings: [.unsafeFlags(["-l:libpng16.a", "-l:libz.a", "-l:libcrypto.a"])]),
+        .target(name: "GAN", dependencies: ["Kernels", "MessagePassing", "Networks", "Formats"]),
+        .executableTarget(
+            name: "gan-dist",
+            dependencies: ["GAN", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
+        .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing"]),
+        .testTarget(name: "NetworksTests", dependencies: ["Networks"]),
+        .testTarget(name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"]),
+        .testTarget(name: "GANTests", dependencies: ["GAN"]),
+        .testTarget(name: "JobTests", dependencies: ["GAN"]),
+    ] + kernelTargets
+)
+
+// A program for the fuzzer: it links only with the sanitizers that launch/fuzz builds it with.
+if Context.environment["GAN_DIST_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "gan-dist-fuzz", dependencies: ["Formats", "GAN"], path: "Tests/Fuzz", exclude: ["corpus"]))
+}

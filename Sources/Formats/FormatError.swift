@@ -1,0 +1,59 @@
+import Glibc
+
+/// What went wrong with a file: one message that says where, what was expected, what was found and what to do.
+public struct FormatError: Error, CustomStringConvertible, Sendable {
+    public enum Kind: Sendable {
+        /// There is no such file.
+        case missing
+        /// The file is there, and its content is not what the format asks for.
+        case invalid
+        /// The operating system refused a call.
+        case io
+    }
+
+    public let kind: Kind
+    public let path: String
+    /// The whole message, path included.
+    public let description: String
+
+    /// - Parameter message: What was expected, what was found, and what to do; `path` is put before it.
+    public init(_ kind: Kind, path: String, _ message: String) {
+        self.kind = kind
+        self.path = path
+        description = "\(path): \(message)"
+    }
+
+    /// The error of a system call that failed with `code`.
+    init(_ kind: Kind = .io, call: String, path: String, code: Int32) {
+        let reason = String(cString: strerror(code))
+        self.init(kind, path: path, "\(call) failed: \(reason)\(advice(code).map { "; \($0)" } ?? "")")
+    }
+}
+
+extension String {
+    /// In quotation marks, for a message: what a file holds may be long, or control a terminal.
+    var excerpt: String {
+        let scalars = unicodeScalars.prefix(100)
+        return String(scalars).debugDescription + (scalars.endIndex < endIndex ? "..." : "")
+    }
+}
+
+private func advice(_ code: Int32) -> String? {
+    switch code {
+    case ENOENT, ENOTDIR: "check that the path exists"
+    case EACCES, EPERM, EROFS: "check that it may be accessed"
+    case ENOSPC, EDQUOT: "free some space and run again"
+    default: nil
+    }
+}
+
+/// Makes a system call, again for as long as a signal interrupts it.
+/// - Throws: `FormatError` of kind `io` that names the call, the path and the reason, where it returns -1.
+@discardableResult
+func systemCall<Value: SignedInteger>(_ name: String, path: String, _ call: () -> Value) throws -> Value {
+    while true {
+        let result = call()
+        if result != -1 { return result }
+        if errno != EINTR { throw FormatError(call: name, path: path, code: errno) }
+    }
+}

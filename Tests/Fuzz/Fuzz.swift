@@ -1,0 +1,104 @@
+import Formats
+import Glibc
+
+/// Feeds a reader, picked by the environment variable `FUZZ_TARGET`, whatever libFuzzer makes up.
+///
+/// A reader may refuse its input with an error; anything else that ends it is a finding. The arguments are libFuzzer's
+/// (https://llvm.org/docs/LibFuzzer.html#options).
+@main struct Fuzz {
+    static func main() {
+        guard target != nil else {
+            fatalError("FUZZ_TARGET must be one of \(Target.allCases.map(\.rawValue))")
+        }
+        var argumentCount = CommandLine.argc
+        var arguments = CommandLine.unsafeArgv
+        exit(
+            runFuzzer(&argumentCount, &arguments) { start, count in
+                let bytes = UnsafeRawBufferPointer(start: start, count: count)
+                try? target?.read(inputFile.replaceContents(bytes))
+                return 0
+            })
+    }
+}
+
+/// libFuzzer's loop, for a program with a `main` of its own.
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runFuzzer(
+    _ argumentCount: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+    _ readOneInput: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+private let target = getenv("FUZZ_TARGET").flatMap { Target(rawValue: String(cString: $0)) }
+
+private enum Target: String, CaseIterable {
+    case gzip, idx, safetensors
+
+    func read(_ path: String) throws {
+        switch self {
+        case .gzip: try readGzip(path)
+        case .idx: try readIDX(path)
+        case .safetensors: try readSafetensors(path)
+        }
+    }
+}
+
+/// What a fuzzed file may make its reader produce, which keeps the executions short.
+private let outputLimit = 1 << 22
+
+private func readGzip(_ path: String) throws {
+    let source = try ByteSource(path: path)
+    var piece = [UInt8](repeating: 0, count: 1000)
+    var total = 0
+    while total < outputLimit {
+        let count = try piece.withUnsafeMutableBytes { try source.read(into: $0) }
+        if count == 0 { break }
+        total += count
+    }
+    if let size = source.size { precondition(total >= min(size, outputLimit)) }
+}
+
+private func readIDX(_ path: String) throws {
+    let reader = try IDXReader(path: path)
+    precondition(reader.itemSize == reader.dimensions.dropFirst().reduce(1, *))
+    precondition(reader.headerBytes.count == 4 + 4 * reader.dimensions.count)
+    guard reader.itemSize <= outputLimit else { return }
+    for step in 1...1000 where reader.remainingItems > 0 {
+        let room = outputLimit / max(reader.itemSize, 1)
+        let count = min(reader.remainingItems, step * step, room)
+        var items = [UInt8](repeating: 0, count: count * reader.itemSize)
+        try items.withUnsafeMutableBytes { try reader.readItems(count, into: $0) }
+    }
+    if reader.remainingItems == 0 { try reader.finish() }
+}
+
+private func readSafetensors(_ path: String) throws {
+    let file = try SafetensorsFile(path: path)
+    precondition(Set(file.tensorNames) == Set(file.tensors.keys))
+    for (name, tensor) in file.tensors where tensor.elementType == .float32 {
+        var floats = [Float](repeating: 0, count: tensor.count)
+        try floats.withUnsafeMutableBufferPointer { try file.readFloats(name, into: $0) }
+    }
+    try file.verifyDigest()
+}
+
+private let inputFile = InputFile()
+
+/// A file without a name in a folder, so that nothing is left of it; `/proc` has a path to it all the same.
+private struct InputFile {
+    private let descriptor: CInt
+
+    init() {
+        var template = Array("/dev/shm/fuzz-XXXXXX".utf8CString)
+        descriptor = mkstemp(&template)
+        unlink(template)
+    }
+
+    /// The path of the file, which now holds `bytes`.
+    func replaceContents(_ bytes: UnsafeRawBufferPointer) -> String {
+        guard ftruncate(descriptor, 0) == 0, pwrite(descriptor, bytes.baseAddress, bytes.count, 0) == bytes.count else {
+            fatalError("cannot write the input: \(String(cString: strerror(errno)))")
+        }
+        return "/proc/self/fd/\(descriptor)"
+    }
+}
