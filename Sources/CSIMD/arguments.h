@@ -1,0 +1,64 @@
+// Arguments of the kernels that take too many for a parameter list, shared by every instruction set's module.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// C[m, n] = bias[m] + Σ_k A[m, k] B[k, n], k ascending, one fused multiply-add at a time.
+/// A[m, k] lies at a[m * a_row + k * a_depth], B[k, n] at b[k * b_depth + n], C[m, n] at c[m * c_row + n].
+/// columns is a multiple of 16; a null bias is zero. If rectifies, the element is then multiplied by slope unless
+/// gate[m * gate_row + n], or the element itself where gate is null, is positive.
+typedef struct {
+    const float *_Nonnull a;
+    ptrdiff_t a_row, a_depth;
+    const float *_Nonnull b;
+    ptrdiff_t b_depth;
+    float *_Nonnull c;
+    ptrdiff_t c_row;
+    ptrdiff_t rows, columns, depth;
+    const float *_Nullable bias;
+    const float *_Nullable gate;
+    ptrdiff_t gate_row;
+    int32_t rectifies;
+    float slope;
+} csimd_product;
+
+/// One run of batch rows inside a sum over the batch. A shard is one or more runs: the first begins a new accumulator,
+/// the others continue it. After the last one, `merges` earlier subtrees are added to it, and the sum is
+/// either kept for a later merge (output < 0) or is the tree of the forest numbered `output`.
+typedef struct {
+    int32_t start, count;
+    int32_t begins, ends;
+    int32_t merges;
+    int32_t output;
+} csimd_run;
+
+/// out[j][m, n] = Σ over the runs of tree j of A[m, r] B[r, n], shards combined as the runs say.
+/// A[m, r] lies at a[m * a_row + r], B[r, n] at b[r * b_row + n]; B is readable up to columns rounded up to 16.
+/// Every output has row stride c_row and starts at outputs[j] + output_offset. scratch holds 32 tiles.
+typedef struct {
+    const float *_Nonnull a;
+    ptrdiff_t a_row;
+    const float *_Nonnull b;
+    ptrdiff_t b_row;
+    float *_Nonnull const *_Nonnull outputs;
+    ptrdiff_t output_offset, c_row;
+    ptrdiff_t rows, columns;
+    const csimd_run *_Nonnull runs;
+    ptrdiff_t run_count;
+    float *_Nonnull scratch;
+} csimd_weight_gradient;
+
+/// Counter and key of Philox4x32-10. The counter of row i and block j is (first_block + j, first_row + i, step, stream).
+typedef struct {
+    uint32_t key0, key1;
+    uint32_t stream, step, first_row, first_block;
+} csimd_random;
+
+/// One Adam update of a segment (Kingma and Ba 2015), as PyTorch orders it:
+/// m = β1 m + (1 − β1) g; v = β2 v + (1 − β2) g²; p = p − step_size · m / (√v · inverse_root + ε).
+typedef struct {
+    float beta1, one_minus_beta1, beta2, one_minus_beta2;
+    float step_size;    // lr / (1 − β1ᵗ)
+    float inverse_root; // 1 / √(1 − β2ᵗ)
+    float epsilon;
+} csimd_adam;

@@ -1,0 +1,118 @@
+import CSIMD
+
+// Kernels that touch each element of a feature-major matrix [features, columns] once; `row` is the row stride, and
+// columns is a multiple of 16.
+
+@inline(__always)
+private func forEachVector(_ features: Int, _ columns: Int, _ body: (_ feature: Int, _ column: Int) -> Void) {
+    var feature = 0
+    while feature < features {
+        var column = 0
+        while column < columns {
+            body(feature, column)
+            column += lanes
+        }
+        feature += 1
+    }
+}
+
+/// x = x > 0 ? x : slope · x.
+public func rectify(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int, slope: Float) {
+    forEachVector(features, columns) { feature, column in
+        let target = x + feature * row + column
+        let value = load(target)
+        store(select(value .> 0, value, slope * value), target)
+    }
+}
+
+/// x = tanh x.
+public func tanhForward(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int) {
+    forEachVector(features, columns) { feature, column in
+        let target = x + feature * row + column
+        store(hyperbolicTangent(load(target)), target)
+    }
+}
+
+/// x = 1 / (1 + e⁻ˣ).
+public func sigmoidForward(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int) {
+    forEachVector(features, columns) { feature, column in
+        let target = x + feature * row + column
+        store(sigmoid(load(target)), target)
+    }
+}
+
+/// dx = y > 0 ? dx : slope · dx, where y is the output of `rectify`.
+public func rectifyBackward(
+    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, row: Int, slope: Float
+) {
+    forEachVector(features, columns) { feature, column in
+        let offset = feature * row + column
+        let value = load(dx + offset)
+        store(select(load(y + offset) .> 0, value, slope * value), dx + offset)
+    }
+}
+
+/// dx = dx · (1 − y²), where y is the output of `tanhForward`.
+public func tanhBackward(
+    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, row: Int
+) {
+    forEachVector(features, columns) { feature, column in
+        let offset = feature * row + column
+        let y = load(y + offset)
+        store(load(dx + offset) * fma(-y, y, Vector(repeating: 1)), dx + offset)
+    }
+}
+
+/// dx = dx · y · (1 − y), where y is the output of `sigmoidForward`.
+public func sigmoidBackward(
+    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, row: Int
+) {
+    forEachVector(features, columns) { feature, column in
+        let offset = feature * row + column
+        let y = load(y + offset)
+        store(load(dx + offset) * (y * (Vector(repeating: 1) - y)), dx + offset)
+    }
+}
+
+/// Binary cross-entropy on logits, one a column; sign is −1 for the target 1, +1 for the target 0:
+/// loss = ln(1 + e^(sign·x)), gradient = scale · sign · σ(sign·x), score = σ(x).
+public func binaryCrossEntropy(
+    _ logits: UnsafePointer<Float>, sign: Float, scale: Float, columns: Int,
+    loss: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>, score: UnsafeMutablePointer<Float>
+) {
+    forEachVector(1, columns) { _, column in
+        let x = load(logits + column)
+        store(softplus(sign * x), loss + column)
+        store(sigmoid(sign * x) * (sign * scale), gradient + column)
+        store(sigmoid(x), score + column)
+    }
+}
+
+/// Squared error on the raw output: loss = (x − target)², gradient = scale · 2 (x − target), score = x.
+public func squaredError(
+    _ outputs: UnsafePointer<Float>, target: Float, scale: Float, columns: Int,
+    loss: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>, score: UnsafeMutablePointer<Float>
+) {
+    forEachVector(1, columns) { _, column in
+        let x = load(outputs + column)
+        let difference = x - target
+        store(difference * difference, loss + column)
+        store(difference * (2 * scale), gradient + column)
+        store(x, score + column)
+    }
+}
+
+/// out[i] = (bytes[i] / 255 − 1/2) / (1/2): torchvision's ToTensor and Normalize(0.5, 0.5), pixels in [−1, 1].
+public func pixels(_ bytes: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<Float>, count: Int) {
+    var i = 0
+    while i + lanes <= count {
+        let value = floats(UnsafeRawPointer(bytes + i).loadUnaligned(as: Bytes.self)) / Vector(repeating: 255) - 0.5
+        store(value + value, out + i)
+        i += lanes
+    }
+    while i < count {
+        let value = Float(bytes[i]) / 255 - 0.5
+        out[i] = value + value
+        i += 1
+    }
+}

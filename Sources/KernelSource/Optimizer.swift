@@ -1,0 +1,54 @@
+import CSIMD
+
+/// out[i] = the tree over the leaves: leaf j is added to the `merges[j]` complete subtrees before it, one by one,
+/// latest first. count is a multiple of 16; scratch holds 32 vectors of 16.
+/// Returns false if an element of out is infinite or NaN.
+public func treeSum(
+    _ leaves: UnsafePointer<UnsafePointer<Float>>, merges: UnsafePointer<Int32>, leafCount: Int, offset: Int,
+    _ out: UnsafeMutablePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>
+) -> Bool {
+    var largest = Integers()
+    var i = 0
+    while i < count {
+        var sum = Vector()
+        var kept = 0
+        var leaf = 0
+        while leaf < leafCount {
+            sum = load(leaves[leaf] + offset + i)
+            var merge: Int32 = 0
+            while merge < merges[leaf] {
+                kept -= 1
+                sum += load(scratch + kept * lanes)
+                merge += 1
+            }
+            store(sum, scratch + kept * lanes)
+            kept += 1
+            leaf += 1
+        }
+        store(sum, out + i)
+        let bits = integers(magnitude(sum))
+        largest.replace(with: bits, where: bits .> largest)
+        i += lanes
+    }
+    return largest.max() < 0x7f80_0000
+}
+
+/// Adam (Kingma and Ba 2015) on a segment; see `csimd_adam`. count is a multiple of 16.
+public func adam(
+    _ constants: csimd_adam, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>,
+    firstMoment: UnsafeMutablePointer<Float>, secondMoment: UnsafeMutablePointer<Float>, count: Int
+) {
+    let beta1 = Vector(repeating: constants.beta1)
+    let beta2 = Vector(repeating: constants.beta2)
+    var i = 0
+    while i < count {
+        let g = load(gradient + i)
+        let m = fma(beta1, load(firstMoment + i), constants.one_minus_beta1 * g)
+        let v = fma(beta2, load(secondMoment + i), constants.one_minus_beta2 * (g * g))
+        let denominator = fma(squareRoot(v), Vector(repeating: constants.inverse_root), Vector(repeating: constants.epsilon))
+        store(m, firstMoment + i)
+        store(v, secondMoment + i)
+        store(load(parameters + i) - (constants.step_size * m) / denominator, parameters + i)
+        i += lanes
+    }
+}

@@ -1,0 +1,110 @@
+import CSIMD
+
+// Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011). A lane is a row of the batch: its counter is
+// (block, row, step, stream), and the four words of block j serve the elements 4j … 4j + 3 of the row.
+
+/// The four words of the counters whose second word is `row`, lane by lane.
+@inline(__always)
+private func philox(_ random: csimd_random, block: UInt32, rows: Words) -> InlineArray<4, Words> {
+    var c0 = Words(repeating: block)
+    var c1 = rows
+    var c2 = Words(repeating: random.step)
+    var c3 = Words(repeating: random.stream)
+    var k0 = random.key0
+    var k1 = random.key1
+    let m0 = Words(repeating: 0xd251_1f53)
+    let m1 = Words(repeating: 0xcd9e_8d57)
+    var round = 0
+    while round < 10 {
+        let high0 = multiplyHigh(m0, c0)
+        let high1 = multiplyHigh(m1, c2)
+        let low0 = m0 &* c0
+        let low1 = m1 &* c2
+        c0 = high1 ^ c1 ^ Words(repeating: k0)
+        c1 = low1
+        c2 = high0 ^ c3 ^ Words(repeating: k1)
+        c3 = low0
+        k0 = k0 &+ 0x9e37_79b9
+        k1 = k1 &+ 0xbb67_ae85
+        round += 1
+    }
+    return [c0, c1, c2, c3]
+}
+
+@inline(__always)
+private func rows(_ random: csimd_random, from column: Int) -> Words {
+    var rows = Words(repeating: random.first_row &+ UInt32(truncatingIfNeeded: column))
+    var lane = 0
+    while lane < lanes {
+        rows[lane] = rows[lane] &+ UInt32(truncatingIfNeeded: lane)
+        lane += 1
+    }
+    return rows
+}
+
+/// The words themselves, out[4j + i, row] = word i of block j; out is [4 · blocks, columns].
+public func randomWords(_ random: csimd_random, _ out: UnsafeMutablePointer<UInt32>, blocks: Int, columns: Int, row: Int) {
+    var block = 0
+    while block < blocks {
+        var column = 0
+        while column < columns {
+            let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: block), rows: rows(random, from: column))
+            var i = 0
+            while i < 4 {
+                UnsafeMutableRawPointer(out + (4 * block + i) * row + column).storeBytes(of: words[unchecked: i], as: Words.self)
+                i += 1
+            }
+            column += lanes
+        }
+        block += 1
+    }
+}
+
+/// Standard normals, out [features, columns] with row stride `row`, by Box and Muller (1958): of a block's words w,
+/// z₀ = √(−2 ln u(w₀)) cos(2π w₁/2³²), z₁ the same with sin, z₂ and z₃ likewise from w₂ and w₃,
+/// u(w) = fl(fl(w) · 2⁻³² + 2⁻³³), rounded once; within 1e-6 of these formulas.
+public func randomNormals(_ random: csimd_random, _ out: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int) {
+    var feature = 0
+    while feature < features {
+        var column = 0
+        while column < columns {
+            let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: feature >> 2), rows: rows(random, from: column))
+            var pair = 0
+            while pair < 2 && feature + 2 * pair < features {
+                let u = fma(floats(words[unchecked: 2 * pair]), Vector(repeating: 0x1p-32), Vector(repeating: 0x1p-33))
+                let radius = squareRoot(logarithm(u) * Vector(repeating: -2))
+                let (cosine, sine) = cosineAndSine(turns: words[unchecked: 2 * pair + 1])
+                let target = out + (feature + 2 * pair) * row + column
+                store(radius * cosine, target)
+                if feature + 2 * pair + 1 < features { store(radius * sine, target + row) }
+                pair += 1
+            }
+            column += lanes
+        }
+        feature += 4
+    }
+}
+
+/// x[feature, row] *= word < threshold ? scale : 0, the word as in `randomWords`: inverted dropout, forward and backward.
+public func dropout(
+    _ random: csimd_random, _ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int,
+    threshold: UInt32, scale: Float
+) {
+    var feature = 0
+    while feature < features {
+        var column = 0
+        while column < columns {
+            let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: feature >> 2), rows: rows(random, from: column))
+            var i = 0
+            while i < 4 && feature + i < features {
+                let target = x + (feature + i) * row + column
+                let kept = words[unchecked: i] .< Words(repeating: threshold)
+                let factor = Vector().replacing(with: Vector(repeating: scale), where: kept)
+                store(load(target) * factor, target)
+                i += 1
+            }
+            column += lanes
+        }
+        feature += 4
+    }
+}

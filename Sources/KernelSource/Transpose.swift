@@ -1,0 +1,49 @@
+// Transposition by perfect shuffles: interleaving vectors i and i + n/2 of a block of n vectors rotates the bits of an
+// element's index by one; log₂ n such stages swap row and column.
+
+@inline(__always)
+private func interleave(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vector> {
+    var result = block
+    var i = 0
+    while i < lanes / 2 {
+        let a = block[unchecked: i]
+        let b = block[unchecked: i + lanes / 2]
+        result[unchecked: 2 * i].evenHalf = a.lowHalf
+        result[unchecked: 2 * i].oddHalf = b.lowHalf
+        result[unchecked: 2 * i + 1].evenHalf = a.highHalf
+        result[unchecked: 2 * i + 1].oddHalf = b.highHalf
+        i += 1
+    }
+    return result
+}
+
+/// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiples of 16 of x's
+/// columns are read, and elements up to the next multiple of 16 of out's columns (x's rows) are written.
+public func transpose(
+    _ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
+) {
+    var r = 0
+    while r < rows {
+        var c = 0
+        while c < columns {
+            var block = InlineArray<16, Vector>(repeating: Vector())
+            var i = 0
+            while i < lanes && r + i < rows {
+                block[unchecked: i] = load(x + (r + i) * row + c)
+                i += 1
+            }
+            var stage = 1
+            while stage < lanes {
+                block = interleave(block)
+                stage *= 2
+            }
+            i = 0
+            while i < lanes && c + i < columns {
+                store(block[unchecked: i], out + (c + i) * outRow + r)
+                i += 1
+            }
+            c += lanes
+        }
+        r += lanes
+    }
+}

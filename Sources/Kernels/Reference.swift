@@ -1,0 +1,34 @@
+import KernelsPortable
+
+/// The plain-loop twin of every kernel: scalar `Float`, never optimised, the same operations in the same order as the
+/// kernels, which must equal it bit for bit. `addingProduct` is the fused multiply-add, rounded once.
+///
+/// The formulas here are the definition of what a kernel computes; how fast it gets there is the kernels' affair.
+public enum Reference {}
+
+extension Kernels {
+    /// The table of the twins. It bears the name of the portable instruction set, since it runs everywhere.
+    public static var reference: Kernels {
+        Kernels(
+            instructionSet: .portable,
+            product: Reference.product,
+            weightGradient: Reference.weightGradient,
+            transpose: Reference.transpose,
+            rectify: Reference.rectify,
+            tanh: Reference.tanh,
+            sigmoid: Reference.sigmoid,
+            rectifyBackward: Reference.rectifyBackward,
+            tanhBackward: Reference.tanhBackward,
+            sigmoidBackward: Reference.sigmoidBackward,
+            binaryCrossEntropy: Reference.binaryCrossEntropy,
+            squaredError: Reference.squaredError,
+            pixels: Reference.pixels,
+            randomWords: Reference.randomWords,
+            randomNormals: Reference.randomNormals,
+            dropout: Reference.dropout,
+            treeSum: Reference.treeSum,
+            adam: Reference.adam,
+            // A rate has no twin.
+            multiplyAddPeak: KernelsPortable.multiplyAddPeak)
+    }
+}

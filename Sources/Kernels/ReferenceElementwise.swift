@@ -1,0 +1,77 @@
+// Twins of the elementwise kernels; x[f, n] lies at x[f · row + n].
+
+extension Reference {
+    /// Calls `body` with the offset of every element of a [features, columns] matrix.
+    private static func forEachOffset(_ features: Int, _ columns: Int, _ row: Int, _ body: (Int) -> Void) {
+        for feature in 0..<features {
+            for column in 0..<columns { body(feature * row + column) }
+        }
+    }
+
+    /// x = x > 0 ? x : slope · x.
+    static func rectify(_ x: Kernels.MutableFloats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) {
+        forEachOffset(features, columns, row) { x[$0] = x[$0] > 0 ? x[$0] : slope * x[$0] }
+    }
+
+    /// x = tanh x.
+    static func tanh(_ x: Kernels.MutableFloats, _ features: Int, _ columns: Int, _ row: Int) {
+        forEachOffset(features, columns, row) { x[$0] = hyperbolicTangent(x[$0]) }
+    }
+
+    /// x = σ(x).
+    static func sigmoid(_ x: Kernels.MutableFloats, _ features: Int, _ columns: Int, _ row: Int) {
+        forEachOffset(features, columns, row) { x[$0] = sigmoid(x[$0]) }
+    }
+
+    /// dx = y > 0 ? dx : slope · dx.
+    static func rectifyBackward(
+        _ dx: Kernels.MutableFloats, _ y: Kernels.Floats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float
+    ) {
+        forEachOffset(features, columns, row) { dx[$0] = y[$0] > 0 ? dx[$0] : slope * dx[$0] }
+    }
+
+    /// dx = dx · (1 − y²).
+    static func tanhBackward(
+        _ dx: Kernels.MutableFloats, _ y: Kernels.Floats, _ features: Int, _ columns: Int, _ row: Int
+    ) {
+        forEachOffset(features, columns, row) { dx[$0] = dx[$0] * fma(-y[$0], y[$0], 1) }
+    }
+
+    /// dx = dx · (y · (1 − y)).
+    static func sigmoidBackward(
+        _ dx: Kernels.MutableFloats, _ y: Kernels.Floats, _ features: Int, _ columns: Int, _ row: Int
+    ) {
+        forEachOffset(features, columns, row) { dx[$0] = dx[$0] * (y[$0] * (1 - y[$0])) }
+    }
+
+    /// loss = ln(1 + e^(sign·x)), gradient = σ(sign·x) · (sign · scale), score = σ(x).
+    static func binaryCrossEntropy(
+        _ logits: Kernels.Floats, _ sign: Float, _ scale: Float, _ columns: Int,
+        _ loss: Kernels.MutableFloats, _ gradient: Kernels.MutableFloats, _ score: Kernels.MutableFloats
+    ) {
+        for column in 0..<columns {
+            let x = logits[column]
+            loss[column] = softplus(sign * x)
+            gradient[column] = sigmoid(sign * x) * (sign * scale)
+            score[column] = sigmoid(x)
+        }
+    }
+
+    /// loss = (x − target)², gradient = (x − target) · (2 · scale), score = x.
+    static func squaredError(
+        _ outputs: Kernels.Floats, _ target: Float, _ scale: Float, _ columns: Int,
+        _ loss: Kernels.MutableFloats, _ gradient: Kernels.MutableFloats, _ score: Kernels.MutableFloats
+    ) {
+        for column in 0..<columns {
+            let difference = outputs[column] - target
+            loss[column] = difference * difference
+            gradient[column] = difference * (2 * scale)
+            score[column] = outputs[column]
+        }
+    }
+
+    /// out[i] = (bytes[i] / 255 − 1/2) / (1/2).
+    static func pixels(_ bytes: UnsafePointer<UInt8>, _ out: Kernels.MutableFloats, _ count: Int) {
+        for i in 0..<count { out[i] = (Float(bytes[i]) / 255 - 0.5) / 0.5 }
+    }
+}

@@ -1,0 +1,80 @@
+import KernelsPortable
+#if arch(x86_64)
+import KernelsAVX2
+import KernelsAVX512
+#endif
+
+// The table of each instruction set.
+
+extension Kernels {
+    #if arch(x86_64)
+    static var avx512: Kernels {
+        Kernels(
+            instructionSet: .avx512,
+            product: KernelsAVX512.product,
+            weightGradient: KernelsAVX512.weightGradient,
+            transpose: KernelsAVX512.transpose,
+            rectify: KernelsAVX512.rectify,
+            tanh: KernelsAVX512.tanhForward,
+            sigmoid: KernelsAVX512.sigmoidForward,
+            rectifyBackward: KernelsAVX512.rectifyBackward,
+            tanhBackward: KernelsAVX512.tanhBackward,
+            sigmoidBackward: KernelsAVX512.sigmoidBackward,
+            binaryCrossEntropy: KernelsAVX512.binaryCrossEntropy,
+            squaredError: KernelsAVX512.squaredError,
+            pixels: KernelsAVX512.pixels,
+            randomWords: KernelsAVX512.randomWords,
+            randomNormals: KernelsAVX512.randomNormals,
+            dropout: KernelsAVX512.dropout,
+            treeSum: KernelsAVX512.treeSum,
+            adam: KernelsAVX512.adam,
+            multiplyAddPeak: KernelsAVX512.multiplyAddPeak)
+    }
+
+    static var avx2: Kernels {
+        Kernels(
+            instructionSet: .avx2,
+            product: KernelsAVX2.product,
+            weightGradient: KernelsAVX2.weightGradient,
+            transpose: KernelsAVX2.transpose,
+            rectify: KernelsAVX2.rectify,
+            tanh: KernelsAVX2.tanhForward,
+            sigmoid: KernelsAVX2.sigmoidForward,
+            rectifyBackward: KernelsAVX2.rectifyBackward,
+            tanhBackward: KernelsAVX2.tanhBackward,
+            sigmoidBackward: KernelsAVX2.sigmoidBackward,
+            binaryCrossEntropy: KernelsAVX2.binaryCrossEntropy,
+            squaredError: KernelsAVX2.squaredError,
+            pixels: KernelsAVX2.pixels,
+            randomWords: KernelsAVX2.randomWords,
+            randomNormals: KernelsAVX2.randomNormals,
+            dropout: KernelsAVX2.dropout,
+            treeSum: KernelsAVX2.treeSum,
+            adam: KernelsAVX2.adam,
+            multiplyAddPeak: KernelsAVX2.multiplyAddPeak)
+    }
+    #endif
+
+    static func portable(as instructionSet: InstructionSet) -> Kernels {
+        Kernels(
+            instructionSet: instructionSet,
+            product: KernelsPortable.product,
+            weightGradient: KernelsPortable.weightGradient,
+            transpose: KernelsPortable.transpose,
+            rectify: KernelsPortable.rectify,
+            tanh: KernelsPortable.tanhForward,
+            sigmoid: KernelsPortable.sigmoidForward,
+            rectifyBackward: KernelsPortable.rectifyBackward,
+            tanhBackward: KernelsPortable.tanhBackward,
+            sigmoidBackward: KernelsPortable.sigmoidBackward,
+            binaryCrossEntropy: KernelsPortable.binaryCrossEntropy,
+            squaredError: KernelsPortable.squaredError,
+            pixels: KernelsPortable.pixels,
+            randomWords: KernelsPortable.randomWords,
+            randomNormals: KernelsPortable.randomNormals,
+            dropout: KernelsPortable.dropout,
+            treeSum: KernelsPortable.treeSum,
+            adam: KernelsPortable.adam,
+            multiplyAddPeak: KernelsPortable.multiplyAddPeak)
+    }
+}

@@ -1,0 +1,22 @@
+import CSIMD
+
+// What differs between the instruction sets: the vector, the register tile, and the fused multiply-add.
+
+typealias Vector = SIMD8<Float>
+typealias Words = SIMD8<UInt32>
+typealias Integers = SIMD8<Int32>
+typealias Bytes = SIMD8<UInt8>
+
+/// Floats in a vector.
+@inline(__always) var lanes: Int { 8 }
+/// Vectors in a row of the widest register tile of six rows: 12 accumulators, 2 vectors of B and a broadcast in 16 registers.
+@inline(__always) var tileVectors: Int { 2 }
+
+/// a · b + c, rounded once.
+@inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
+
+@inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt8(x) }
+@inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes8(x) }
+@inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int8(x) }
+@inline(__always) func floats(_ x: Words) -> Vector { csimd_from_uint8(x) }
+@inline(__always) func multiplyHigh(_ a: Words, _ b: Words) -> Words { csimd_multiply_high8(a, b) }

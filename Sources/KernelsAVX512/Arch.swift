@@ -1,0 +1,22 @@
+import CSIMD
+
+// What differs between the instruction sets: the vector, the register tile, and the fused multiply-add.
+
+typealias Vector = SIMD16<Float>
+typealias Words = SIMD16<UInt32>
+typealias Integers = SIMD16<Int32>
+typealias Bytes = SIMD16<UInt8>
+
+/// Floats in a vector.
+@inline(__always) var lanes: Int { 16 }
+/// Vectors in a row of the widest register tile of six rows: 24 accumulators, 4 vectors of B and a broadcast in 32 registers.
+@inline(__always) var tileVectors: Int { 4 }
+
+/// a · b + c, rounded once.
+@inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
+
+@inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt16(x) }
+@inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes16(x) }
+@inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int16(x) }
+@inline(__always) func floats(_ x: Words) -> Vector { csimd_from_uint16(x) }
+@inline(__always) func multiplyHigh(_ a: Words, _ b: Words) -> Words { csimd_multiply_high16(a, b) }

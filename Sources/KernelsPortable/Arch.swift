@@ -1,0 +1,27 @@
+import CSIMD
+
+// What differs between the instruction sets: the vector, the register tile, and the fused multiply-add.
+
+typealias Vector = SIMD4<Float>
+typealias Words = SIMD4<UInt32>
+typealias Integers = SIMD4<Int32>
+typealias Bytes = SIMD4<UInt8>
+
+/// Floats in a vector.
+@inline(__always) var lanes: Int { 4 }
+/// Vectors in a row of the widest register tile of six rows: it fits 32 registers on NEON; SSE2 spills, but its software FMA dominates.
+@inline(__always) var tileVectors: Int { 2 }
+
+#if arch(arm64)
+/// a · b + c, rounded once.
+@inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
+#else
+/// a · b + c, rounded once, on a CPU that may lack the instruction.
+@inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { csimd_soft_fma4(a, b, c) }
+#endif
+
+@inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt4(x) }
+@inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes4(x) }
+@inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int4(x) }
+@inline(__always) func floats(_ x: Words) -> Vector { csimd_from_uint4(x) }
+@inline(__always) func multiplyHigh(_ a: Words, _ b: Words) -> Words { csimd_multiply_high4(a, b) }
