@@ -1,0 +1,48 @@
+/// A group of ranks and how they reach each other. Ranks of one host are consecutive. MPI, one rank alone, and many
+/// ranks in one process (for tests) implement it; everything above is written once, in terms of these few methods.
+///
+/// A communicator belongs to one thread. Messages between two ranks with the same tag arrive in order.
+public protocol Communicator: AnyObject {
+    /// This rank, 0 ..< size.
+    var rank: Int { get }
+    /// The ranks of each host, in order: [0 ..< 4, 4 ..< 8] for two hosts of four.
+    var hosts: [Range<Int>] { get }
+
+    /// Starts sending; `bytes` must stay unchanged until the request is complete.
+    func startSend(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Tag) throws -> Request
+    /// Starts receiving a message of exactly this many bytes.
+    func startReceive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Tag) throws -> Request
+    /// Starts adding `values` over all ranks in an order of the library's choice, in place.
+    func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> Request
+    /// Whether the request has completed; if so, it is spent and must not be asked about again.
+    func isComplete(_ request: Request) throws -> Bool
+    /// The rank of which a message with this tag waits to be received, if any.
+    func pendingSender(tag: Tag) throws -> Int?
+
+    /// Zeroed memory that all ranks of this host share, aligned to 64 bytes. Every rank calls it, with the same size.
+    func allocateShared(byteCount: Int) throws -> UnsafeMutableRawPointer
+    /// Ends every rank of the job with this exit code.
+    func abort(_ code: Int32) -> Never
+    /// Leaves in order, all ranks together.
+    func close() throws
+}
+
+/// What a message is about.
+public enum Tag: Int32, Sendable {
+    case collective, data, gradients, parameters, records, state, watchdog
+}
+
+/// A message under way.
+public struct Request: Sendable {
+    let index: Int
+}
+
+extension Communicator {
+    public var size: Int { hosts[hosts.count - 1].upperBound }
+    /// The index of this rank's host.
+    public var host: Int { hosts.firstIndex { $0.contains(rank) } ?? 0 }
+    /// The ranks of this rank's host.
+    public var neighbours: Range<Int> { hosts[host] }
+    /// Whether this rank acts for its host.
+    public var isHostLeader: Bool { rank == neighbours.lowerBound }
+}

@@ -1,0 +1,160 @@
+import CMPI
+import Glibc
+
+/// Ranks that `mpirun` or `srun` launched. Ranks are renumbered so that those of a host are consecutive.
+public final class MPICommunicator: Communicator {
+    public let rank: Int
+    public let hosts: [Range<Int>]
+    private let world: MPI_Comm?
+    private let hostWorld: MPI_Comm?
+    private let requests: UnsafeMutablePointer<MPI_Request?>
+    private let capacity = 4096
+    private var free: [Int]
+
+    /// Initialises MPI. `pretendedHosts`, a host number for each rank of the launcher, splits the ranks of one machine as
+    /// if they were on several, so that the network path can be tested.
+    public init(pretendedHosts: [Int32]? = nil) throws {
+        try check(MPI_Init(nil, nil), "MPI_Init")
+        let all = cmpi_comm_world()
+        try check(MPI_Comm_set_errhandler(all, cmpi_errors_return()), "MPI_Comm_set_errhandler")
+        var launched: Int32 = 0
+        var size: Int32 = 0
+        try check(MPI_Comm_rank(all, &launched), "MPI_Comm_rank")
+        try check(MPI_Comm_size(all, &size), "MPI_Comm_size")
+
+        var near: MPI_Comm? = cmpi_comm_null()
+        try check(
+            MPI_Comm_split_type(all, cmpi_comm_type_shared(), launched, cmpi_info_null(), &near), "MPI_Comm_split_type")
+        if let pretendedHosts {
+            guard pretendedHosts.count == Int(size), pretendedHosts.allSatisfy({ $0 >= 0 }) else {
+                throw Failure(.usage, "GAN_DIST_HOSTS must hold \(size) host numbers, one a rank, such as 0,0,1,1")
+            }
+            var split: MPI_Comm? = cmpi_comm_null()
+            try check(MPI_Comm_split(near, pretendedHosts[Int(launched)], launched, &split), "MPI_Comm_split")
+            near = split
+        }
+        // A host is known by the lowest launched rank on it.
+        var first = launched
+        var lowest: Int32 = 0
+        try check(MPI_Allreduce(&first, &lowest, 1, cmpi_int(), cmpi_min(), near), "MPI_Allreduce")
+        var ordered: MPI_Comm? = cmpi_comm_null()
+        try check(MPI_Comm_split(all, 0, lowest * size + launched, &ordered), "MPI_Comm_split")
+        try check(MPI_Comm_set_errhandler(ordered, cmpi_errors_return()), "MPI_Comm_set_errhandler")
+        var number: Int32 = 0
+        try check(MPI_Comm_rank(ordered, &number), "MPI_Comm_rank")
+        var owners = [Int32](repeating: 0, count: Int(size))
+        try check(MPI_Allgather(&lowest, 1, cmpi_int(), &owners, 1, cmpi_int(), ordered), "MPI_Allgather")
+
+        rank = Int(number)
+        var hosts: [Range<Int>] = []
+        for (index, owner) in owners.enumerated() {
+            if index > 0, owner == owners[index - 1] {
+                hosts[hosts.count - 1] = hosts[hosts.count - 1].lowerBound..<index + 1
+            } else {
+                hosts.append(index..<index + 1)
+            }
+        }
+        self.hosts = hosts
+        world = ordered
+        hostWorld = near
+        requests = .allocate(capacity: capacity)
+        requests.initialize(repeating: cmpi_request_null(), count: capacity)
+        free = Array((0..<capacity).reversed())
+    }
+
+    /// The MPI library's name and version; it may be asked without initialising MPI.
+    public static var libraryVersion: String {
+        var text = [CChar](repeating: 0, count: Int(cmpi_max_library_version()) + 1)
+        var length: Int32 = 0
+        guard MPI_Get_library_version(&text, &length) == MPI_SUCCESS else { return "unknown" }
+        let name = String(decoding: text.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(name.prefix { $0 != "," && $0 != "\n" && $0 != "\0" })
+    }
+
+    public func startSend(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Tag) throws -> Request {
+        let index = try freeRequest()
+        try check(
+            MPI_Isend(bytes.baseAddress, count(bytes.count), cmpi_byte(), Int32(rank), tag.rawValue, world, requests + index),
+            "MPI_Isend to rank \(rank)")
+        return Request(index: index)
+    }
+
+    public func startReceive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Tag) throws -> Request {
+        let index = try freeRequest()
+        try check(
+            MPI_Irecv(bytes.baseAddress, count(bytes.count), cmpi_byte(), Int32(rank), tag.rawValue, world, requests + index),
+            "MPI_Irecv from rank \(rank)")
+        return Request(index: index)
+    }
+
+    public func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> Request {
+        let index = try freeRequest()
+        try check(
+            MPI_Iallreduce(
+                cmpi_in_place(), values.baseAddress, count(values.count), cmpi_float(), cmpi_sum(), world, requests + index),
+            "MPI_Iallreduce")
+        return Request(index: index)
+    }
+
+    public func isComplete(_ request: Request) throws -> Bool {
+        var flag: Int32 = 0
+        try check(MPI_Test(requests + request.index, &flag, cmpi_status_ignore()), "MPI_Test")
+        if flag != 0 { free.append(request.index) }
+        return flag != 0
+    }
+
+    public func pendingSender(tag: Tag) throws -> Int? {
+        var flag: Int32 = 0
+        var status = MPI_Status()
+        try check(MPI_Iprobe(cmpi_any_source(), tag.rawValue, world, &flag, &status), "MPI_Iprobe")
+        return flag != 0 ? Int(status.MPI_SOURCE) : nil
+    }
+
+    public func allocateShared(byteCount: Int) throws -> UnsafeMutableRawPointer {
+        var local: Int32 = 0
+        try check(MPI_Comm_rank(hostWorld, &local), "MPI_Comm_rank")
+        var base: UnsafeMutableRawPointer?
+        var window: MPI_Win?
+        // Pages of the segment exist from the first write on, so that each host pays for what its ranks touch.
+        let size = local == 0 ? byteCount.roundedUp(to: 64) + 64 : 0
+        try check(
+            MPI_Win_allocate_shared(size, 1, cmpi_info_null(), hostWorld, &base, &window), "MPI_Win_allocate_shared")
+        var bytes = 0
+        var unit: Int32 = 0
+        try check(MPI_Win_shared_query(window, 0, &bytes, &unit, &base), "MPI_Win_shared_query")
+        guard let base else { throw Failure(.internalError, "MPI_Win_shared_query gave no memory") }
+        return UnsafeMutableRawPointer(bitPattern: Int(bitPattern: base).roundedUp(to: 64)) ?? base
+    }
+
+    public func abort(_ code: Int32) -> Never {
+        fflush(nil)
+        MPI_Abort(cmpi_comm_world(), code)
+        _exit(code)
+    }
+
+    public func close() throws {
+        try check(MPI_Finalize(), "MPI_Finalize")
+    }
+
+    private func freeRequest() throws -> Int {
+        guard let index = free.popLast() else {
+            throw Failure(.internalError, "more than \(capacity) messages under way at once on rank \(rank)")
+        }
+        return index
+    }
+
+    private func count(_ count: Int) -> Int32 {
+        precondition(count <= Int(Int32.max), "a message of \(count) elements; MPI counts up to \(Int32.max)")
+        return Int32(count)
+    }
+}
+
+/// Throws the library's own text for a return code that is not success, naming the call.
+private func check(_ code: Int32, _ call: @autoclosure () -> String) throws {
+    guard code != MPI_SUCCESS else { return }
+    var text = [CChar](repeating: 0, count: Int(cmpi_max_error_string()) + 1)
+    var length: Int32 = 0
+    MPI_Error_string(code, &text, &length)
+    let reason = String(decoding: text.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    throw Failure(.stopped, "\(call()) failed: \(reason)")
+}

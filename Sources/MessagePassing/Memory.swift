@@ -1,0 +1,20 @@
+import Glibc
+
+/// Zeroed memory aligned to 64 bytes that lives as long as the process or until `free`.
+public func allocateZeroed(byteCount: Int) -> UnsafeMutableRawPointer {
+    let size = max(byteCount, 64).roundedUp(to: 64)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+    memset(memory, 0, size)
+    return memory
+}
+
+extension Int {
+    /// The next multiple of `alignment`, a power of two.
+    public func roundedUp(to alignment: Int) -> Int { (self + alignment - 1) & ~(alignment - 1) }
+}
+
+/// Ends the process without running exit handlers of a library that other ranks might wait in.
+func exit(_ code: Int32) -> Never {
+    fflush(nil)
+    _exit(code)
+}

@@ -1,0 +1,97 @@
+/// Which rank owns which logical shards, and how the shards' gradients are added: by the balanced binary tree over all
+/// V shards, whatever the number of ranks.
+public struct ShardLayout: Sendable, Equatable {
+    /// V, a power of two.
+    public let shards: Int
+    /// R ≤ V.
+    public let ranks: Int
+
+    /// - Precondition: shards is a power of two and 1 ≤ ranks ≤ shards.
+    public init(shards: Int, ranks: Int) {
+        precondition(shards > 0 && shards & (shards - 1) == 0, "\(shards) shards are not a power of two")
+        precondition(ranks >= 1 && ranks <= shards, "\(ranks) ranks for \(shards) shards")
+        self.shards = shards
+        self.ranks = ranks
+    }
+
+    /// The shards of rank r: [V·r/R, V·(r+1)/R).
+    public func shards(of rank: Int) -> Range<Int> { shards * rank / ranks..<shards * (rank + 1) / ranks }
+
+    /// The shards of consecutive ranks.
+    public func shards(of ranks: Range<Int>) -> Range<Int> {
+        shards(of: ranks.lowerBound).lowerBound..<shards(of: ranks.upperBound - 1).upperBound
+    }
+
+    /// The rows of every batch of B that a shard supplies: ⌊B·v/V⌋ … ⌊B·(v+1)/V⌋ − 1.
+    public func rows(of shard: Int, batch: Int) -> Range<Int> {
+        batch * shard / shards..<batch * (shard + 1) / shards
+    }
+
+    /// The rows of consecutive shards.
+    public func rows(of shards: Range<Int>, batch: Int) -> Range<Int> {
+        batch * shards.lowerBound / self.shards..<batch * shards.upperBound / self.shards
+    }
+
+    /// The images that a shard owns of N: ⌊N·b_v/B⌋ … ⌊N·b_{v+1}/B⌋ − 1, in proportion to its rows.
+    public func images(of shard: Int, batch: Int, images: Int) -> Range<Int> {
+        let rows = rows(of: shard, batch: batch)
+        return images * rows.lowerBound / batch..<images * rows.upperBound / batch
+    }
+
+    /// The maximal aligned subtrees that cover consecutive shards: 2 ..< 5 is {2, 3} and {4}. At most 2·log₂V.
+    public static func subtrees(_ shards: Range<Int>) -> [Range<Int>] {
+        var subtrees: [Range<Int>] = []
+        var start = shards.lowerBound
+        while start < shards.upperBound {
+            var size = 1
+            while start % (2 * size) == 0 && start + 2 * size <= shards.upperBound { size *= 2 }
+            subtrees.append(start..<start + size)
+            start += size
+        }
+        return subtrees
+    }
+
+    /// How the subtrees of consecutive ranks are added to those of all of them together.
+    public func sum(of ranks: Range<Int>) -> TreePlan {
+        TreePlan(leaves: ranks.flatMap { ShardLayout.subtrees(shards(of: $0)) }, total: shards(of: ranks))
+    }
+}
+
+/// The order in which aligned subtrees are added up to larger ones: after each leaf it is merged with as many of the
+/// earlier, still unmerged subtrees as are its siblings. This is a binary counter over the leaves.
+public struct TreePlan: Sendable {
+    public struct Step: Sendable {
+        public var leaf: Range<Int>
+        /// How many earlier subtrees are added after this leaf, latest first.
+        public var merges = 0
+        /// The number of the result if the sum is then one of the maximal subtrees, or nil if it waits for its sibling.
+        public var output: Int?
+    }
+
+    public let steps: [Step]
+    /// The results: the maximal aligned subtrees of the total.
+    public let outputs: [Range<Int>]
+
+    /// - Parameter leaves: aligned subtrees that cover `total` in order.
+    public init(leaves: [Range<Int>], total: Range<Int>) {
+        outputs = ShardLayout.subtrees(total)
+        var steps: [Step] = []
+        var waiting: [Range<Int>] = []
+        for leaf in leaves {
+            var step = Step(leaf: leaf)
+            var sum = leaf
+            while !outputs.contains(sum), let sibling = waiting.last,
+                sibling.count == sum.count, sibling.lowerBound % (2 * sum.count) == 0, sibling.upperBound == sum.lowerBound
+            {
+                waiting.removeLast()
+                sum = sibling.lowerBound..<sum.upperBound
+                step.merges += 1
+            }
+            step.output = outputs.firstIndex(of: sum)
+            if step.output == nil { waiting.append(sum) }
+            steps.append(step)
+        }
+        precondition(waiting.isEmpty, "leaves \(leaves) do not cover \(total)")
+        self.steps = steps
+    }
+}
