@@ -1,0 +1,103 @@
+import Kernels
+
+/// y = f(x) for a function whose derivative follows from its output: relu, leaky relu, tanh, sigmoid. Backward keeps y.
+final class Activation: Layer {
+    enum Function: Sendable {
+        case rectify(slope: Float)
+        case tanh, sigmoid
+    }
+
+    let inputs: Int
+    let function: Function
+    var outputs: Int { inputs }
+    var tensors: [Tensor] { [] }
+
+    init(features: Int, function: Function) {
+        inputs = features
+        self.function = function
+    }
+
+    func worksInPlace(after previous: any Layer) -> Bool { (previous as? Linear).map { $0.slope == nil } ?? false }
+
+    func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+        copy(x, y, features: inputs, columns: pass.columns)
+        switch function {
+        case .rectify(let slope): pass.kernels.rectify(y.base, inputs, pass.columns, y.stride, slope)
+        case .tanh: pass.kernels.tanh(y.base, inputs, pass.columns, y.stride)
+        case .sigmoid: pass.kernels.sigmoid(y.base, inputs, pass.columns, y.stride)
+        }
+    }
+
+    func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass) {
+        precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
+        switch function {
+        case .rectify(let slope): pass.kernels.rectifyBackward(dy.base, y.base, inputs, pass.columns, dy.stride, slope)
+        case .tanh: pass.kernels.tanhBackward(dy.base, y.base, inputs, pass.columns, dy.stride)
+        case .sigmoid: pass.kernels.sigmoidBackward(dy.base, y.base, inputs, pass.columns, dy.stride)
+        }
+    }
+
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+        copy(dy, dx, features: inputs, columns: pass.columns)
+    }
+
+    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums) {}
+}
+
+/// Inverted dropout (Srivastava et al. 2014): y = x · m / (1 − p), m = 0 with probability p. A mask is a function of seed,
+/// step, pass, layer, row and feature; backward makes it again.
+public final class Dropout: Layer {
+    public let inputs: Int
+    /// The layer's number in the model file.
+    public let index: Int
+    let threshold: UInt32
+    let scale: Float
+    public var outputs: Int { inputs }
+    public var tensors: [Tensor] { [] }
+
+    /// - Parameter index: the layer's number in the model file.
+    init(index: Int, features: Int, probability: Double) {
+        inputs = features
+        self.index = index
+        // A word below the threshold keeps the feature.
+        threshold = UInt32(min(((1 - probability) * 0x1p32).rounded(), 0x1p32 - 1))
+        scale = Float(1 / (1 - probability))
+    }
+
+    /// A rectifier's derivative needs only the sign of its output, which dropout keeps where it does not cut it off.
+    public func worksInPlace(after previous: any Layer) -> Bool {
+        if let activation = previous as? Activation, case .rectify = activation.function { return true }
+        return previous is Linear
+    }
+
+    public func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+        copy(x, y, features: inputs, columns: pass.columns)
+        if pass.isTraining { applyMask(y, pass) }
+    }
+
+    public func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass) {
+        if pass.isTraining { applyMask(dy, pass) }
+    }
+
+    public func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+        copy(dy, dx, features: inputs, columns: pass.columns)
+    }
+
+    public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums) {}
+
+    /// x *= m / (1 − p)
+    public func applyMask(_ x: Matrix, _ pass: Pass) {
+        let key = RandomKey(
+            seed: pass.seed, stream: RandomStream.dropout(pass: pass.kind, layer: index), step: pass.step,
+            firstRow: pass.firstRow)
+        pass.kernels.dropout(key, x.base, inputs, pass.columns, x.stride, threshold, scale)
+    }
+}
+
+/// y = x, unless they are the same memory.
+private func copy(_ x: Matrix, _ y: Matrix, features: Int, columns: Int) {
+    guard x.base != y.base else { return }
+    for feature in 0..<features {
+        (y.base + feature * y.stride).update(from: x.base + feature * x.stride, count: columns)
+    }
+}

@@ -1,0 +1,83 @@
+import Kernels
+
+/// A layer as a forward and backward pair. Activations are feature-major, [features, stride]; a pass works on some of
+/// the columns. Nothing that a layer needs is kept in it: parameters, activations and random keys are arguments.
+public protocol Layer: AnyObject, Sendable {
+    var inputs: Int { get }
+    var outputs: Int { get }
+    /// Tensors in PyTorch's order and layout, names without the network's.
+    var tensors: [Tensor] { get }
+    /// Whether the output may take the place of the input, given the layer that made the input.
+    func worksInPlace(after previous: any Layer) -> Bool
+
+    /// x [inputs, stride] → y [outputs, stride]; `parameters` are this layer's.
+    func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass)
+    /// dy [outputs, stride] becomes the gradient before this layer's nonlinearity, y [outputs, stride] being its output.
+    func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass)
+    /// After `errorSignal`: dx [inputs, stride] from dy [outputs, stride]. x is this layer's input.
+    /// Elementwise layers work in place, dx = dy.
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass)
+    /// After `errorSignal`: the sums over the batch of this layer's gradients, one buffer for each tree of the forest.
+    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums)
+}
+
+/// One pass of some rows of the batch through a network.
+public struct Pass {
+    public let kernels: Kernels
+    /// Columns to compute, a multiple of 16; those past the batch's rows hold anything finite.
+    public let columns: Int
+    public let kind: PassKind
+    public let seed: UInt64
+    /// From 0.
+    public let step: Int
+    /// The global row of the batch in the first column.
+    public let firstRow: Int
+    /// Whether dropout is active.
+    public let isTraining: Bool
+
+    public init(
+        kernels: Kernels, columns: Int, kind: PassKind, seed: UInt64, step: Int, firstRow: Int, isTraining: Bool = true
+    ) {
+        self.kernels = kernels
+        self.columns = columns
+        self.kind = kind
+        self.seed = seed
+        self.step = step
+        self.firstRow = firstRow
+        self.isTraining = isTraining
+    }
+}
+
+/// How gradients are summed over this rank's rows: the runs of its shards and the forest they form.
+public final class BatchSums {
+    let kernels: Kernels
+    /// Columns of the activations that the runs speak of.
+    let columns: Int
+    let runs: UnsafeMutableBufferPointer<Run>
+    /// One gradient buffer for each maximal aligned subtree.
+    let outputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
+    /// [columns, inputs padded to vectors]
+    let transposed: UnsafeMutablePointer<Float>
+    let scratch: UnsafeMutablePointer<Float>
+    let ones: UnsafeMutablePointer<Float>
+
+    public init(
+        kernels: Kernels, columns: Int, runs: [Run], outputs: [UnsafeMutablePointer<Float>], largestInput: Int, arena: Arena
+    ) {
+        self.kernels = kernels
+        self.columns = columns
+        self.runs = .allocate(capacity: runs.count)
+        _ = self.runs.initialize(from: runs)
+        self.outputs = .allocate(capacity: outputs.count)
+        _ = self.outputs.initialize(from: outputs)
+        transposed = arena.floats(columns.paddedToVectors * largestInput.paddedToVectors)
+        scratch = arena.floats(32 * 6 * 4 * 16)
+        ones = arena.floats(16)
+        ones.update(repeating: 1, count: 16)
+    }
+
+    deinit {
+        runs.deallocate()
+        outputs.deallocate()
+    }
+}

@@ -1,0 +1,73 @@
+import Kernels
+
+/// y = rectify(W x + b): a linear layer with the rectifier that follows it, if one does, fused into the product.
+///
+/// W is [outputs, inputs], b [outputs], x [inputs, rows], y [outputs, rows]. Initial values are uniform in ±1/√inputs, as
+/// PyTorch's `nn.Linear` draws them. Backward keeps x and y.
+final class Linear: Layer {
+    let inputs: Int
+    let outputs: Int
+    let tensors: [Tensor]
+    /// Slope of a fused rectifier for negative values, or nil.
+    let slope: Float?
+    /// Slope of the rectifier that made this layer's input and whose derivative its input gradient includes, or nil.
+    let inputSlope: Float?
+    /// Whether the next layer's input gradient includes this layer's derivative.
+    let isFusedWithNext: Bool
+
+    init(index: Int, inputs: Int, outputs: Int, slope: Float?, inputSlope: Float?, isFusedWithNext: Bool) {
+        self.inputs = inputs
+        self.outputs = outputs
+        self.slope = slope
+        self.inputSlope = inputSlope
+        self.isFusedWithNext = isFusedWithNext
+        let bound = 1 / Float(inputs).squareRoot()
+        tensors = [
+            Tensor("main.\(index).weight", [outputs, inputs], bound: bound),
+            Tensor("main.\(index).bias", [outputs], bound: bound),
+        ]
+    }
+
+    private var biasOffset: Int { (inputs * outputs).paddedToVectors }
+
+    func worksInPlace(after previous: any Layer) -> Bool { false }
+
+    func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+        var product = Product(
+            a: parameters, a_row: inputs, a_depth: 1, b: x.base, b_depth: x.stride, c: y.base, c_row: y.stride,
+            rows: outputs, columns: pass.columns, depth: inputs, bias: parameters + biasOffset, gate: nil, gate_row: 0,
+            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1)
+        pass.kernels.product(&product)
+    }
+
+    func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass) {
+        guard let slope, !isFusedWithNext else { return }
+        precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
+        pass.kernels.rectifyBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
+    }
+
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+        var product = Product(
+            a: parameters, a_row: 1, a_depth: inputs, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
+            rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base, gate_row: x.stride,
+            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1)
+        pass.kernels.product(&product)
+    }
+
+    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums) {
+        guard let runs = sums.runs.baseAddress, let outputs = sums.outputs.baseAddress else { return }
+        let row = inputs.paddedToVectors
+        sums.kernels.transpose(x.base, x.stride, inputs, sums.columns, sums.transposed, row)
+        var gradient = WeightGradient(
+            a: dy.base, a_row: dy.stride, b: sums.transposed, b_row: row, outputs: outputs, output_offset: offset,
+            c_row: inputs, rows: self.outputs, columns: inputs, runs: runs, run_count: sums.runs.count, scratch: sums.scratch)
+        sums.kernels.weightGradient(&gradient)
+        // The bias is the weight of an input that is always 1.
+        gradient.b = UnsafePointer(sums.ones)
+        gradient.b_row = 0
+        gradient.output_offset = offset + biasOffset
+        gradient.c_row = 1
+        gradient.columns = 1
+        sums.kernels.weightGradient(&gradient)
+    }
+}

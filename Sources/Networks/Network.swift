@@ -1,0 +1,173 @@
+import Kernels
+
+/// A chain of layers with the activations and error signals of one rank's rows.
+///
+/// Each layer's output is [features, stride]; a pass works on `columns` of them from `column` on. The caller writes `input`
+/// and, for backward, the gradient at `outputError`.
+public final class Network {
+    /// `generator` or `discriminator`: the first part of its tensors' names.
+    public let name: String
+    public let layout: ParameterLayout
+    /// [inputs, stride]
+    public let input: Matrix
+    /// [outputs, stride]
+    public var output: Matrix { activations[activations.count - 1] }
+    /// [outputs, stride]: the loss's gradient, then whatever backward makes of it.
+    public var outputError: Matrix { errors[errors.count - 1] }
+    public let layers: [any Layer]
+
+    /// The parameters, `layout.count` floats, which someone else owns.
+    private let parameters: UnsafePointer<Float>
+    private let offsets: [Int]
+    private let activations: [Matrix]
+    private let errors: [Matrix]
+
+    /// - Parameters:
+    ///   - stride: columns of every activation, a multiple of 16.
+    ///   - keepsErrors: false for a network that only draws samples.
+    public init(
+        name: String, plan: NetworkPlan, stride: Int, parameters: UnsafePointer<Float>, keepsErrors: Bool = true,
+        arena: Arena
+    ) {
+        precondition(stride % 16 == 0, "a stride of \(stride) is not a multiple of 16")
+        self.name = name
+        self.parameters = parameters
+        layers = plan.layers
+        layout = plan.layout
+        offsets = plan.offsets
+        input = arena.matrix(features: plan.inputs, stride: stride)
+        var activations: [Matrix] = []
+        var errors: [Matrix] = []
+        for (index, layer) in layers.enumerated() {
+            let previous = index > 0 ? layers[index - 1] : nil
+            let inPlace = previous.map { layer.worksInPlace(after: $0) } ?? false
+            activations.append(inPlace ? activations[index - 1] : arena.matrix(features: layer.outputs, stride: stride))
+            let sharesError = index > 0 && !(layer is Linear)
+            errors.append(
+                sharesError
+                    ? errors[index - 1] : arena.matrix(features: keepsErrors ? layer.outputs : 0, stride: stride))
+        }
+        self.activations = activations
+        self.errors = errors
+    }
+
+    /// The output of a layer, [features, stride].
+    public func activation(of layer: Int) -> Matrix { activations[layer] }
+
+    /// Computes the output from the input; the last layer writes to `destination` if one is given.
+    public func forward(_ pass: Pass, column: Int = 0, to destination: Matrix? = nil) {
+        var x = input.from(column: column)
+        for (index, layer) in layers.enumerated() {
+            let y = activations[index].from(column: column)
+            layer.forward(x, y, parameters: parameters + offsets[index], pass)
+            x = y
+        }
+        guard let destination else { return }
+        for feature in 0..<layers[layers.count - 1].outputs {
+            (destination.base + feature * destination.stride).update(from: x.base + feature * x.stride, count: pass.columns)
+        }
+    }
+
+    /// Takes the gradient at `outputError` back through all layers; the gradient of the input goes to `inputError` if it
+    /// is given, and is not computed otherwise.
+    public func backward(_ pass: Pass, column: Int = 0, inputError: Matrix? = nil) {
+        for index in stride(from: layers.count - 1, through: 0, by: -1) {
+            let dy = errors[index].from(column: column)
+            layers[index].errorSignal(dy, y: activations[index].from(column: column), pass)
+            let x = (index > 0 ? activations[index - 1] : input).from(column: column)
+            guard let dx = index > 0 ? errors[index - 1].from(column: column) : inputError else { continue }
+            layers[index].inputGradient(dy, dx, x: x, parameters: parameters + offsets[index], pass)
+        }
+    }
+
+    /// After `backward` of every pass: the gradients of the parameters, last layer first.
+    public func weightGradients(_ sums: BatchSums) {
+        for index in stride(from: layers.count - 1, through: 0, by: -1) {
+            layers[index].weightGradient(
+                errors[index], x: index > 0 ? activations[index - 1] : input, offset: offsets[index], sums)
+        }
+    }
+}
+
+/// The layers of a specification, with rectifiers fused into the linear layers before them, and their parameters.
+public struct NetworkPlan: Sendable {
+    public let inputs: Int
+    public let outputs: Int
+    public let layers: [any Layer]
+    public let layout: ParameterLayout
+    /// The largest number of inputs of a layer.
+    public let largestInput: Int
+    let offsets: [Int]
+
+    /// - Parameter inputs: features of the network's input.
+    /// - Throws: `ShapeError` where a layer does not take what the one before it gives.
+    public init(_ specifications: [LayerSpecification], inputs: Int) throws {
+        var layers: [any Layer] = []
+        var features = inputs
+        var index = 0
+        while index < specifications.count {
+            switch specifications[index] {
+            case .linear(let expected, let outputs):
+                guard expected == features else {
+                    throw ShapeError(
+                        description: "layer \(index), linear [\(expected) → \(outputs)], follows "
+                            + (index == 0 ? "the network's input" : "layer \(index - 1)") + " of \(features) features")
+                }
+                let slope = specifications.rectifierSlope(at: index + 1)
+                let isFusedWithNext = slope != nil && specifications.isLinear(at: index + 2)
+                layers.append(
+                    Linear(
+                        index: index, inputs: expected, outputs: outputs, slope: slope,
+                        inputSlope: specifications.isLinear(at: index - 2)
+                            ? specifications.rectifierSlope(at: index - 1) : nil,
+                        isFusedWithNext: isFusedWithNext))
+                features = outputs
+                if slope != nil { index += 1 }
+            case .relu: layers.append(Activation(features: features, function: .rectify(slope: 0)))
+            case .leakyReLU(let slope):
+                layers.append(Activation(features: features, function: .rectify(slope: Float(slope))))
+            case .tanh: layers.append(Activation(features: features, function: .tanh))
+            case .sigmoid: layers.append(Activation(features: features, function: .sigmoid))
+            case .dropout(let probability):
+                layers.append(Dropout(index: index, features: features, probability: probability))
+            }
+            index += 1
+        }
+        guard layers.contains(where: { !$0.tensors.isEmpty }) else {
+            throw ShapeError(description: "no layer has parameters; a network needs at least one linear layer")
+        }
+        self.inputs = inputs
+        outputs = features
+        self.layers = layers
+        largestInput = layers.map(\.inputs).max() ?? inputs
+        layout = ParameterLayout(layers.flatMap(\.tensors))
+        var offsets: [Int] = []
+        var next = 0
+        for layer in layers {
+            offsets.append(next < layout.tensors.count ? layout.tensors[next].offset : 0)
+            next += layer.tensors.count
+        }
+        self.offsets = offsets
+    }
+}
+
+/// Layers that do not fit together.
+public struct ShapeError: Error, CustomStringConvertible, Sendable {
+    public let description: String
+}
+
+extension [LayerSpecification] {
+    fileprivate func isLinear(at index: Int) -> Bool {
+        guard indices.contains(index), case .linear = self[index] else { return false }
+        return true
+    }
+
+    fileprivate func rectifierSlope(at index: Int) -> Float? {
+        guard indices.contains(index) else { return nil }
+        return switch self[index] {
+        case .relu: 0
+        case .leakyReLU(let slope): Float(slope)
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Kernels
+
+/// What a random number is for. The Philox counter is (block, row, step, stream), the key the seed's low and high word;
+/// no generator has a state.
+///
+/// | stream | block | row | step |
+/// |---|---|---|---|
+/// | `generatorWeights`, `discriminatorWeights` | number of the tensor | element / 4 | 0 |
+/// | `shuffle` | logical shard | position / 4 | number of the permutation |
+/// | `discriminatorNoise`, `generatorNoise` | latent dimension / 4 | global row of the batch | step, from 0 |
+/// | `sampleNoise` | latent dimension / 4 | number of the picture | 0 |
+/// | dropout, 256 · (1 + pass) + layer | feature / 4 | global row of the batch | step, from 0 |
+public enum RandomStream {
+    public static let generatorWeights: UInt32 = 0
+    public static let discriminatorWeights: UInt32 = 1
+    public static let shuffle: UInt32 = 2
+    public static let discriminatorNoise: UInt32 = 3
+    public static let generatorNoise: UInt32 = 4
+    public static let sampleNoise: UInt32 = 5
+
+    /// The dropout masks of a layer, numbered as in the model file, in a pass through the discriminator.
+    public static func dropout(pass: PassKind, layer: Int) -> UInt32 {
+        256 * (1 + pass.rawValue) + UInt32(layer)
+    }
+}
+
+/// The passes of a training step through the discriminator.
+public enum PassKind: UInt32, CaseIterable, Sendable {
+    case real, fake, generator
+}
+
+extension RandomKey {
+    public init(seed: UInt64, stream: UInt32, step: Int = 0, firstRow: Int = 0, firstBlock: Int = 0) {
+        self.init(
+            key0: UInt32(truncatingIfNeeded: seed), key1: UInt32(truncatingIfNeeded: seed >> 32), stream: stream,
+            step: UInt32(truncatingIfNeeded: step), first_row: UInt32(truncatingIfNeeded: firstRow),
+            first_block: UInt32(truncatingIfNeeded: firstBlock))
+    }
+}
+
+extension Kernels {
+    /// The words of consecutive rows in order: word i of row r is number 4r + i.
+    public func words(_ key: RandomKey, count: Int) -> [UInt32] {
+        let rows = (count + 3) / 4
+        let stride = rows.paddedToVectors
+        return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * stride) { buffer -> [UInt32] in
+            guard let base = buffer.baseAddress else { return [] }
+            randomWords(key, base, 1, stride, stride)
+            return (0..<count).map { base[$0 % 4 * stride + $0 / 4] }
+        }
+    }
+}
+
+/// Permutation number `number` of 0 ..< count for a shard, by Fisher and Yates: for i from count − 1 down to 1 element i
+/// is exchanged with element ⌊w · (i + 1) / 2³²⌋, w the stream's word number i.
+public func permutation(count: Int, shard: Int, number: Int, seed: UInt64, kernels: Kernels) -> [UInt32] {
+    let words = kernels.words(
+        RandomKey(seed: seed, stream: RandomStream.shuffle, step: number, firstBlock: shard), count: count)
+    var order = (0..<count).map { UInt32($0) }
+    for i in stride(from: count - 1, to: 0, by: -1) {
+        order.swapAt(i, Int(UInt64(words[i]) * UInt64(i + 1) >> 32))
+    }
+    return order
+}
