@@ -1,0 +1,65 @@
+import Kernels
+import MessagePassing
+import Networks
+
+/// The real images of every batch: each logical shard's stream is the concatenation of permutations of its images, and
+/// a batch takes the next ones. Which image stands where is a function of seed, shard and step alone.
+final class Batches {
+    private struct Shard {
+        let number: Int
+        /// First image in this rank's memory, and how many.
+        let start: Int
+        let count: Int
+        /// Rows of every batch, and the first of them among this rank's columns.
+        let rows: Int
+        let column: Int
+        var permutationNumber = -1
+        var permutation: [UInt32] = []
+    }
+
+    private let dataset: Dataset
+    private let kernels: Kernels
+    private let seed: UInt64
+    private var shards: [Shard] = []
+    private let columns: Int
+    /// [columns, 784]
+    private let staging: UnsafeMutablePointer<Float>
+
+    init(_ configuration: Configuration, dataset: Dataset, layout: ShardLayout, rank: Int, kernels: Kernels, arena: Arena) {
+        self.dataset = dataset
+        self.kernels = kernels
+        seed = configuration.seed
+        let own = layout.shards(of: rank)
+        let firstRow = layout.rows(of: own, batch: configuration.batchSize).lowerBound
+        columns = layout.rows(of: own, batch: configuration.batchSize).count
+        for number in own {
+            let images = layout.images(of: number, batch: configuration.batchSize, images: dataset.count)
+            let rows = layout.rows(of: number, batch: configuration.batchSize)
+            shards.append(
+                Shard(
+                    number: number, start: images.lowerBound - dataset.range.lowerBound, count: images.count,
+                    rows: rows.count, column: rows.lowerBound - firstRow))
+        }
+        staging = arena.floats(columns.paddedToVectors * Configuration.imageSize)
+    }
+
+    /// Writes this rank's images of step `step` (from 0) to the first columns of x [784, stride], pixels in [−1, 1].
+    func gather(step: Int, into x: Matrix) {
+        let size = Configuration.imageSize
+        for index in shards.indices {
+            let shard = shards[index]
+            for row in 0..<shard.rows {
+                let position = step * shard.rows + row
+                let number = position / shard.count
+                if number != shards[index].permutationNumber {
+                    shards[index].permutationNumber = number
+                    shards[index].permutation = permutation(
+                        count: shard.count, shard: shard.number, number: number, seed: seed, kernels: kernels)
+                }
+                let image = shard.start + Int(shards[index].permutation[position % shard.count])
+                kernels.pixels(dataset.pixels + image * size, staging + (shard.column + row) * size, size)
+            }
+        }
+        kernels.transpose(staging, size, columns, size, x.base, x.stride)
+    }
+}

@@ -1,0 +1,67 @@
+import Formats
+import Kernels
+import MessagePassing
+import Networks
+
+/// Draws samples of a generator: a picture is a function of its noise vector alone.
+public final class Sampler {
+    /// Pictures of one call.
+    public static let batchSize = 64
+
+    private let network: Network
+    private let kernels: Kernels
+    private let latentDimension: Int
+    private let seed: UInt64
+
+    /// - Parameter parameters: the generator's, kept by the caller.
+    public init(_ configuration: Configuration, parameters: UnsafePointer<Float>, kernels: Kernels) throws {
+        self.kernels = kernels
+        latentDimension = configuration.latentDimension
+        seed = configuration.seed
+        network = Network(
+            name: "generator", plan: try configuration.networkPlans().generator, stride: Sampler.batchSize,
+            parameters: parameters, keepsErrors: false, arena: Arena())
+    }
+
+    /// Pictures first ..< first + count of the endless sequence that the seed determines, each 784 floats.
+    public func pictures(first: Int, count: Int) -> [Float] {
+        var result: [Float] = []
+        result.reserveCapacity(count * Configuration.imageSize)
+        for start in stride(from: first, to: first + count, by: Sampler.batchSize) {
+            let key = RandomKey(seed: seed, stream: RandomStream.sampleNoise, firstRow: start)
+            kernels.randomNormals(key, network.input.base, latentDimension, Sampler.batchSize, network.input.stride)
+            let pass = Pass(
+                kernels: kernels, columns: Sampler.batchSize, kind: .generator, seed: seed, step: 0, firstRow: start,
+                isTraining: false)
+            network.forward(pass)
+            let output = network.output
+            for column in 0..<min(Sampler.batchSize, first + count - start) {
+                for pixel in 0..<Configuration.imageSize { result.append(output.base[pixel * output.stride + column]) }
+            }
+        }
+        return result
+    }
+}
+
+/// Pictures as files: 8 in a row with two black pixels between them, as torchvision's `make_grid` lays them out.
+public enum Pictures {
+    /// Writes values in [−1, 1], 784 a picture.
+    public static func writeGrid(_ values: [Float], to path: String) throws {
+        try writeGrid(bytes: values.map(byte), to: path)
+    }
+
+    /// Writes bytes, 784 a picture.
+    static func writeGrid(bytes: [UInt8], to path: String) throws {
+        let size = Configuration.imageSize
+        let images = stride(from: 0, to: bytes.count, by: size).map {
+            GrayImage(width: Configuration.imageSide, height: Configuration.imageSide, pixels: Array(bytes[$0..<$0 + size]))
+        }
+        try withFiles { try GrayImage(grid: images).writePNG(path: path) }
+    }
+
+    /// −1 is black, 1 is white; what lies outside is cut off, and NaN is black.
+    static func byte(_ value: Float) -> UInt8 {
+        let scaled = (value + 1) * 127.5
+        return scaled >= 255 ? 255 : scaled > 0 ? UInt8(scaled.rounded()) : 0
+    }
+}

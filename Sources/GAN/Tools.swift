@@ -1,0 +1,52 @@
+import Formats
+import Foundation
+import Kernels
+import MessagePassing
+import Networks
+
+/// Writes `count` pictures of a checkpoint's generator.
+public func drawSamples(checkpoint path: String, count: Int, seed: UInt64?, to out: String) throws {
+    guard (1...1_000_000).contains(count) else { throw Failure(.usage, "--count \(count): must be 1 … 1,000,000") }
+    guard out.hasSuffix(".png") || out.hasSuffix(".npy") else {
+        throw Failure(.usage, "--out \(out): the name must end in .png or .npy")
+    }
+    let checkpoint = try Checkpoint(path: path)
+    var configuration = checkpoint.configuration
+    if let seed { configuration.seed = seed }
+    let layout = try configuration.networkPlans().generator.layout
+    let parameters = Arena().floats(layout.count)
+    try checkpoint.readParameters(of: "generator", layout, into: parameters)
+    let pictures = try Sampler(configuration, parameters: parameters, kernels: .fastest).pictures(first: 0, count: count)
+    if out.hasSuffix(".png") {
+        try Pictures.writeGrid(pictures, to: out)
+    } else {
+        let side = Configuration.imageSide
+        try withFiles {
+            try pictures.withUnsafeBufferPointer { try writeNPY(path: out, shape: [count, 1, side, side], elements: $0) }
+        }
+    }
+}
+
+/// What `gan-dist info` prints.
+public func information(ranks: Int?, shards: Int) throws -> String {
+    guard shards >= 1, shards <= 4_096, shards & (shards - 1) == 0 else {
+        throw Failure(.usage, "--shards \(shards): must be a power of two from 1 to 4096")
+    }
+    let ranks = ranks ?? min(shards, ProcessInfo.processInfo.activeProcessorCount)
+    guard ranks >= 1, ranks <= shards else {
+        throw Failure(.usage, "--ranks \(ranks): must be 1 … \(shards), the number of shards")
+    }
+    let available = InstructionSet.available
+    var lines = ["gan-dist \(Version.current)", "MPI: \(MPICommunicator.libraryVersion)", "Instruction sets:"]
+    for set in InstructionSet.allCases {
+        let state = available.contains(set) ? (set == available[0] ? "available, the default" : "available") : "not on this CPU"
+        lines.append("  \(set.rawValue): \(state)\(set.isTested ? "" : "; never tested by the authors")")
+    }
+    let layout = ShardLayout(shards: shards, ranks: ranks)
+    lines.append("\(shards) logical shards on \(ranks) ranks:")
+    for rank in 0..<ranks {
+        let own = layout.shards(of: rank)
+        lines.append("  rank \(rank): " + (own.count == 1 ? "shard \(own.lowerBound)" : "shards \(own.lowerBound) … \(own.upperBound - 1)"))
+    }
+    return lines.joined(separator: "\n")
+}

@@ -1,0 +1,188 @@
+import Foundation
+import Kernels
+import MessagePassing
+import Networks
+
+/// Options of a run that its bytes do not depend on.
+public struct RunOptions: Sendable {
+    public var dataFolder = "data"
+    public var outdir = "runs"
+    public var instructionSet: InstructionSet?
+    public var reduction = Reducer.Algorithm.tree
+    public var watchdog = 60.0
+    public var dumpSteps = 0
+    public var isQuiet = false
+
+    public init() {}
+}
+
+/// Trains on one rank: steps, and between them what the intervals and signals ask for. Ranks act together, since
+/// whatever asks is known to all of them after the same step.
+final class Trainer {
+    private let configuration: Configuration
+    private let options: RunOptions
+    private let dataset: Dataset
+    private let patience: Patience
+    private let step: TrainingStep
+    private let state: TrainingState
+    private let run: RunDirectory?
+    private let log: Log
+    private let stats: AppendedFile?
+    private let sampler: Sampler?
+    private let stepsPerEpoch: Int
+    private let totalSteps: Int
+    private let start = monotonicSeconds()
+    private var lineStart = monotonicSeconds()
+    private var lineStep: Int
+    private var lineWaited = 0.0
+    private var lastCheckpoint: Int
+
+    /// - Parameters:
+    ///   - run: the run's folder, on rank 0 only.
+    ///   - firstStep: steps done already.
+    init(
+        _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, patience: Patience, step: TrainingStep,
+        run: RunDirectory?, log: Log, firstStep: Int
+    ) throws {
+        self.configuration = configuration
+        self.options = options
+        self.dataset = dataset
+        self.patience = patience
+        self.step = step
+        self.run = run
+        self.log = log
+        state = TrainingState(step: step, patience: patience)
+        stats = try run.map { try AppendedFile("\($0.path)/stats.jsonl") }
+        sampler =
+            run == nil
+            ? nil : try Sampler(configuration, parameters: step.generatorReducer.parameters, kernels: step.kernels)
+        stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
+        totalSteps = configuration.totalSteps(images: dataset.count)
+        lineStep = firstStep
+        lastCheckpoint = firstStep
+    }
+
+    /// Trains to the end.
+    /// - Throws: where the run stops early; a checkpoint is written first if a signal asks for it.
+    func train() throws {
+        let first = lineStep
+        try drawInitial(first)
+        let dump = Dump(
+            configuration: configuration, step: step, patience: patience, folder: (run?.path ?? "") + "/dump")
+        if first == 0, options.dumpSteps > 0 {
+            try patience.agree { if run != nil { try makeFolder(dump.folder) } }
+            try dump.write(after: 0)
+        }
+        lineStart = monotonicSeconds()
+        for t in first..<max(first, totalSteps) {
+            let requests = try step.run(t, requests: Signals.take())
+            let done = t + 1
+            if done <= options.dumpSteps { try dump.write(after: done) }
+            try report(done)
+            if done == totalSteps || configuration.sampleInterval.isDue(after: done, stepsPerEpoch: stepsPerEpoch) {
+                try drawSamples("fakes-\(done.padded(to: 6)).png")
+            }
+            let end = Signals.end(of: requests)
+            if done == totalSteps || requests != 0
+                || configuration.checkpointInterval.isDue(after: done, stepsPerEpoch: stepsPerEpoch)
+            {
+                try saveCheckpoint(done)
+            }
+            if let end, done < totalSteps {
+                throw Failure(
+                    end, "stopped by a signal after step \(done) of \(totalSteps); resume with --resume latest", isShared: true)
+            }
+        }
+        log.clearBar()
+        if first >= totalSteps { try log.print("The checkpoint is at step \(first) of \(totalSteps): nothing is left to do.") }
+    }
+
+    // MARK: Log
+
+    private func report(_ done: Int) throws {
+        guard run != nil else { return }
+        let epoch = (done - 1) / stepsPerEpoch + 1
+        let stepOfEpoch = (done - 1) % stepsPerEpoch + 1
+        // As the recipes do, steps between lines are counted anew in each epoch.
+        let isLogged = done == totalSteps || configuration.logInterval.isDue(after: stepOfEpoch, stepsPerEpoch: stepsPerEpoch, epoch: epoch)
+        let isHashed = done == totalSteps || configuration.hashInterval.isDue(after: done, stepsPerEpoch: stepsPerEpoch)
+        let now = monotonicSeconds()
+        let elapsed = max(now - lineStart, 1e-9)
+        let rate = Double((done - lineStep) * configuration.batchSize) / elapsed
+        if !isLogged, !isHashed {
+            let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
+            log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
+            return
+        }
+        let s = step.statistics
+        if isLogged {
+            let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
+            try log.print(
+                "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], "
+                    + "d_loss: \((s.lossReal + s.lossFake).fixed(4)), g_loss: \(s.lossGenerator.fixed(4)), "
+                    + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
+        }
+        let waited = patience.waited
+        var line =
+            "{\"step\": \(done), \"epoch\": \(epoch), \"loss_d\": \((s.lossReal + s.lossFake).json), "
+            + "\"loss_g\": \(s.lossGenerator.json), \"loss_d_real\": \(s.lossReal.json), \"loss_d_fake\": \(s.lossFake.json), "
+            + "\"d_real\": \(s.scoreReal.json), \"d_fake\": \(s.scoreFake.json), "
+            + "\"images_per_second\": \(rate.fixed(1)), \"seconds\": \((now - start).fixed(3)), "
+            + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
+            + "\"communication_seconds\": \((waited - lineWaited).fixed(6))"
+        if isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
+        try stats?.append(line + "}")
+        lineStep = done
+        lineWaited = waited
+        lineStart = monotonicSeconds()
+    }
+
+    // MARK: Files
+
+    private func drawInitial(_ first: Int) throws {
+        guard let run, first == 0 else { return }
+        try Pictures.writeGrid(bytes: dataset.firstImages, to: "\(run.path)/reals.png")
+        try drawSamples("fakes-init.png")
+    }
+
+    private func drawSamples(_ name: String) throws {
+        guard let run, let sampler else { return }
+        patience.note(step: lineStep, phase: .pictures)
+        try Pictures.writeGrid(sampler.pictures(first: 0, count: 64), to: "\(run.path)/\(name)")
+    }
+
+    private func saveCheckpoint(_ done: Int) throws {
+        guard done > lastCheckpoint else { return }
+        lastCheckpoint = done
+        patience.note(step: done, phase: .checkpoint)
+        try state.save(
+            to: (run?.path ?? "") + "/" + Checkpoint.name(step: done),
+            metadata: [
+                "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current,
+                "data_sha256": dataset.digest, "configuration": try configuration.json(),
+            ], configuration: configuration)
+        run?.prune(keep: configuration.keep)
+    }
+}
+
+private func makeFolder(_ path: String) throws {
+    do {
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+        throw Failure(.inputOutput, "\(path) cannot be made: \(reason(error))")
+    }
+}
+
+extension Interval {
+    /// For log lines: steps are counted within their epoch.
+    fileprivate func isDue(after stepOfEpoch: Int, stepsPerEpoch: Int, epoch: Int) -> Bool {
+        switch self {
+        case .steps: isDue(after: stepOfEpoch, stepsPerEpoch: stepsPerEpoch)
+        case .epochs(let count): count > 0 && stepOfEpoch == stepsPerEpoch && epoch % count == 0
+        }
+    }
+}
+
+public enum Version {
+    public static let current = "0.1.0"
+}

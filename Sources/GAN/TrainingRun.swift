@@ -1,0 +1,201 @@
+import Formats
+import Foundation
+import Kernels
+import MessagePassing
+import Networks
+
+/// A whole run, from the options to the last checkpoint; every rank calls it.
+///
+/// - Throws: `Failure`, shared by all ranks wherever they can still talk to each other.
+public func train(
+    _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, communicator: any Communicator
+) throws {
+    let patience = try Patience(communicator, limit: options.watchdog)
+    let isWriter = communicator.rank == 0
+    try patience.compare("program", try programDigest(patience), .usage)
+
+    // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
+    var resumption: Resumption?
+    var warnings: [String] = []
+    let found: Configuration? = try patience.agree {
+        let fresh = resume == nil ? try request.fresh() : nil
+        if isWriter, let resume {
+            resumption = try Resumption.find(resume, request, outdir: options.outdir) { warnings.append($0) }
+        }
+        return try fresh ?? resumption?.configuration ?? (isWriter ? request.fresh() : nil)
+    }
+    if resume == nil {
+        try patience.compare("configuration", found.map { try $0.json() } ?? "", .usage)
+    }
+    let texts = try patience.allGather(Array((found.map { try $0.json() } ?? "").utf8))
+    let configuration = try patience.agree { try Configuration(json: Data(texts[0]), preset: nil, path: "configuration") }
+    if resume != nil {
+        // What a rank's own flags say must be what rank 0's said.
+        let own = try patience.agree { try request.resumed(from: configuration).json() }
+        try patience.compare("configuration", own, .usage)
+    }
+    try patience.agree { try checkRanks(communicator.size, configuration, options) }
+    let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
+    let kernels = try patience.agree { try selectKernels(options.instructionSet) }
+
+    let dataset = try Dataset(configuration, folder: options.dataFolder, layout: layout, patience: patience)
+    let firstStep = Int(try patience.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
+    try patience.agree {
+        if let checkpoint = resumption?.checkpoint, checkpoint.dataDigest != dataset.digest {
+            throw Failure(
+                .badData,
+                "\(checkpoint.path) was trained on data of SHA-256 \(checkpoint.dataDigest); those in \(options.dataFolder) have "
+                    + dataset.digest)
+        }
+    }
+
+    let step = try TrainingStep(
+        configuration, dataset: dataset, layout: layout, patience: patience, kernels: kernels, reduction: options.reduction)
+    let state = TrainingState(step: step, patience: patience)
+    let isResumed = try patience.shared(resumption == nil ? 0 : 1) != 0
+    if isResumed {
+        try state.restore(resumption?.checkpoint)
+    } else {
+        try state.initialise(seed: configuration.seed)
+    }
+
+    var run: RunDirectory?
+    let log: Log = try patience.agree {
+        guard isWriter else { return Log(file: nil, isQuiet: true) }
+        let directory = try prepareDirectory(resumption, configuration, options, dataset)
+        run = directory
+        return Log(file: try AppendedFile("\(directory.path)/log.txt"), isQuiet: options.isQuiet)
+    }
+    if let run {
+        for warning in warnings { try log.print("Warning: \(warning)") }
+        for line in introduction(
+            configuration, options, dataset: dataset, communicator: communicator, layout: layout, kernels: kernels,
+            resumption: resumption, resume: resume, run: run, plans: try configuration.networkPlans())
+        {
+            try log.print(line)
+        }
+    }
+    Signals.install()
+    let trainer = try Trainer(
+        configuration, options, dataset: dataset, patience: patience, step: step, run: run, log: log, firstStep: firstStep)
+    try trainer.train()
+    // Nobody leaves while rank 0 may still fail to write.
+    try patience.agree {}
+    Signals.remove()
+}
+
+/// What `--dry-run` prints.
+public func dryRun(_ request: ConfigurationRequest, _ options: RunOptions, ranks: Int) throws -> String {
+    let configuration = try request.fresh()
+    try checkRanks(ranks, configuration, options)
+    _ = try selectKernels(options.instructionSet)
+    return try configuration.json(pretty: true, adding: ["version": Version.current])
+}
+
+/// The kernels that `--isa` names, or the fastest.
+public func selectKernels(_ wanted: InstructionSet?) throws -> Kernels {
+    guard let wanted else { return Kernels.fastest }
+    guard let kernels = Kernels.select(wanted) else {
+        let available = InstructionSet.available.map(\.rawValue).joined(separator: ", ")
+        throw Failure(.usage, "--isa \(wanted.rawValue): this CPU cannot run it; available are \(available)")
+    }
+    return kernels
+}
+
+private func checkRanks(_ ranks: Int, _ configuration: Configuration, _ options: RunOptions) throws {
+    guard ranks > configuration.shards else { return }
+    var shards = configuration.shards
+    while shards < ranks { shards *= 2 }
+    throw Failure(
+        .usage,
+        "\(ranks) ranks for \(configuration.shards) logical shards: each rank needs one. Run "
+            + "mpirun -np \(configuration.shards) gan-dist, or mpirun -np \(ranks) gan-dist --shards \(shards) (another number "
+            + "of shards gives other bytes)")
+}
+
+/// SHA-256 of this executable, which all ranks must share. The first rank of a host does not stand for the others:
+/// each may have been started from another file.
+private func programDigest(_ patience: Patience) throws -> String {
+    guard patience.communicator.size > 1 else { return "" }
+    return try patience.agree {
+        guard let file = FileHandle(forReadingAtPath: "/proc/self/exe") else { return Version.current }
+        let digest = SHA256Digest()
+        while let piece = try? file.read(upToCount: 1 << 18), !piece.isEmpty { piece.withUnsafeBytes(digest.update) }
+        return digest.finish().hexadecimal
+    }
+}
+
+/// A new folder with its options, or that of the resumed run with the lines past its step dropped.
+private func prepareDirectory(
+    _ resumption: Resumption?, _ configuration: Configuration, _ options: RunOptions, _ dataset: Dataset
+) throws -> RunDirectory {
+    let existing = resumption.flatMap { RunDirectory.containing($0.checkpoint.path) }
+    let directory = try existing ?? RunDirectory.create(under: options.outdir, configuration)
+    if existing != nil, let step = resumption?.checkpoint.step {
+        try dropLines(past: step, of: "\(directory.path)/stats.jsonl")
+    }
+    let text = try configuration.json(
+        pretty: true, adding: ["version": Version.current, "data_sha256": dataset.digest, "images": dataset.count])
+    try directory.write(text + "\n", to: "training_options.json")
+    return directory
+}
+
+/// Keeps the lines of `stats.jsonl` up to a step.
+private func dropLines(past step: Int, of path: String) throws {
+    guard let data = FileManager.default.contents(atPath: path) else { return }
+    let kept = data.split(separator: UInt8(ascii: "\n")).filter { line in
+        let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
+        return (object?["step"] as? Int).map { $0 <= step } ?? false
+    }
+    try Data(kept.flatMap { $0 + [UInt8(ascii: "\n")] }).write(toFailing: path)
+}
+
+private func introduction(
+    _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, communicator: any Communicator,
+    layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, run: RunDirectory,
+    plans: (generator: NetworkPlan, discriminator: NetworkPlan)
+) -> [String] {
+    let ranks = communicator.size
+    let world = count(ranks, "rank") + " on " + count(communicator.hosts.count, "host")
+    let steps = configuration.stepsPerEpoch(images: dataset.count)
+    var lines = [
+        "gan-dist \(Version.current): preset \(configuration.preset), \(world), "
+            + "\(configuration.shards) logical shards, kernels \(kernels.instructionSet.rawValue)",
+        "Data: \(Double(dataset.count).grouped) images of \(configuration.dataset.rawValue) in \(options.dataFolder), "
+            + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
+        "Generator: \(Double(plans.generator.layout.parameterCount).grouped) parameters, discriminator: "
+            + "\(Double(plans.discriminator.layout.parameterCount).grouped)",
+        "Run: \(run.path)",
+    ]
+    if let resumption {
+        lines.append("Resumed from \(resumption.checkpoint.path) at step \(resumption.checkpoint.step)")
+    } else if resume == .auto {
+        lines.append("No checkpoint to resume from: a fresh start")
+    }
+    if kernels.instructionSet == .portable {
+        lines.append("Note: the portable kernels do without fused multiply-add instructions: the same bytes, very much slower")
+    }
+    if !kernels.instructionSet.isTested { lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have never been tested") }
+    if options.reduction == .mpi {
+        lines.append("Note: --reduction mpi adds in an order of MPI's choice: the bytes depend on the number of ranks")
+    }
+    if layout.shards % ranks != 0 {
+        let largest = layout.largestShardCount
+        let share = 100 * (Double(largest * ranks) / Double(layout.shards) - 1)
+        lines.append(
+            "Note: \(layout.shards) shards do not divide evenly among \(ranks) ranks; some own \(largest), and a step takes "
+                + "\(share.fixed(0)) % longer than with an even share")
+    }
+    return lines
+}
+
+private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
+extension Patience {
+    /// Rank 0's number, on all ranks.
+    func shared(_ value: Int64) throws -> Int64 {
+        var value = value
+        try withUnsafeMutableBytes(of: &value) { try broadcast($0, from: 0) }
+        return value
+    }
+}

@@ -1,0 +1,249 @@
+import Kernels
+import MessagePassing
+import Networks
+
+/// One step of adversarial training on one rank: a discriminator update and a generator update, each from gradients
+/// summed over all ranks.
+public final class TrainingStep {
+    public let generator: Network
+    public let discriminator: Network
+    let generatorReducer: Reducer
+    let discriminatorReducer: Reducer
+    let generatorMoments: Moments
+    let discriminatorMoments: Moments
+    let kernels: Kernels
+
+    private let configuration: Configuration
+    private let patience: Patience
+    private let batches: Batches
+    private let generatorSums: BatchSums
+    private let discriminatorSums: BatchSums
+    private let shardRows: [Range<Int>]
+    private let layout: ShardLayout
+    /// Columns of one pass, and this rank's rows of the batch in them.
+    private let columns: Int
+    let rows: Range<Int>
+    private let realRows: RowStatistics
+    private let fakeRows: RowStatistics
+    private let generatorRows: RowStatistics
+
+    public init(
+        _ configuration: Configuration, dataset: Dataset, layout: ShardLayout, patience: Patience, kernels: Kernels,
+        reduction: Reducer.Algorithm
+    ) throws {
+        let communicator = patience.communicator
+        let plans = try configuration.networkPlans()
+        let recordSize = 1 + StepStatistics.size * layout.largestShardCount
+        var bytes = 0
+        for plan in [plans.generator, plans.discriminator] {
+            bytes += Reducer.sharedBytes(
+                count: plan.layout.count, recordSize: recordSize, layout: layout, communicator: communicator)
+        }
+        var space = try SharedSpace(communicator, byteCount: bytes)
+        func reducer(_ plan: NetworkPlan, recordSize: Int = 0) -> Reducer {
+            Reducer(
+                patience: patience, layout: layout, count: plan.layout.count, recordSize: recordSize, algorithm: reduction,
+                space: &space, treeSum: kernels.treeSum)
+        }
+        generatorReducer = reducer(plans.generator, recordSize: recordSize)
+        discriminatorReducer = reducer(plans.discriminator)
+        generatorMoments = Moments(generatorReducer.segment)
+        discriminatorMoments = Moments(discriminatorReducer.segment)
+
+        let own = layout.shards(of: communicator.rank)
+        rows = layout.rows(of: own, batch: configuration.batchSize)
+        columns = rows.count.paddedToVectors
+        let first = rows.lowerBound
+        shardRows = own.map { shard in
+            let rows = layout.rows(of: shard, batch: configuration.batchSize)
+            return rows.lowerBound - first..<rows.upperBound - first
+        }
+        let arena = Arena()
+        generator = Network(
+            name: "generator", plan: plans.generator, stride: columns, parameters: generatorReducer.parameters, arena: arena)
+        discriminator = Network(
+            name: "discriminator", plan: plans.discriminator, stride: 2 * columns,
+            parameters: discriminatorReducer.parameters, arena: arena)
+        let tree = TreePlan(leaves: own.map { $0..<$0 + 1 }, total: own)
+        generatorSums = BatchSums(
+            kernels: kernels, columns: columns, runs: tree.runs(shardRows, passes: [0]),
+            outputs: generatorReducer.gradients, largestInput: plans.generator.largestInput, arena: arena)
+        discriminatorSums = BatchSums(
+            kernels: kernels, columns: 2 * columns, runs: tree.runs(shardRows, passes: [0, columns]),
+            outputs: discriminatorReducer.gradients, largestInput: plans.discriminator.largestInput, arena: arena)
+        batches = Batches(
+            configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
+        realRows = RowStatistics(columns: columns, arena: arena)
+        fakeRows = RowStatistics(columns: columns, arena: arena)
+        generatorRows = RowStatistics(columns: columns, arena: arena)
+        self.configuration = configuration
+        self.patience = patience
+        self.kernels = kernels
+        self.layout = layout
+    }
+
+    /// Step number t, from 0. x are the real rows, z₁ and z₂ noise, D and G the networks; columns of D's activations are
+    /// the real rows, then the fake ones.
+    ///
+    /// - Parameter requests: what signals ask of this rank.
+    /// - Returns: the requests of all ranks together.
+    /// - Throws: a failure on all ranks, naming the tensor, where a gradient is infinite or NaN; nothing is updated then.
+    public func run(_ t: Int, requests: Int) throws -> Int {
+        let real = pass(.real, t)
+        let fake = pass(.fake, t)
+        let again = pass(.generator, t)
+        let d = discriminator
+        let g = generator
+        let fakes = d.input.from(column: columns)
+        let fakeOutput = d.output.from(column: columns)
+        let fakeError = d.outputError.from(column: columns)
+
+        patience.note(step: t + 1, phase: .discriminator)
+        batches.gather(step: t, into: d.input)                                              // x
+        d.forward(real)                                                                     // D(x)
+        judge(d.output, .one, gradient: d.outputError, realRows, real)                      // L(D(x), 1)
+        d.backward(real)
+        noise(RandomStream.discriminatorNoise, t, into: g.input)                            // z₁
+        g.forward(fake, to: fakes)                                                          // G(z₁)
+        d.forward(fake, column: columns)                                                    // D(G(z₁))
+        judge(fakeOutput, .zero, gradient: fakeError, fakeRows, fake)                       // L(D(G(z₁)), 0)
+        d.backward(fake, column: columns)
+        d.weightGradients(discriminatorSums)
+        try discriminatorReducer.publish()
+        if configuration.generatorStep == .fresh {
+            noise(RandomStream.generatorNoise, t, into: g.input)                            // z₂
+            g.forward(again, to: fakes)                                                     // G(z₂)
+        }
+        patience.note(step: t + 1, phase: .discriminatorReduction)
+        try update(discriminatorReducer, discriminatorMoments, of: d, t)                    // D ← Adam
+
+        patience.note(step: t + 1, phase: .generator)
+        d.forward(again, column: columns)                                                   // D(G(z))
+        judge(fakeOutput, .one, gradient: fakeError, generatorRows, again)                  // L(D(G(z)), 1)
+        d.backward(again, column: columns, inputError: g.outputError)
+        g.backward(again)
+        g.weightGradients(generatorSums)
+        record(requests)
+        try generatorReducer.publish()
+        patience.note(step: t + 1, phase: .generatorReduction)
+        try update(generatorReducer, generatorMoments, of: g, t)                            // G ← Adam
+        return combinedRequests
+    }
+
+    /// Losses and scores of the last step, over the whole batch.
+    var statistics: StepStatistics {
+        StepStatistics(shards: layout.shards, batch: configuration.batchSize) { shard in
+            let rank = layout.rank(of: shard)
+            let index = shard - layout.shards(of: rank).lowerBound
+            return UnsafePointer(record(of: rank) + 1 + StepStatistics.size * index)
+        }
+    }
+
+    // MARK: Parts of a step
+
+    private func pass(_ kind: PassKind, _ t: Int) -> Pass {
+        Pass(kernels: kernels, columns: columns, kind: kind, seed: configuration.seed, step: t, firstRow: rows.lowerBound)
+    }
+
+    private func noise(_ stream: UInt32, _ t: Int, into z: Matrix) {
+        let key = RandomKey(seed: configuration.seed, stream: stream, step: t, firstRow: rows.lowerBound)
+        kernels.randomNormals(key, z.base, configuration.latentDimension, columns, z.stride)
+    }
+
+    private func judge(_ outputs: Matrix, _ target: Loss.Target, gradient: Matrix, _ rows: RowStatistics, _ pass: Pass) {
+        configuration.loss.apply(
+            outputs, target: target, batch: configuration.batchSize, gradient: gradient, rows: rows, pass)
+    }
+
+    private func update(_ reducer: Reducer, _ moments: Moments, of network: Network, _ t: Int) throws {
+        let constants = configuration.adam.constants(update: t + 1)
+        let segment = reducer.segment
+        let isFinite = try reducer.finish { gradient in
+            kernels.adam(
+                constants, gradient, reducer.parameters + segment.lowerBound, moments.first, moments.second, segment.count)
+        }
+        if !isFinite { throw try nonFiniteGradient(reducer, of: network, t) }
+    }
+
+    // MARK: Records
+
+    private func record(of rank: Int) -> UnsafeMutablePointer<Double> {
+        generatorReducer.records + rank * (1 + StepStatistics.size * layout.largestShardCount)
+    }
+
+    private func record(_ requests: Int) {
+        let record = record(of: patience.communicator.rank)
+        record[0] = Double(requests)
+        for (index, rows) in shardRows.enumerated() {
+            let sums = record + 1 + StepStatistics.size * index
+            func sum(_ values: UnsafeMutablePointer<Float>) -> Double {
+                var total = 0.0
+                for row in rows { total += Double(values[row]) }
+                return total
+            }
+            sums[0] = sum(realRows.losses)
+            sums[1] = sum(fakeRows.losses)
+            sums[2] = sum(generatorRows.losses)
+            sums[3] = sum(realRows.scores)
+            sums[4] = sum(fakeRows.scores)
+        }
+    }
+
+    private var combinedRequests: Int {
+        var combined = 0
+        for rank in 0..<layout.ranks { combined |= Int(record(of: rank)[0]) }
+        return combined
+    }
+
+    private func nonFiniteGradient(_ reducer: Reducer, of network: Network, _ t: Int) throws -> Failure {
+        let found = network.layout.tensors.first { tensor in
+            reducer.gradients.contains { gradient in tensor.range.contains { !gradient[$0].isFinite } }
+        }
+        let places = try patience.allGather(Array((found?.name ?? "").utf8)).enumerated().filter { !$1.isEmpty }
+        let what = places.first.map { rank, name in
+            "the gradient of \(network.name).\(String(decoding: name, as: UTF8.self)) is not finite on rank \(rank)"
+        }
+        return Failure(
+            .internalError,
+            "step \(t + 1): \(what ?? "a sum of the \(network.name)'s gradients over the ranks is not finite"). The training "
+                + "has diverged and nothing was written; resume from the last checkpoint or lower --lr",
+            isShared: true)
+    }
+}
+
+/// Adam's moments of the segment that this rank owns.
+final class Moments {
+    let segment: Range<Int>
+    let first: UnsafeMutablePointer<Float>
+    let second: UnsafeMutablePointer<Float>
+
+    init(_ segment: Range<Int>) {
+        self.segment = segment
+        let arena = Arena()
+        first = arena.floats(segment.count)
+        second = arena.floats(segment.count)
+    }
+}
+
+extension ShardLayout {
+    /// The most shards that a rank owns.
+    var largestShardCount: Int { (shards + ranks - 1) / ranks }
+
+    func rank(of shard: Int) -> Int { (0..<ranks).first { shards(of: $0).contains(shard) } ?? 0 }
+}
+
+extension TreePlan {
+    /// The runs of a weight gradient: each shard's rows in each pass, in order.
+    /// - Parameters:
+    ///   - rows: each shard's columns within a pass.
+    ///   - passes: the first column of each pass.
+    func runs(_ rows: [Range<Int>], passes: [Int]) -> [Run] {
+        zip(steps, rows).flatMap { step, rows in
+            passes.enumerated().map { index, start in
+                Run(
+                    start: Int32(start + rows.lowerBound), count: Int32(rows.count), begins: index == 0 ? 1 : 0,
+                    ends: index == passes.count - 1 ? 1 : 0, merges: Int32(step.merges), output: Int32(step.output ?? -1))
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Foundation
+import GAN
+import Kernels
+import MessagePassing
+
+/// The program: reads the command line, joins the other ranks if there are any, and turns every failure into one message
+/// and one exit code.
+@main
+struct GANDist: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gan-dist",
+        abstract: "Trains generative adversarial networks on MNIST, data-parallel over MPI, with the same bytes at any "
+            + "number of ranks.",
+        version: Version.current,
+        subcommands: [Train.self, Sample.self, Hash.self, Info.self, Bench.self],
+        defaultSubcommand: Train.self)
+
+    static func main() {
+        let launch = Launch()
+        let arguments = Launch.expandResume(Array(CommandLine.arguments.dropFirst()))
+        do {
+            var command = try parseAsRoot(arguments)
+            if let train = command as? Train {
+                try launch.run { try train.run(on: $0) }
+            } else {
+                // Only training needs every rank.
+                if launch.environmentRank == 0 { try command.run() }
+            }
+        } catch let failure as Failure {
+            launch.end(failure)
+        } catch {
+            // Help and version are for one rank to print, and so is a usage error.
+            let code = exitCode(for: error).rawValue
+            if code != 0, launch.ranks > 1 {
+                launch.refuse(fullMessage(for: error))
+            }
+            if launch.environmentRank == 0 { exit(withError: error) }
+            Foundation.exit(code)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import MessagePassing
+
+/// How this process was started: alone, or by a launcher with others.
+final class Launch {
+    /// Processes that a launcher says there are, 1 without one.
+    let ranks: Int
+    /// This process's number among them.
+    let environmentRank: Int
+    private var communicator: (any Communicator)?
+
+    init() {
+        let environment = ProcessInfo.processInfo.environment
+        func number(_ names: [String]) -> Int? {
+            names.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first
+        }
+        let inSlurmStep = environment["SLURM_STEP_ID"].flatMap { Int($0) } != nil
+        ranks = number(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"] + (inSlurmStep ? ["SLURM_NTASKS"] : [])) ?? 1
+        environmentRank =
+            number(["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"] + (inSlurmStep ? ["SLURM_PROCID"] : [])) ?? 0
+    }
+
+    /// `--resume` without a value is `--resume latest`.
+    static func expandResume(_ arguments: [String]) -> [String] {
+        arguments.indices.flatMap { index -> [String] in
+            let isBare = index + 1 == arguments.count || arguments[index + 1].hasPrefix("--")
+            return arguments[index] == "--resume" && isBare ? ["--resume", "latest"] : [arguments[index]]
+        }
+    }
+
+    /// Runs `body` with all ranks. MPI is not touched when there is one process.
+    func run(_ body: (any Communicator) throws -> Void) throws {
+        let communicator = try join()
+        try body(communicator)
+        try communicator.close()
+    }
+
+    private func join() throws -> any Communicator {
+        if let communicator { return communicator }
+        let joined: any Communicator
+        if ranks > 1 {
+            let hosts = ProcessInfo.processInfo.environment["GAN_DIST_HOSTS"]
+            let mpi = try MPICommunicator(
+                pretendedHosts: hosts.map { $0.split(separator: ",").map { Int32($0) ?? -1 } })
+            guard mpi.size > 1 else {
+                throw Failure(
+                    .usage,
+                    "the launcher started \(ranks) processes, but MPI sees one: the launcher belongs to another MPI than the one "
+                        + "this program is built with. Start it with that MPI's mpirun, or with srun --mpi=pmix")
+            }
+            joined = mpi
+        } else {
+            joined = SoloCommunicator()
+        }
+        communicator = joined
+        return joined
+    }
+
+    /// Ends a launched job whose command line is wrong, on all ranks together: others may have been given another one.
+    func refuse(_ message: String) -> Never {
+        do {
+            let communicator = try join()
+            let patience = try Patience(communicator, limit: 60)
+            try patience.agree { throw Failure(.usage, message) }
+            Foundation.exit(ExitCode.usage.rawValue)
+        } catch let failure as Failure {
+            end(failure)
+        } catch {
+            end(Failure(.internalError, "\(error)"))
+        }
+    }
+
+    /// Reports a failure once and ends every rank with its code.
+    func end(_ failure: Failure) -> Never {
+        Signals.remove()
+        let code = failure.code.rawValue
+        guard let communicator, communicator.size > 1 else {
+            report(failure.description)
+            Foundation.exit(code)
+        }
+        guard failure.isShared else {
+            report("rank \(communicator.rank): \(failure.description)")
+            communicator.abort(code)
+        }
+        if communicator.rank == 0 { report(failure.description) }
+        try? communicator.close()
+        Foundation.exit(code)
+    }
+
+    private func report(_ message: String) {
+        let text = message.hasPrefix("Error: ") ? message : "Error: \(message)"
+        FileHandle.standardError.write(Data("gan-dist: \(text)\n".utf8))
+    }
+}

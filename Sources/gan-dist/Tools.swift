@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import GAN
+import Kernels
+import MessagePassing
+
+struct Sample: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Draw pictures from a checkpoint, as a PNG grid or a NumPy array.")
+
+    @Option(help: "Checkpoint file.")
+    var checkpoint: String
+    @Option(help: "How many pictures.")
+    var count = 64
+    @Option(help: "Where to write: a .png grid, or an .npy array [count, 1, 28, 28].")
+    var out: String
+    @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
+    var seed: UInt64?
+
+    func run() throws { try drawSamples(checkpoint: checkpoint, count: count, seed: seed, to: out) }
+}
+
+struct Hash: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print the SHA-256 of a checkpoint's parameters.")
+
+    @Option(help: "Checkpoint file.")
+    var checkpoint: String
+    @Flag(help: "Include the optimiser's moments.")
+    var state = false
+
+    func run() throws { print(try Checkpoint(path: checkpoint).hash(state: state)) }
+}
+
+struct Info: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print version, instruction sets, MPI, and which rank owns which shards.")
+
+    @Option(help: "Ranks to lay out.")
+    var ranks: Int?
+    @Option(help: "Logical shards.")
+    var shards = 8
+
+    func run() throws { print(try information(ranks: ranks, shards: shards)) }
+}
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure the machine's peak, the kernels and whole training steps on one rank.")
+
+    @Option(help: "Recipe to measure.")
+    var preset = Preset.standard
+    @Option(help: "Instruction set, as for train.")
+    var isa = "auto"
+    @Option(help: "Seconds to measure whole steps.")
+    var seconds = 3.0
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        let kernels = try selectKernels(isa == "auto" ? nil : try choice("--isa", isa))
+        guard seconds > 0, seconds <= 3_600 else { throw Failure(.usage, "--seconds \(seconds): must be between 0 and 3600") }
+        print(try benchmark(Preset.named(preset), kernels: kernels, seconds: seconds, asJSON: json))
+    }
+}

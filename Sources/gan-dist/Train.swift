@@ -1,0 +1,152 @@
+import ArgumentParser
+import Foundation
+import GAN
+import Kernels
+import MessagePassing
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train a GAN (the default command).",
+        discussion: "Any field of a preset can be overridden. Intervals are in steps, or in epochs (4e); 0 is never.")
+
+    @Option(help: "Recipe: \(Preset.all.map(\.preset).joined(separator: ", ")) (default: \(Preset.standard)).")
+    var preset: String?
+    @Option(help: ArgumentHelp("Model file, as training_options.json holds it.", valueName: "file.json"))
+    var config: String?
+    @Option(help: "mnist or fashion.")
+    var dataset: String?
+    @Option(help: "Folder with the IDX files, or with MNIST/raw or FashionMNIST/raw in it.")
+    var data = "data"
+    @Option(help: "Folder of the runs.")
+    var outdir = "runs"
+    @Option(help: "Length of the training.")
+    var epochs: Int?
+    @Option(help: "Length of the training in steps; comes before --epochs.")
+    var steps: Int?
+    @Option(help: "Images of a step, over all ranks.")
+    var batchSize: Int?
+    @Option(help: "Adam's learning rate.")
+    var lr: Double?
+    @Option var beta1: Double?
+    @Option var beta2: Double?
+    @Option(help: "Length of the noise vectors.")
+    var latentDim: Int?
+    @Option(help: "bce (on logits) or mse (least squares on the raw output).")
+    var loss: String?
+    @Option var seed: UInt64?
+    @Option(help: "Logical shards, a power of two; the bytes of a run depend on it, and not on the number of ranks.")
+    var shards: Int?
+    @Option(help: "Instruction set: auto, avx512, avx2, neon or portable. All give the same bytes.")
+    var isa = "auto"
+    @Option(help: "tree (the same bytes at any number of ranks) or mpi (MPI_Allreduce, for comparison).")
+    var reduction = "tree"
+    @Option(help: "Steps between log lines.")
+    var logInterval: String?
+    @Option(help: "Steps between sample grids.")
+    var sampleInterval: String?
+    @Option(help: "Steps between checkpoints.")
+    var checkpointInterval: String?
+    @Option(help: "Steps between SHA-256 hashes of the weights in stats.jsonl.")
+    var hashInterval: String?
+    @Option(help: "Checkpoints to keep.")
+    var keep: Int?
+    @Option(help: ArgumentHelp("Go on from a checkpoint: a file, latest, or auto (a fresh start if there is none).", valueName: "latest|auto|file"))
+    var resume: String?
+    @Option(help: "Write what goes into and comes out of each of the first steps.")
+    var dumpSteps = 0
+    @Option(help: "Seconds without progress after which the run is ended; 0 is never.")
+    var watchdog = 60.0
+    @Flag(help: "Print the configuration and end.")
+    var dryRun = false
+    @Flag(help: "Print nothing; log.txt is written all the same.")
+    var quiet = false
+
+    func run() throws { preconditionFailure("training runs on a communicator") }
+
+    func run(on communicator: any Communicator) throws {
+        // A wrong option on one rank alone must end all of them.
+        let patience = try Patience(communicator, limit: 60)
+        let (request, options) = try patience.agree { (try self.request(), try self.options()) }
+        if dryRun {
+            let text = try patience.agree { try GAN.dryRun(request, options, ranks: communicator.size) }
+            if communicator.rank == 0 { print(text) }
+            return
+        }
+        try train(request, options, resume: resume.map { ResumeRequest($0) }, communicator: communicator)
+    }
+
+    private func options() throws -> RunOptions {
+        guard watchdog >= 0, watchdog.isFinite else {
+            throw Failure(.usage, "--watchdog \(watchdog): must be a number of seconds, or 0 for never")
+        }
+        guard dumpSteps >= 0 else { throw Failure(.usage, "--dump-steps \(dumpSteps): must be 0 or more") }
+        var options = RunOptions()
+        options.dataFolder = data
+        options.outdir = outdir
+        options.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
+        options.reduction = try choice("--reduction", reduction)
+        options.watchdog = watchdog
+        options.dumpSteps = dumpSteps
+        options.isQuiet = quiet
+        return options
+    }
+
+    private func request() throws -> ConfigurationRequest {
+        var request = ConfigurationRequest()
+        request.preset = preset
+        if let preset { _ = try Preset.named(preset) }
+        if let config {
+            guard let text = FileManager.default.contents(atPath: config) else {
+                throw Failure(.missingInput, "--config \(config): there is no such file, or it cannot be read")
+            }
+            request.modelFile = (config, text)
+        }
+        let dataset: Configuration.Dataset? = try self.dataset.map { try choice("--dataset", $0) }
+        let loss: Loss? = try self.loss.map { try choice("--loss", $0) }
+        let log = try interval("--log-interval", logInterval)
+        let sample = try interval("--sample-interval", sampleInterval)
+        let checkpoint = try interval("--checkpoint-interval", checkpointInterval)
+        let hash = try interval("--hash-interval", hashInterval)
+        request.override = { [self] configuration in
+            if let dataset { configuration.dataset = dataset }
+            if let loss { configuration.loss = loss }
+            if let batchSize { configuration.batchSize = batchSize }
+            if let lr { configuration.learningRate = lr }
+            if let beta1 { configuration.beta1 = beta1 }
+            if let beta2 { configuration.beta2 = beta2 }
+            if let latentDim { configuration.setLatentDimension(latentDim) }
+            if let seed { configuration.seed = seed }
+            if let shards { configuration.shards = shards }
+            if let epochs {
+                configuration.epochs = epochs
+                configuration.steps = nil
+            }
+            if let steps { configuration.steps = steps }
+            if let log { configuration.logInterval = log }
+            if let sample { configuration.sampleInterval = sample }
+            if let checkpoint { configuration.checkpointInterval = checkpoint }
+            if let hash { configuration.hashInterval = hash }
+            if let keep { configuration.keep = keep }
+        }
+        return request
+    }
+}
+
+private func interval(_ option: String, _ text: String?) throws -> Interval? {
+    try text.map {
+        guard let interval = Interval($0) else {
+            throw Failure(.usage, "\(option) \($0): an interval is a number of steps (400) or epochs (4e)")
+        }
+        return interval
+    }
+}
+
+/// The case that an option names.
+func choice<Choice: RawRepresentable & CaseIterable>(_ option: String, _ text: String) throws -> Choice
+where Choice.RawValue == String {
+    guard let choice = Choice(rawValue: text) else {
+        throw Failure(
+            .usage, "\(option) \(text): known are \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return choice
+}
