@@ -56,6 +56,11 @@ CSIMD_WIDTH(8)
 CSIMD_WIDTH(16)
 #undef CSIMD_WIDTH
 
+/// Asks for the cache line of an address that need not be valid.
+static inline __attribute__((always_inline)) void csimd_prefetch(const void *_Nonnull address) {
+    __builtin_prefetch(address, 0, 3);
+}
+
 static inline __attribute__((always_inline)) void csimd_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();

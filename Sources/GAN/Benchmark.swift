@@ -16,12 +16,16 @@ public func benchmark(_ configuration: Configuration, kernels: Kernels, seconds:
         configuration, dataset: dataset, layout: layout, patience: patience, kernels: kernels, reduction: .tree)
     try TrainingState(step: step, patience: patience).initialise(seed: configuration.seed)
 
-    let sink = Arena().floats(64)
-    func peak() -> Double {
+    let arena = Arena()
+    let sink = arena.floats(64)
+    func peak(_ window: Double) -> Double {
         let start = monotonicSeconds()
-        let operations = kernels.multiplyAddPeak(kernels.instructionSet == .portable ? 2_000 : 100_000, sink)
+        var operations = 0
+        repeat { operations += kernels.multiplyAddPeak(2_000, sink) } while monotonicSeconds() - start < window
         return Double(operations) / (monotonicSeconds() - start)
     }
+    // Peak and steps share the core in windows of the same length, so that whatever else runs slows both.
+    let window = seconds / 60
     var t = 0
     func stepRate() throws -> Double {
         let start = monotonicSeconds()
@@ -30,23 +34,23 @@ public func benchmark(_ configuration: Configuration, kernels: Kernels, seconds:
             _ = try step.run(t, requests: 0)
             t += 1
             count += 1
-        } while monotonicSeconds() - start < seconds / 20
+        } while monotonicSeconds() - start < window
         return Double(count) / (monotonicSeconds() - start)
     }
-    _ = peak()
+    _ = peak(window)
     _ = try stepRate()
     var peaks: [Double] = []
     var rates: [Double] = []
     var fractions: [Double] = []
     let operations = try Double(configuration.operationsPerStep())
     for _ in 0..<20 {
-        let before = peak()
+        let before = peak(window)
         let rate = try stepRate()
         peaks.append(before)
         rates.append(rate)
-        fractions.append(rate * operations / ((before + peak()) / 2))
+        fractions.append(rate * operations / ((before + peak(window)) / 2))
     }
-    let products = try productRates(configuration, kernels: kernels, peak: peak)
+    let products = try productRates(configuration, kernels: kernels) { peak(2e-4) }
     let median = (peak: peaks.median, rate: rates.median, fraction: fractions.median)
     let noise = ((peaks.max() ?? 0) - (peaks.min() ?? 0)) / median.peak
     if asJSON {

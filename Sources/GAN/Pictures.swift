@@ -9,6 +9,7 @@ public final class Sampler {
     public static let batchSize = 64
 
     private let network: Network
+    private let arena = Arena()
     private let kernels: Kernels
     private let latentDimension: Int
     private let seed: UInt64
@@ -20,7 +21,7 @@ public final class Sampler {
         seed = configuration.seed
         network = Network(
             name: "generator", plan: try configuration.networkPlans().generator, stride: Sampler.batchSize,
-            parameters: parameters, keepsErrors: false, arena: Arena())
+            parameters: parameters, keepsErrors: false, arena: arena)
     }
 
     /// Pictures first ..< first + count of the endless sequence that the seed determines, each 784 floats.

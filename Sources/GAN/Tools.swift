@@ -14,7 +14,8 @@ public func drawSamples(checkpoint path: String, count: Int, seed: UInt64?, to o
     var configuration = checkpoint.configuration
     if let seed { configuration.seed = seed }
     let layout = try configuration.networkPlans().generator.layout
-    let parameters = Arena().floats(layout.count)
+    let arena = Arena()
+    let parameters = arena.floats(layout.count)
     try checkpoint.readParameters(of: "generator", layout, into: parameters)
     let pictures = try Sampler(configuration, parameters: parameters, kernels: .fastest).pictures(first: 0, count: count)
     if out.hasSuffix(".png") {

@@ -14,6 +14,7 @@ public final class TrainingStep {
     let kernels: Kernels
 
     private let configuration: Configuration
+    private let arena: Arena
     private let patience: Patience
     private let batches: Batches
     private let generatorSums: BatchSums
@@ -47,8 +48,9 @@ public final class TrainingStep {
         }
         generatorReducer = reducer(plans.generator, recordSize: recordSize)
         discriminatorReducer = reducer(plans.discriminator)
-        generatorMoments = Moments(generatorReducer.segment)
-        discriminatorMoments = Moments(discriminatorReducer.segment)
+        let arena = Arena()
+        generatorMoments = Moments(generatorReducer.segment, arena: arena)
+        discriminatorMoments = Moments(discriminatorReducer.segment, arena: arena)
 
         let own = layout.shards(of: communicator.rank)
         rows = layout.rows(of: own, batch: configuration.batchSize)
@@ -58,7 +60,6 @@ public final class TrainingStep {
             let rows = layout.rows(of: shard, batch: configuration.batchSize)
             return rows.lowerBound - first..<rows.upperBound - first
         }
-        let arena = Arena()
         generator = Network(
             name: "generator", plan: plans.generator, stride: columns, parameters: generatorReducer.parameters, arena: arena)
         discriminator = Network(
@@ -77,6 +78,7 @@ public final class TrainingStep {
         fakeRows = RowStatistics(columns: columns, arena: arena)
         generatorRows = RowStatistics(columns: columns, arena: arena)
         self.configuration = configuration
+        self.arena = arena
         self.patience = patience
         self.kernels = kernels
         self.layout = layout
@@ -217,9 +219,8 @@ final class Moments {
     let first: UnsafeMutablePointer<Float>
     let second: UnsafeMutablePointer<Float>
 
-    init(_ segment: Range<Int>) {
+    init(_ segment: Range<Int>, arena: Arena) {
         self.segment = segment
-        let arena = Arena()
         first = arena.floats(segment.count)
         second = arena.floats(segment.count)
     }

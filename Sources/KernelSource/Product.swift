@@ -66,6 +66,7 @@ private func tile<let Rows: Int, let Vectors: Int>(
             i += 1
         }
     }
+    prefetchNext(p, m, Rows, k, end)
     accumulate(
         &sums, p.a + m * p.a_row + k * p.a_depth, aRow: p.a_row, aDepth: p.a_depth,
         p.b + k * p.b_depth + column, bDepth: p.b_depth, depth: end - k)
@@ -84,5 +85,28 @@ private func tile<let Rows: Int, let Vectors: Int>(
             v += 1
         }
         i += 1
+    }
+}
+
+/// Asks for the part of A that the next tile reads: its lines lie too far apart for the hardware to foresee them.
+@inline(__always)
+private func prefetchNext(_ p: csimd_product, _ m: Int, _ height: Int, _ k: Int, _ end: Int) {
+    let line = 16
+    if p.a_depth == 1 {
+        var i = 0
+        while i < height {
+            var j = k
+            while j < end {
+                csimd_prefetch(p.a + (m + height + i) * p.a_row + j)
+                j += line
+            }
+            i += 1
+        }
+    } else if m / line != (m + height) / line {
+        var j = k
+        while j < end {
+            csimd_prefetch(p.a + ((m + height) / line + 1) * line * p.a_row + j * p.a_depth)
+            j += 1
+        }
     }
 }

@@ -2,8 +2,10 @@ import Glibc
 
 /// Zeroed memory aligned to 64 bytes that lives as long as the process or until `free`.
 public func allocateZeroed(byteCount: Int) -> UnsafeMutableRawPointer {
+    let hugePage = 1 << 21
     let size = max(byteCount, 64).roundedUp(to: 64)
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: size >= hugePage ? hugePage : 64)
+    if size >= hugePage { madvise(memory, size, MADV_HUGEPAGE) }
     memset(memory, 0, size)
     return memory
 }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A feature-major matrix in memory that someone else owns: [features, stride], a column for each row of the batch.
 public struct Matrix {
     public let base: UnsafeMutablePointer<Float>
@@ -13,16 +15,30 @@ public struct Matrix {
     public func from(column: Int) -> Matrix { Matrix(base + column, stride: stride) }
 }
 
-/// Zeroed memory for one rank's activations and gradients, laid out at start and kept as long as the process.
-public struct Arena: Sendable {
+/// Memory for one rank's activations and gradients: laid out at start, kept as long as the process, and on huge pages
+/// where the system has them.
+public final class Arena {
+    private static let blockSize = 1 << 26
+    private var block = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    private var used = 0
+
     public init() {}
 
     /// `count` floats, zeroed and aligned to 64 bytes, with a vector to spare for kernels that read past a row's end.
     public func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
         let bytes = (4 * count + 127) & ~63
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-        memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-        return memory.bindMemory(to: Float.self, capacity: bytes / 4)
+        if used + bytes > block.count {
+            // Pages exist from the first write on: a block costs what is used of it.
+            let size = Swift.max(Arena.blockSize, (bytes + (1 << 21) - 1) & ~((1 << 21) - 1))
+            let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            precondition(memory != MAP_FAILED, "no memory for \(bytes) bytes")
+            madvise(memory, size, MADV_HUGEPAGE)
+            block = UnsafeMutableRawBufferPointer(start: memory, count: size)
+            used = 0
+        }
+        guard let base = block.baseAddress else { preconditionFailure("an empty block") }
+        defer { used += bytes }
+        return (base + used).bindMemory(to: Float.self, capacity: bytes / 4)
     }
 
     public func matrix(features: Int, stride: Int) -> Matrix { Matrix(floats(features * stride), stride: stride) }

@@ -1,0 +1,125 @@
+import Kernels
+import Testing
+
+@Suite struct ElementwiseTests {
+    /// A kernel that changes x where it stands, given another matrix y of its shape.
+    struct InPlace: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let run: @Sendable (_ kernels: Kernels, _ x: Kernels.MutableFloats, _ y: Kernels.Floats, _ shape: Shape) -> Void
+
+        static let all: [InPlace] = [
+            InPlace(testDescription: "rectify") { $0.rectify($1, $3.features, $3.columns, $3.row, 0.2) },
+            InPlace(testDescription: "rectify, slope 0") { $0.rectify($1, $3.features, $3.columns, $3.row, 0) },
+            InPlace(testDescription: "tanh") { $0.tanh($1, $3.features, $3.columns, $3.row) },
+            InPlace(testDescription: "sigmoid") { $0.sigmoid($1, $3.features, $3.columns, $3.row) },
+            InPlace(testDescription: "rectifyBackward") {
+                $0.rectifyBackward($1, $2, $3.features, $3.columns, $3.row, 0.2)
+            },
+            InPlace(testDescription: "tanhBackward") { $0.tanhBackward($1, $2, $3.features, $3.columns, $3.row) },
+            InPlace(testDescription: "sigmoidBackward") { $0.sigmoidBackward($1, $2, $3.features, $3.columns, $3.row) },
+        ]
+    }
+
+    struct Shape {
+        var features, columns, row: Int
+        var count: Int { (features - 1) * row + columns }
+    }
+
+    private func check(_ kernel: InPlace, _ x: Memory<Float>, _ y: Memory<Float>, _ shape: Shape) {
+        let twin = x.copy
+        kernel.run(.reference, twin.base, y.base, shape)
+        for kernels in tables {
+            let output = x.copy
+            kernel.run(kernels, output.base, y.base, shape)
+            if let difference = output.difference(from: twin) {
+                Issue.record("\(kernels.instructionSet), \(shape): \(difference)")
+            }
+        }
+    }
+
+    @Test(arguments: InPlace.all)
+    func equalsTwinAtEverySize(kernel: InPlace) {
+        var random = SplitMix64(1)
+        for features in 1...13 {
+            for columns in stride(from: 16, through: 80, by: 16) {
+                let shape = Shape(features: features, columns: columns, row: columns + features % 3)
+                check(kernel, random.units(shape.count), random.units(shape.count), shape)
+            }
+        }
+    }
+
+    /// Every special value with every other one, and bit patterns of any kind.
+    @Test(arguments: InPlace.all)
+    func equalsTwinAtSpecialValues(kernel: InPlace) {
+        let values = specialAndRandomValues(atLeast: 4_096, seed: 2)
+        for shift in 0..<specialValues.count {
+            // Only the backward kernels look at y.
+            if shift > 0 && !kernel.testDescription.hasSuffix("Backward") { break }
+            let count = shift == 0 ? values.count : roundedUp(specialValues.count)
+            let x = Memory<Float>(Array(values.prefix(count)))
+            let y = Memory<Float>((0..<count).map { values[($0 + shift) % count] })
+            check(kernel, x, y, Shape(features: 1, columns: count, row: count))
+        }
+    }
+
+    @Test func tanhAndSigmoidKeepNaN() {
+        let quiet = (0..<512).map { Float(bitPattern: 0x7fc0_0000 | UInt32($0)) }
+        for kernels in tables {
+            for kernel in [kernels.tanh, kernels.sigmoid] {
+                let x = Memory<Float>(quiet)
+                kernel(x.base, 1, x.count, x.count)
+                for i in 0..<x.count { #expect(x[i].isNaN, "\(kernels.instructionSet) at payload \(i)") }
+            }
+        }
+    }
+
+    @Test(arguments: [-1, 1] as [Float])
+    func binaryCrossEntropyEqualsTwin(sign: Float) {
+        checkLoss { $0.binaryCrossEntropy($1, sign, 1 / 64, $2, $3, $4, $5) }
+    }
+
+    @Test(arguments: [0, 1, 0.9, -1] as [Float])
+    func squaredErrorEqualsTwin(target: Float) {
+        checkLoss { $0.squaredError($1, target, 1 / 100, $2, $3, $4, $5) }
+    }
+
+    /// `run` takes kernels, logits, columns, and where loss, gradient and score go.
+    private func checkLoss(
+        _ run: (Kernels, Kernels.Floats, Int, Kernels.MutableFloats, Kernels.MutableFloats, Kernels.MutableFloats) ->
+            Void
+    ) {
+        let values = specialAndRandomValues(atLeast: 4_096, seed: 3)
+        for columns in [16, 32, 48, 64, 80, values.count] {
+            let logits = Memory<Float>(Array(values.prefix(columns)))
+            func results(_ kernels: Kernels) -> [Memory<Float>] {
+                let outputs = (0..<3).map { _ in Memory<Float>(count: columns) }
+                run(kernels, logits.base, columns, outputs[0].base, outputs[1].base, outputs[2].base)
+                return outputs
+            }
+            let twins = results(.reference)
+            for kernels in tables {
+                for (name, (output, twin)) in zip(["loss", "gradient", "score"], zip(results(kernels), twins)) {
+                    if let difference = output.difference(from: twin) {
+                        Issue.record("\(kernels.instructionSet), \(name): \(difference)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// (b/255 − 1/2) / (1/2), every byte and every count.
+    @Test func pixelsAreNormalized() {
+        for count in Array(1...33) + [255, 256] {
+            for first in [0, 100, 256 - min(count, 256)] {
+                let bytes = Memory<UInt8>((0..<count).map { UInt8(truncatingIfNeeded: first + $0) })
+                defer { keep(bytes) }
+                let expected = Memory<Float>((0..<count).map { (Float(bytes[$0]) / 255 - 0.5) / 0.5 })
+                for kernels in tables + [.reference] {
+                    let output = Memory<Float>(count: count)
+                    kernels.pixels(bytes.base, output.base, count)
+                    #expect(output.difference(from: expected) == nil, "\(kernels.instructionSet), \(count) pixels")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Kernels
+import Testing
+
+@Suite struct ProductTests {
+    enum Form: CaseIterable { case plain, transposed }
+    enum Rectification: CaseIterable { case none, ownSign, gate }
+
+    struct Case {
+        var rows, columns, depth: Int
+        var form: Form
+        var bias: Bool
+        var rectification: Rectification
+        /// Extra elements between the rows of A, B and C; of the gate one more than of C.
+        var padding: (a: Int, b: Int, c: Int)
+    }
+
+    /// The first element of C that a table gives otherwise than the twin, if any.
+    private func difference(_ c: Case, seed: UInt64) -> String? {
+        var random = SplitMix64(seed)
+        let aStride = (c.form == .plain ? c.depth : c.rows) + c.padding.a
+        let bStride = c.columns + c.padding.b
+        let stride = c.columns + c.padding.c
+        let gateStride = stride + 1
+        let aCount = (c.form == .plain ? (c.rows - 1) * aStride + c.depth : (c.depth - 1) * aStride + c.rows)
+        let a = random.units(aCount)
+        let b = random.units((c.depth - 1) * bStride + c.columns)
+        let bias = random.units(c.rows)
+        let gate = random.units((c.rows - 1) * gateStride + c.columns)
+        let blank = Memory<Float>(count: (c.rows - 1) * stride + c.columns)
+        func result(_ kernels: Kernels) -> Memory<Float> {
+            let output = blank.copy
+            var arguments = Product(
+                a: a.base, a_row: c.form == .plain ? aStride : 1, a_depth: c.form == .plain ? 1 : aStride,
+                b: b.base, b_depth: bStride, c: output.base, c_row: stride,
+                rows: c.rows, columns: c.columns, depth: c.depth,
+                bias: c.bias ? UnsafePointer(bias.base) : nil,
+                gate: c.rectification == .gate ? UnsafePointer(gate.base) : nil, gate_row: gateStride,
+                rectifies: c.rectification == .none ? 0 : 1, slope: 0.2)
+            kernels.product(&arguments)
+            return output
+        }
+        let twin = result(.reference)
+        for kernels in tables {
+            if let difference = result(kernels).difference(from: twin) {
+                return "\(kernels.instructionSet), \(c): \(difference)"
+            }
+        }
+        return nil
+    }
+
+    @Test(arguments: [1, 2, 3, 127, 128, 129, 257])
+    func equalsTwinAtEverySize(depth: Int) {
+        var seed = UInt64(depth)
+        for rows in 1...13 {
+            for columns in stride(from: 16, through: 2 * 4 * 16 + 16, by: 16) {
+                seed += 1
+                let number = Int(seed)
+                let c = Case(
+                    rows: rows, columns: columns, depth: depth, form: Form.allCases[number % 2],
+                    bias: number / 2 % 2 == 0, rectification: Rectification.allCases[number % 3],
+                    padding: (number % 4, number % 5, number % 7))
+                if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
+            }
+        }
+    }
+
+    @Test func equalsTwinWithEveryOption() {
+        var seed: UInt64 = 1_000
+        for form in Form.allCases {
+            for bias in [false, true] {
+                for rectification in Rectification.allCases {
+                    for (rows, columns, depth) in [(1, 16, 1), (7, 48, 130), (13, 80, 5), (6, 64, 128), (9, 112, 300)] {
+                        seed += 1
+                        let c = Case(
+                            rows: rows, columns: columns, depth: depth, form: form, bias: bias,
+                            rectification: rectification, padding: (3, 2, 1))
+                        if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A sum over nothing is the bias.
+    @Test(arguments: [false, true])
+    func emptySumIsBias(hasBias: Bool) {
+        let (rows, columns, slope) = (7, 48, Float(0.5))
+        let bias = Memory<Float>([-1, 2, -3, 4, -5, 6, -7])
+        let empty = Memory<Float>(count: 0)
+        defer { keep(bias, empty) }
+        let sums = (0..<rows * columns).map { hasBias ? bias[$0 / columns] : 0 }
+        let expected = Memory<Float>(sums.map { $0 > 0 ? $0 : slope * $0 })
+        for kernels in tables + [.reference] {
+            let output = Memory<Float>(count: rows * columns)
+            var arguments = Product(
+                a: empty.base, a_row: 0, a_depth: 1, b: empty.base, b_depth: columns, c: output.base, c_row: columns,
+                rows: rows, columns: columns, depth: 0, bias: hasBias ? UnsafePointer(bias.base) : nil, gate: nil,
+                gate_row: 0, rectifies: 1, slope: slope)
+            kernels.product(&arguments)
+            #expect(output.difference(from: expected) == nil, "\(kernels.instructionSet)")
+        }
+    }
+
+    /// A gate or a sum of −0 or NaN is not positive.
+    @Test func rectifiesWhatIsNotPositive() {
+        let gate = specialAndRandomValues(atLeast: 128, seed: 3)
+        let count = gate.count
+        let ones = Memory<Float>(Array(repeating: 1, count: count))
+        for usesGate in [false, true] {
+            let values = Memory<Float>(usesGate ? Array(repeating: 3, count: count) : gate)
+            let gates = Memory<Float>(gate)
+            defer { keep(ones, values, gates) }
+            for kernels in tables {
+                let output = Memory<Float>(count: count)
+                var arguments = Product(
+                    a: ones.base, a_row: 1, a_depth: 1, b: values.base, b_depth: count, c: output.base, c_row: count,
+                    rows: 1, columns: count, depth: 1, bias: nil, gate: usesGate ? UnsafePointer(gates.base) : nil,
+                    gate_row: count, rectifies: 1, slope: 0.25)
+                kernels.product(&arguments)
+                for i in 0..<count {
+                    let sum = 0 + values[i]
+                    let expected = gate[i] > 0 ? sum : 0.25 * sum
+                    #expect(areSame(output[i], expected), "\(kernels.instructionSet) at \(gate[i])")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import Kernels
+
+/// The runs of a weight gradient over some shards of a batch, and the trees that they form.
+struct RunPlan {
+    var runs: [Run] = []
+    /// The shards under each output, maximal and aligned.
+    var trees: [Range<Int>] = []
+
+    /// - Parameters:
+    ///   - shards: those of this rank, among `shardCount` of them, a power of two.
+    ///   - passStarts: the first row of the batch's rows of each pass (real, fake); shard v's rows follow at
+    ///     b_v … b_{v+1} − 1, b_v = ⌊batch · v / shardCount⌋, counted from the rank's first.
+    init(shards: Range<Int>, of shardCount: Int, batch: Int, passStarts: [Int]) {
+        func firstRow(_ shard: Int) -> Int { batch * shard / shardCount }
+        trees = Self.forest(shards)
+        for (number, tree) in trees.enumerated() {
+            for shard in tree {
+                let rows = firstRow(shard)..<firstRow(shard + 1)
+                for (pass, start) in passStarts.enumerated() {
+                    let isLast = pass == passStarts.count - 1
+                    runs.append(
+                        Run(
+                            start: Int32(start + rows.lowerBound - firstRow(shards.lowerBound)),
+                            count: Int32(rows.count), begins: pass == 0 ? 1 : 0, ends: isLast ? 1 : 0,
+                            merges: isLast ? Int32((shard - tree.lowerBound + 1).trailingZeroBitCount) : 0,
+                            output: isLast && shard == tree.upperBound - 1 ? Int32(number) : -1))
+                }
+            }
+        }
+    }
+
+    /// The maximal aligned subtrees that cover the shards: 2 ..< 5 is {2, 3} and {4}.
+    static func forest(_ shards: Range<Int>) -> [Range<Int>] {
+        var trees: [Range<Int>] = []
+        var start = shards.lowerBound
+        while start < shards.upperBound {
+            var size = 1
+            while start % (2 * size) == 0 && start + 2 * size <= shards.upperBound { size *= 2 }
+            trees.append(start..<start + size)
+            start += size
+        }
+        return trees
+    }
+
+    /// How many subtrees before it each of these trees is added to when they are summed in order.
+    static func merges(_ trees: [Range<Int>]) -> [Int32] {
+        var kept: [Int] = []
+        return trees.map { tree in
+            var size = tree.count
+            var merges: Int32 = 0
+            while kept.last == size {
+                size += kept.removeLast()
+                merges += 1
+            }
+            kept.append(size)
+            return merges
+        }
+    }
+}
