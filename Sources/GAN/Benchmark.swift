@@ -6,8 +6,8 @@ import Networks
 /// What `gan-dist bench` prints: the peak of fused multiply-adds, the rate of each product of a step, and whole steps on
 /// one rank, the last two as fractions of the peak that was measured between them.
 ///
-/// Peak and steps are measured in turn in short windows, medians are stated, and so is the spread of the peak, since
-/// a shared machine's speed drifts.
+/// Peak and steps are measured in turn in short windows; medians are stated, and the spread of the middle half of the
+/// peaks, since a shared machine's speed drifts.
 public func benchmark(_ configuration: Configuration, kernels: Kernels, seconds: Double, asJSON: Bool) throws -> String {
     let patience = try Patience(SoloCommunicator(), limit: 0)
     let layout = ShardLayout(shards: configuration.shards, ranks: 1)
@@ -24,8 +24,8 @@ public func benchmark(_ configuration: Configuration, kernels: Kernels, seconds:
         repeat { operations += kernels.multiplyAddPeak(2_000, sink) } while monotonicSeconds() - start < window
         return Double(operations) / (monotonicSeconds() - start)
     }
-    // Peak and steps share the core in windows of the same length, so that whatever else runs slows both.
-    let window = seconds / 60
+    // Windows of a few milliseconds, peak and step in turn: whatever else runs on the machine slows both or neither.
+    let window = 2e-3
     var t = 0
     func stepRate() throws -> Double {
         let start = monotonicSeconds()
@@ -43,16 +43,18 @@ public func benchmark(_ configuration: Configuration, kernels: Kernels, seconds:
     var rates: [Double] = []
     var fractions: [Double] = []
     let operations = try Double(configuration.operationsPerStep())
-    for _ in 0..<20 {
+    let end = monotonicSeconds() + seconds
+    repeat {
         let before = peak(window)
         let rate = try stepRate()
         peaks.append(before)
         rates.append(rate)
         fractions.append(rate * operations / ((before + peak(window)) / 2))
-    }
+    } while monotonicSeconds() < end
     let products = try productRates(configuration, kernels: kernels) { peak(2e-4) }
     let median = (peak: peaks.median, rate: rates.median, fraction: fractions.median)
-    let noise = ((peaks.max() ?? 0) - (peaks.min() ?? 0)) / median.peak
+    let sorted = peaks.sorted()
+    let noise = (sorted[sorted.count * 3 / 4] - sorted[sorted.count / 4]) / median.peak
     if asJSON {
         let object: [String: Any] = [
             "preset": configuration.preset, "isa": kernels.instructionSet.rawValue, "peak_gflops": median.peak / 1e9,
@@ -65,7 +67,7 @@ public func benchmark(_ configuration: Configuration, kernels: Kernels, seconds:
     }
     var lines = [
         "\(configuration.preset), one rank, kernels \(kernels.instructionSet.rawValue)",
-        "peak of fused multiply-adds: \((median.peak / 1e9).fixed(1)) GFLOP/s (spread \((100 * noise).fixed(0)) %)",
+        "peak of fused multiply-adds: \((median.peak / 1e9).fixed(1)) GFLOP/s (middle half within \((100 * noise).fixed(0)) %)",
         "whole step: \((operations / 1e6).fixed(0)) MFLOP, \(median.rate.fixed(1)) steps/s, "
             + "\((median.rate * Double(configuration.batchSize)).grouped) images/s, "
             + "\((100 * median.fraction).fixed(1)) % of the peak",
@@ -115,7 +117,7 @@ private func productRates(
             for i in 0..<layer.inputs * rows { x.base[i] = Float(i % 17) / 17 - 0.5 }
             for i in 0..<count { parameters[i] = Float(i % 13) / 13 - 0.5 }
             let sums = BatchSums(
-                kernels: kernels, columns: rows, runs: tree.runs(shards, passes: [0]), outputs: [gradient],
+                kernels: kernels, slots: 1, columns: rows, runs: tree.runs(shards, slots: 1, columns: rows), outputs: [gradient],
                 largestInput: layer.inputs, arena: arena)
             let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
             let operations = Double(2 * layer.inputs * layer.outputs * configuration.batchSize)

@@ -95,7 +95,7 @@ struct Dump {
     private func rows(of features: Int, _ fill: (Matrix, _ columns: Int) -> Void) -> [Float] {
         let stride = configuration.batchSize.paddedToVectors
         var values = [Float](repeating: 0, count: features * stride + 16)
-        values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fill(Matrix(base, stride: stride), stride) } }
+        values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fill(Matrix(base, features: features, stride: stride), stride) } }
         return (0..<configuration.batchSize).flatMap { row in (0..<features).map { values[$0 * stride + row] } }
     }
 }

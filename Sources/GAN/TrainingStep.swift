@@ -63,14 +63,14 @@ public final class TrainingStep {
         generator = Network(
             name: "generator", plan: plans.generator, stride: columns, parameters: generatorReducer.parameters, arena: arena)
         discriminator = Network(
-            name: "discriminator", plan: plans.discriminator, stride: 2 * columns,
+            name: "discriminator", plan: plans.discriminator, stride: columns, slots: 2,
             parameters: discriminatorReducer.parameters, arena: arena)
         let tree = TreePlan(leaves: own.map { $0..<$0 + 1 }, total: own)
         generatorSums = BatchSums(
-            kernels: kernels, columns: columns, runs: tree.runs(shardRows, passes: [0]),
+            kernels: kernels, slots: 1, columns: columns, runs: tree.runs(shardRows, slots: 1, columns: columns),
             outputs: generatorReducer.gradients, largestInput: plans.generator.largestInput, arena: arena)
         discriminatorSums = BatchSums(
-            kernels: kernels, columns: 2 * columns, runs: tree.runs(shardRows, passes: [0, columns]),
+            kernels: kernels, slots: 2, columns: columns, runs: tree.runs(shardRows, slots: 2, columns: columns),
             outputs: discriminatorReducer.gradients, largestInput: plans.discriminator.largestInput, arena: arena)
         batches = Batches(
             configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
@@ -84,8 +84,8 @@ public final class TrainingStep {
         self.layout = layout
     }
 
-    /// Step number t, from 0. x are the real rows, z₁ and z₂ noise, D and G the networks; columns of D's activations are
-    /// the real rows, then the fake ones.
+    /// Step number t, from 0. x are the real rows, z₁ and z₂ noise, D and G the networks; slot 0 of D's
+    /// activations are the real rows, slot 1 the fake ones.
     ///
     /// - Parameter requests: what signals ask of this rank.
     /// - Returns: the requests of all ranks together.
@@ -96,9 +96,9 @@ public final class TrainingStep {
         let again = pass(.generator, t)
         let d = discriminator
         let g = generator
-        let fakes = d.input.from(column: columns)
-        let fakeOutput = d.output.from(column: columns)
-        let fakeError = d.outputError.from(column: columns)
+        let fakes = d.input.slot(1)
+        let fakeOutput = d.output.slot(1)
+        let fakeError = d.outputError.slot(1)
 
         patience.note(step: t + 1, phase: .discriminator)
         batches.gather(step: t, into: d.input)                                              // x
@@ -107,9 +107,9 @@ public final class TrainingStep {
         d.backward(real)
         noise(RandomStream.discriminatorNoise, t, into: g.input)                            // z₁
         g.forward(fake, to: fakes)                                                          // G(z₁)
-        d.forward(fake, column: columns)                                                    // D(G(z₁))
+        d.forward(fake, slot: 1)                                                    // D(G(z₁))
         judge(fakeOutput, .zero, gradient: fakeError, fakeRows, fake)                       // L(D(G(z₁)), 0)
-        d.backward(fake, column: columns)
+        d.backward(fake, slot: 1)
         d.weightGradients(discriminatorSums)
         try discriminatorReducer.publish()
         if configuration.generatorStep == .fresh {
@@ -120,9 +120,9 @@ public final class TrainingStep {
         try update(discriminatorReducer, discriminatorMoments, of: d, t)                    // D ← Adam
 
         patience.note(step: t + 1, phase: .generator)
-        d.forward(again, column: columns)                                                   // D(G(z))
+        d.forward(again, slot: 1)                                                   // D(G(z))
         judge(fakeOutput, .one, gradient: fakeError, generatorRows, again)                  // L(D(G(z)), 1)
-        d.backward(again, column: columns, inputError: g.outputError)
+        d.backward(again, slot: 1, inputError: g.outputError)
         g.backward(again)
         g.weightGradients(generatorSums)
         record(requests)
@@ -234,16 +234,17 @@ extension ShardLayout {
 }
 
 extension TreePlan {
-    /// The runs of a weight gradient: each shard's rows in each pass, in order.
+    /// The runs of a weight gradient: each shard's rows in each pass, in order. Rows are numbered through the passes.
     /// - Parameters:
     ///   - rows: each shard's columns within a pass.
-    ///   - passes: the first column of each pass.
-    func runs(_ rows: [Range<Int>], passes: [Int]) -> [Run] {
+    ///   - columns: of a pass.
+    func runs(_ rows: [Range<Int>], slots: Int, columns: Int) -> [Run] {
         zip(steps, rows).flatMap { step, rows in
-            passes.enumerated().map { index, start in
+            (0..<slots).map { slot in
                 Run(
-                    start: Int32(start + rows.lowerBound), count: Int32(rows.count), begins: index == 0 ? 1 : 0,
-                    ends: index == passes.count - 1 ? 1 : 0, merges: Int32(step.merges), output: Int32(step.output ?? -1))
+                    start: Int32(slot * columns + rows.lowerBound), count: Int32(rows.count), pass: Int32(slot),
+                    begins: slot == 0 ? 1 : 0, ends: slot == slots - 1 ? 1 : 0, merges: Int32(step.merges),
+                    output: Int32(step.output ?? -1))
             }
         }
     }

@@ -42,13 +42,14 @@ private func tile<let Rows: Int, let Vectors: Int>(
     let size = Rows * Vectors * lanes
     var kept = 0
     var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
+    let b = p.b + column / 64 * p.b_panel + column % 64
     var r = 0
     while r < p.run_count {
         let run = p.runs[r]
         if run.begins != 0 { sums = Tile(repeating: InlineArray(repeating: Vector())) }
         accumulate(
-            &sums, p.a + m * p.a_row + Int(run.start), aRow: p.a_row, aDepth: 1,
-            p.b + Int(run.start) * p.b_row + column, bDepth: p.b_row, depth: Int(run.count))
+            &sums, p.a + Int(run.pass) * p.a_pass + m * p.a_row + Int(run.start), aRow: p.a_row, aDepth: 1,
+            b + Int(run.start) * p.b_row, bDepth: p.b_row, depth: Int(run.count))
         if run.ends != 0 {
             var merge: Int32 = 0
             while merge < run.merges {

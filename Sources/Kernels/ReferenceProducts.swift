@@ -31,7 +31,8 @@ extension Reference {
                 for run in UnsafeBufferPointer(start: p.runs, count: p.run_count) {
                     if run.begins != 0 { sum = 0 }
                     for r in Int(run.start)..<Int(run.start + run.count) {
-                        sum = fma(p.a[m * p.a_row + r], p.b[r * p.b_row + n], sum)
+                        let a = p.a[Int(run.pass) * p.a_pass + m * p.a_row + r]
+                        sum = fma(a, p.b[n / 64 * p.b_panel + r * p.b_row + n % 64], sum)
                     }
                     guard run.ends != 0 else { continue }
                     for _ in 0..<run.merges { sum += subtrees.removeLast() }

@@ -1,7 +1,6 @@
 import Kernels
 
-/// A layer as a forward and backward pair. Activations are feature-major, [features, stride]; a pass works on some of
-/// the columns. Nothing that a layer needs is kept in it: parameters, activations and random keys are arguments.
+/// A layer as a forward and backward pair. Activations are feature-major, [features, stride]. Nothing that a layer needs is kept in it: parameters, activations and random keys are arguments.
 public protocol Layer: AnyObject, Sendable {
     var inputs: Int { get }
     var outputs: Int { get }
@@ -17,7 +16,8 @@ public protocol Layer: AnyObject, Sendable {
     /// After `errorSignal`: dx [inputs, stride] from dy [outputs, stride]. x is this layer's input.
     /// Elementwise layers work in place, dx = dy.
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass)
-    /// After `errorSignal`: the sums over the batch of this layer's gradients, one buffer for each tree of the forest.
+    /// After `errorSignal` of every pass: the sums over the batch of this layer's gradients, one buffer for each tree of the
+    /// forest. dy is [slots, outputs, stride], x [slots, inputs, stride].
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums)
 }
 
@@ -51,26 +51,28 @@ public struct Pass {
 /// How gradients are summed over this rank's rows: the runs of its shards and the forest they form.
 public final class BatchSums {
     let kernels: Kernels
-    /// Columns of the activations that the runs speak of.
+    /// Passes whose rows are summed, and the columns of each.
+    let slots: Int
     let columns: Int
     let runs: UnsafeMutableBufferPointer<Run>
     /// One gradient buffer for each maximal aligned subtree.
     let outputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
-    /// [columns, inputs padded to vectors]
+    /// [inputs / 64, slots · columns, 64]
     let transposed: UnsafeMutablePointer<Float>
     let scratch: UnsafeMutablePointer<Float>
     let ones: UnsafeMutablePointer<Float>
 
     public init(
-        kernels: Kernels, columns: Int, runs: [Run], outputs: [UnsafeMutablePointer<Float>], largestInput: Int, arena: Arena
+        kernels: Kernels, slots: Int, columns: Int, runs: [Run], outputs: [UnsafeMutablePointer<Float>], largestInput: Int, arena: Arena
     ) {
         self.kernels = kernels
+        self.slots = slots
         self.columns = columns
         self.runs = .allocate(capacity: runs.count)
         _ = self.runs.initialize(from: runs)
         self.outputs = .allocate(capacity: outputs.count)
         _ = self.outputs.initialize(from: outputs)
-        transposed = arena.floats(columns.paddedToVectors * largestInput.paddedToVectors)
+        transposed = arena.floats(slots * columns * ((largestInput + 63) & ~63))
         scratch = arena.floats(32 * 6 * 4 * 16)
         ones = arena.floats(16)
         ones.update(repeating: 1, count: 16)

@@ -1,18 +1,23 @@
 import Glibc
 
-/// A feature-major matrix in memory that someone else owns: [features, stride], a column for each row of the batch.
+/// Feature-major matrices in memory that someone else owns, one behind the other for the passes of a step:
+/// [passes, features, stride], a column for each row of the batch.
 public struct Matrix {
     public let base: UnsafeMutablePointer<Float>
+    public let features: Int
     /// Distance between neighbouring features.
     public let stride: Int
 
-    public init(_ base: UnsafeMutablePointer<Float>, stride: Int) {
+    public init(_ base: UnsafeMutablePointer<Float>, features: Int, stride: Int) {
         self.base = base
+        self.features = features
         self.stride = stride
     }
 
-    /// The matrix from a column on.
-    public func from(column: Int) -> Matrix { Matrix(base + column, stride: stride) }
+    /// The matrix [features, stride] of a pass.
+    public func slot(_ number: Int) -> Matrix {
+        Matrix(base + number * features * stride, features: features, stride: stride)
+    }
 }
 
 /// Memory for one rank's activations and gradients: laid out at start, kept as long as the process, and on huge pages
@@ -41,7 +46,9 @@ public final class Arena {
         return (base + used).bindMemory(to: Float.self, capacity: bytes / 4)
     }
 
-    public func matrix(features: Int, stride: Int) -> Matrix { Matrix(floats(features * stride), stride: stride) }
+    public func matrix(features: Int, stride: Int, slots: Int = 1) -> Matrix {
+        Matrix(floats(slots * features * stride), features: features, stride: stride)
+    }
 }
 
 extension Int {

@@ -2,17 +2,17 @@ import Kernels
 
 /// A chain of layers with the activations and error signals of one rank's rows.
 ///
-/// Each layer's output is [features, stride]; a pass works on `columns` of them from `column` on. The caller writes `input`
-/// and, for backward, the gradient at `outputError`.
+/// Each layer's output is [slots, features, stride]: a slot for each pass whose activations are kept at once. The caller
+/// writes `input` and, for backward, the gradient at `outputError`.
 public final class Network {
     /// `generator` or `discriminator`: the first part of its tensors' names.
     public let name: String
     public let layout: ParameterLayout
-    /// [inputs, stride]
+    /// [slots, inputs, stride]
     public let input: Matrix
-    /// [outputs, stride]
+    /// [slots, outputs, stride]
     public var output: Matrix { activations[activations.count - 1] }
-    /// [outputs, stride]: the loss's gradient, then whatever backward makes of it.
+    /// [slots, outputs, stride]: the loss's gradient, then whatever backward makes of it.
     public var outputError: Matrix { errors[errors.count - 1] }
     public let layers: [any Layer]
 
@@ -23,11 +23,12 @@ public final class Network {
     private let errors: [Matrix]
 
     /// - Parameters:
-    ///   - stride: columns of every activation, a multiple of 16.
+    ///   - stride: columns of a pass, a multiple of 16.
+    ///   - slots: passes whose activations are kept at once.
     ///   - keepsErrors: false for a network that only draws samples.
     public init(
-        name: String, plan: NetworkPlan, stride: Int, parameters: UnsafePointer<Float>, keepsErrors: Bool = true,
-        arena: Arena
+        name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, parameters: UnsafePointer<Float>,
+        keepsErrors: Bool = true, arena: Arena
     ) {
         precondition(stride % 16 == 0, "a stride of \(stride) is not a multiple of 16")
         self.name = name
@@ -35,47 +36,50 @@ public final class Network {
         layers = plan.layers
         layout = plan.layout
         offsets = plan.offsets
-        input = arena.matrix(features: plan.inputs, stride: stride)
+        input = arena.matrix(features: plan.inputs, stride: stride, slots: slots)
         var activations: [Matrix] = []
         var errors: [Matrix] = []
         for (index, layer) in layers.enumerated() {
             let previous = index > 0 ? layers[index - 1] : nil
             let inPlace = previous.map { layer.worksInPlace(after: $0) } ?? false
-            activations.append(inPlace ? activations[index - 1] : arena.matrix(features: layer.outputs, stride: stride))
+            activations.append(
+                inPlace ? activations[index - 1] : arena.matrix(features: layer.outputs, stride: stride, slots: slots))
             let sharesError = index > 0 && !(layer is Linear)
             errors.append(
                 sharesError
-                    ? errors[index - 1] : arena.matrix(features: keepsErrors ? layer.outputs : 0, stride: stride))
+                    ? errors[index - 1]
+                    : arena.matrix(features: keepsErrors ? layer.outputs : 0, stride: stride, slots: slots))
         }
         self.activations = activations
         self.errors = errors
     }
 
-    /// The output of a layer, [features, stride].
+    /// The output of a layer, [slots, features, stride].
     public func activation(of layer: Int) -> Matrix { activations[layer] }
 
     /// Computes the output from the input; the last layer writes to `destination` if one is given.
-    public func forward(_ pass: Pass, column: Int = 0, to destination: Matrix? = nil) {
-        var x = input.from(column: column)
+    public func forward(_ pass: Pass, slot: Int = 0, to destination: Matrix? = nil) {
+        var x = input.slot(slot)
         for (index, layer) in layers.enumerated() {
-            let y = activations[index].from(column: column)
+            let y = activations[index].slot(slot)
             layer.forward(x, y, parameters: parameters + offsets[index], pass)
             x = y
         }
         guard let destination else { return }
         for feature in 0..<layers[layers.count - 1].outputs {
-            (destination.base + feature * destination.stride).update(from: x.base + feature * x.stride, count: pass.columns)
+            (destination.base + feature * destination.stride)
+                .update(from: x.base + feature * x.stride, count: pass.columns)
         }
     }
 
     /// Takes the gradient at `outputError` back through all layers; the gradient of the input goes to `inputError` if it
     /// is given, and is not computed otherwise.
-    public func backward(_ pass: Pass, column: Int = 0, inputError: Matrix? = nil) {
+    public func backward(_ pass: Pass, slot: Int = 0, inputError: Matrix? = nil) {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
-            let dy = errors[index].from(column: column)
-            layers[index].errorSignal(dy, y: activations[index].from(column: column), pass)
-            let x = (index > 0 ? activations[index - 1] : input).from(column: column)
-            guard let dx = index > 0 ? errors[index - 1].from(column: column) : inputError else { continue }
+            let dy = errors[index].slot(slot)
+            layers[index].errorSignal(dy, y: activations[index].slot(slot), pass)
+            let x = (index > 0 ? activations[index - 1] : input).slot(slot)
+            guard let dx = index > 0 ? errors[index - 1].slot(slot) : inputError else { continue }
             layers[index].inputGradient(dy, dx, x: x, parameters: parameters + offsets[index], pass)
         }
     }

@@ -21,7 +21,7 @@ struct RunPlan {
                     runs.append(
                         Run(
                             start: Int32(start + rows.lowerBound - firstRow(shards.lowerBound)),
-                            count: Int32(rows.count), begins: pass == 0 ? 1 : 0, ends: isLast ? 1 : 0,
+                            count: Int32(rows.count), pass: 0, begins: pass == 0 ? 1 : 0, ends: isLast ? 1 : 0,
                             merges: isLast ? Int32((shard - tree.lowerBound + 1).trailingZeroBitCount) : 0,
                             output: isLast && shard == tree.upperBound - 1 ? Int32(number) : -1))
                 }
