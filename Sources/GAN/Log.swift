@@ -9,10 +9,17 @@ final class Log {
     private var lastBar = -1.0
     private var barLength = 0
 
-    init(file: AppendedFile?, isQuiet: Bool) {
+    /// - Parameter isLaunched: whether a launcher passes the output on. mpirun gives a rank a terminal even where its own
+    ///   output is a file, so that what counts is the launcher's.
+    init(file: AppendedFile?, isQuiet: Bool, isLaunched: Bool = false) {
         self.file = file
         self.isQuiet = isQuiet
-        showsBar = !isQuiet && isatty(STDOUT_FILENO) == 1
+        showsBar = !isQuiet && isatty(STDOUT_FILENO) == 1 && (!isLaunched || Log.parentHasTerminal)
+    }
+
+    private static var parentHasTerminal: Bool {
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1")
+        return target.map { $0.hasPrefix("/dev/pts/") || $0.hasPrefix("/dev/tty") } ?? false
     }
 
     func print(_ line: String) throws {

@@ -7,11 +7,7 @@ public struct RunDirectory: Sendable {
 
     /// Claims the next free number under `outdir`. `mkdir` decides, so that two runs never share a folder.
     public static func create(under outdir: String, _ configuration: Configuration) throws -> RunDirectory {
-        do {
-            try FileManager.default.createDirectory(atPath: outdir, withIntermediateDirectories: true)
-        } catch {
-            throw Failure(.inputOutput, "\(outdir): the output folder cannot be made: \(reason(error)); choose another with --outdir")
-        }
+        try makeFolders(outdir, advice: "choose another with --outdir")
         var number = (all(under: outdir).first?.number ?? -1) + 1
         while true {
             let path = "\(outdir)/\(number.padded(to: 5))-\(configuration.preset)-b\(configuration.batchSize)"
@@ -56,6 +52,18 @@ public struct RunDirectory: Sendable {
         let path = folder.isEmpty ? "." : folder
         return FileManager.default.fileExists(atPath: "\(path)/training_options.json") ? RunDirectory(path: path) : nil
     }
+}
+
+/// Makes a folder and those above it.
+func makeFolders(_ path: String, advice: String = "") throws {
+    if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+    let parent = (path as NSString).deletingLastPathComponent
+    if errno == ENOENT, !parent.isEmpty, parent != path {
+        try makeFolders(parent, advice: advice)
+        if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+    }
+    let reason = String(cString: strerror(errno))
+    throw Failure(.inputOutput, "\(path): the folder cannot be made: \(reason)" + (advice.isEmpty ? "" : "; \(advice)"))
 }
 
 extension Data {

@@ -70,7 +70,7 @@ final class Trainer {
         let dump = Dump(
             configuration: configuration, step: step, patience: patience, folder: (run?.path ?? "") + "/dump")
         if first == 0, options.dumpSteps > 0 {
-            try patience.agree { if run != nil { try makeFolder(dump.folder) } }
+            try patience.agree { if run != nil { try makeFolders(dump.folder) } }
             try dump.write(after: 0)
         }
         lineStart = monotonicSeconds()
@@ -162,14 +162,6 @@ final class Trainer {
                 "data_sha256": dataset.digest, "configuration": try configuration.json(),
             ], configuration: configuration)
         run?.prune(keep: configuration.keep)
-    }
-}
-
-private func makeFolder(_ path: String) throws {
-    do {
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-        throw Failure(.inputOutput, "\(path) cannot be made: \(reason(error))")
     }
 }
 

@@ -11,6 +11,18 @@ public func train(
     _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, communicator: any Communicator
 ) throws {
     let patience = try Patience(communicator, limit: options.watchdog)
+    do {
+        try train(request, options, resume: resume, patience: patience)
+    } catch let failure as Failure {
+        if !failure.isShared { patience.announceEnd() }
+        throw failure
+    }
+}
+
+private func train(
+    _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, patience: Patience
+) throws {
+    let communicator = patience.communicator
     let isWriter = communicator.rank == 0
     try patience.compare("program", try programDigest(patience), .usage)
 
@@ -24,15 +36,12 @@ public func train(
         }
         return try fresh ?? resumption?.configuration ?? (isWriter ? request.fresh() : nil)
     }
-    if resume == nil {
-        try patience.compare("configuration", found.map { try $0.json() } ?? "", .usage)
-    }
+    if resume == nil, let found { try compare(found, patience) }
     let texts = try patience.allGather(Array((found.map { try $0.json() } ?? "").utf8))
     let configuration = try patience.agree { try Configuration(json: Data(texts[0]), preset: nil, path: "configuration") }
     if resume != nil {
         // What a rank's own flags say must be what rank 0's said.
-        let own = try patience.agree { try request.resumed(from: configuration).json() }
-        try patience.compare("configuration", own, .usage)
+        try compare(try patience.agree { try request.resumed(from: configuration) }, patience)
     }
     try patience.agree { try checkRanks(communicator.size, configuration, options) }
     let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
@@ -64,7 +73,9 @@ public func train(
         guard isWriter else { return Log(file: nil, isQuiet: true) }
         let directory = try prepareDirectory(resumption, configuration, options, dataset)
         run = directory
-        return Log(file: try AppendedFile("\(directory.path)/log.txt"), isQuiet: options.isQuiet)
+        return Log(
+            file: try AppendedFile("\(directory.path)/log.txt"), isQuiet: options.isQuiet,
+            isLaunched: communicator.size > 1)
     }
     if let run {
         for warning in warnings { try log.print("Warning: \(warning)") }
@@ -75,18 +86,19 @@ public func train(
             try log.print(line)
         }
     }
-    Signals.install()
     let trainer = try Trainer(
         configuration, options, dataset: dataset, patience: patience, step: step, run: run, log: log, firstStep: firstStep)
     try trainer.train()
     // Nobody leaves while rank 0 may still fail to write.
     try patience.agree {}
-    Signals.remove()
 }
 
-/// What `--dry-run` prints.
-public func dryRun(_ request: ConfigurationRequest, _ options: RunOptions, ranks: Int) throws -> String {
-    let configuration = try request.fresh()
+/// What `--dry-run` prints: the configuration of a fresh or of the resumed run.
+public func dryRun(
+    _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, ranks: Int
+) throws -> String {
+    let resumption = try resume.flatMap { try Resumption.find($0, request, outdir: options.outdir) { _ in } }
+    let configuration = try resumption?.configuration ?? request.fresh()
     try checkRanks(ranks, configuration, options)
     _ = try selectKernels(options.instructionSet)
     return try configuration.json(pretty: true, adding: ["version": Version.current])
@@ -111,6 +123,14 @@ private func checkRanks(_ ranks: Int, _ configuration: Configuration, _ options:
         "\(ranks) ranks for \(configuration.shards) logical shards: each rank needs one. Run "
             + "mpirun -np \(configuration.shards) gan-dist, or mpirun -np \(ranks) gan-dist --shards \(shards) (another number "
             + "of shards gives other bytes)")
+}
+
+/// Refuses configurations that differ between ranks, naming the field.
+private func compare(_ configuration: Configuration, _ patience: Patience) throws {
+    let fields = try patience.agree { try configuration.fields() }
+    for key in Configuration.CodingKeys.allCases {
+        try patience.compare("configuration's \(key.rawValue)", fields[key.rawValue] ?? "none", .usage)
+    }
 }
 
 /// SHA-256 of this executable, which all ranks must share. The first rank of a host does not stand for the others:

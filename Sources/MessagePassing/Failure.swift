@@ -15,6 +15,7 @@ public enum ExitCode: Int32, Sendable {
 /// An error that ends the run: what, where, what was expected, what was found, what to do.
 public struct Failure: Error, CustomStringConvertible, Sendable {
     public let code: ExitCode
+    /// Empty where another rank has said it.
     public let description: String
     /// Every rank throws this failure at the same point, so that all can end in order, and rank 0 alone reports it.
     /// Otherwise the rank that throws reports it and aborts the others.

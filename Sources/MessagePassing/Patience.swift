@@ -73,7 +73,10 @@ public final class Patience {
     private func lookAround(since start: Double) throws {
         let elapsed = monotonicSeconds() - start
         if elapsed > 0.3, let end = Signals.pendingEnd, end != .stopped {
-            throw Failure(end, "ended by a signal while waiting for other ranks; no checkpoint was written")
+            // Where a rank of this host ended the run, the signal is that of the abort, and all has been said.
+            let speaks = communicator.rank == 0 && !isEnding
+            throw Failure(
+                end, speaks ? "ended by a signal while waiting for other ranks; no checkpoint was written" : "")
         }
         guard limit > 0 else { return }
         while let sender = try communicator.pendingSender(tag: .watchdog) { try readReports(from: sender) }
@@ -90,20 +93,27 @@ public final class Patience {
                 usleep(1_000)
             }
         }
-        // The lowest rank that is awake speaks; the others leave it time to.
-        if communicator.rank > answered.min() ?? 0 { usleep(3_000_000) }
-        throw Failure(.stopped, verdict())
+        // The lowest rank that is awake speaks and ends the others.
+        guard communicator.rank > answered.min() ?? 0 else { throw Failure(.stopped, verdict()) }
+        let patience = monotonicSeconds() + 5
+        while monotonicSeconds() < patience { usleep(100_000) }
+        throw Failure(.stopped, "")
     }
+
+    /// Tells the other ranks of this host that this one is about to end the run, and says why.
+    public func announceEnd() { board[8].store(1, ordering: .releasing) }
+
+    private var isEnding: Bool { board[8].load(ordering: .acquiring) != 0 }
 
     private func verdict() -> String {
         let own = seen(communicator.rank)
         let missing = (0..<communicator.size).filter { !answered.contains($0) }
         func describe(_ rank: Int) -> String {
             let last = communicator.neighbours.contains(rank) ? seen(rank) : reports[rank]
-            let doing = last.map { " last seen in step \($0.step), \(Phase(rawValue: $0.phase)?.description ?? "starting")" }
+            let doing = last.map { ", last seen in step \($0.step) \(Phase(rawValue: $0.phase)?.description ?? "starting")," }
             return "rank \(rank) (\(places[rank]))\(doing ?? "")"
         }
-        let rest = "in step \(own.step), \(Phase(rawValue: own.phase)?.description ?? "starting")"
+        let rest = "in step \(own.step) \(Phase(rawValue: own.phase)?.description ?? "starting")"
         let advice = "Look at that host, then resume with --resume latest; --watchdog SECONDS sets the limit."
         if missing.isEmpty {
             return "no progress for \(Int(limit)) s: every rank waits for another, \(rest). \(advice)"

@@ -18,25 +18,28 @@ struct GANDist: ParsableCommand {
 
     static func main() {
         let launch = Launch()
-        let arguments = Launch.expandResume(Array(CommandLine.arguments.dropFirst()))
+        let command: any ParsableCommand
         do {
-            var command = try parseAsRoot(arguments)
+            command = try parseAsRoot(Launch.expandResume(Array(CommandLine.arguments.dropFirst())))
+        } catch {
+            // Help and version are for one rank to print, and so is a usage error, which ends all ranks together.
+            let code = exitCode(for: error).rawValue
+            if code != 0, launch.ranks > 1 { launch.refuse(fullMessage(for: error)) }
+            if launch.environmentRank == 0 { exit(withError: error) }
+            Foundation.exit(code)
+        }
+        do {
             if let train = command as? Train {
                 try launch.run { try train.run(on: $0) }
-            } else {
-                // Only training needs every rank.
-                if launch.environmentRank == 0 { try command.run() }
+            } else if launch.environmentRank == 0 {
+                var tool = command
+                try tool.run()
             }
         } catch let failure as Failure {
             launch.end(failure)
         } catch {
-            // Help and version are for one rank to print, and so is a usage error.
-            let code = exitCode(for: error).rawValue
-            if code != 0, launch.ranks > 1 {
-                launch.refuse(fullMessage(for: error))
-            }
-            if launch.environmentRank == 0 { exit(withError: error) }
-            Foundation.exit(code)
+            if command is Train { launch.end(Failure(.internalError, "\(error)")) }
+            exit(withError: error)
         }
     }
 }

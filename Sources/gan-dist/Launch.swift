@@ -30,8 +30,11 @@ final class Launch {
 
     /// Runs `body` with all ranks. MPI is not touched when there is one process.
     func run(_ body: (any Communicator) throws -> Void) throws {
+        // From here on a signal is noted, so that even an early one ends the run with a checkpoint.
+        Signals.install()
         let communicator = try join()
         try body(communicator)
+        Signals.remove()
         try communicator.close()
     }
 
@@ -61,7 +64,7 @@ final class Launch {
         do {
             let communicator = try join()
             let patience = try Patience(communicator, limit: 60)
-            try patience.agree { throw Failure(.usage, message) }
+            try patience.agree { throw Failure(.usage, message.replacingOccurrences(of: "Error: ", with: "")) }
             Foundation.exit(ExitCode.usage.rawValue)
         } catch let failure as Failure {
             end(failure)
@@ -79,7 +82,7 @@ final class Launch {
             Foundation.exit(code)
         }
         guard failure.isShared else {
-            report("rank \(communicator.rank): \(failure.description)")
+            if !failure.description.isEmpty { report("rank \(communicator.rank): \(failure.description)") }
             communicator.abort(code)
         }
         if communicator.rank == 0 { report(failure.description) }

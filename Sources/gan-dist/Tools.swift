@@ -9,7 +9,7 @@ struct Sample: ParsableCommand {
 
     @Option(help: "Checkpoint file.")
     var checkpoint: String
-    @Option(help: "How many pictures.")
+    @Option(parsing: .unconditional, help: "How many pictures.")
     var count = 64
     @Option(help: "Where to write: a .png grid, or an .npy array [count, 1, 28, 28].")
     var out: String
@@ -34,9 +34,9 @@ struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print version, instruction sets, MPI, and which rank owns which shards.")
 
-    @Option(help: "Ranks to lay out.")
+    @Option(parsing: .unconditional, help: "Ranks to lay out.")
     var ranks: Int?
-    @Option(help: "Logical shards.")
+    @Option(parsing: .unconditional, help: "Logical shards.")
     var shards = 8
 
     func run() throws { print(try information(ranks: ranks, shards: shards)) }
@@ -50,7 +50,7 @@ struct Bench: ParsableCommand {
     var preset = Preset.standard
     @Option(help: "Instruction set, as for train.")
     var isa = "auto"
-    @Option(help: "Seconds to measure whole steps.")
+    @Option(parsing: .unconditional, help: "Seconds to measure whole steps.")
     var seconds = 3.0
     @Flag(help: "Print JSON.")
     var json = false

@@ -19,22 +19,22 @@ struct Train: ParsableCommand {
     var data = "data"
     @Option(help: "Folder of the runs.")
     var outdir = "runs"
-    @Option(help: "Length of the training.")
+    @Option(parsing: .unconditional, help: "Length of the training.")
     var epochs: Int?
-    @Option(help: "Length of the training in steps; comes before --epochs.")
+    @Option(parsing: .unconditional, help: "Length of the training in steps; comes before --epochs.")
     var steps: Int?
-    @Option(help: "Images of a step, over all ranks.")
+    @Option(parsing: .unconditional, help: "Images of a step, over all ranks.")
     var batchSize: Int?
-    @Option(help: "Adam's learning rate.")
+    @Option(parsing: .unconditional, help: "Adam's learning rate.")
     var lr: Double?
-    @Option var beta1: Double?
-    @Option var beta2: Double?
-    @Option(help: "Length of the noise vectors.")
+    @Option(parsing: .unconditional) var beta1: Double?
+    @Option(parsing: .unconditional) var beta2: Double?
+    @Option(parsing: .unconditional, help: "Length of the noise vectors.")
     var latentDim: Int?
     @Option(help: "bce (on logits) or mse (least squares on the raw output).")
     var loss: String?
-    @Option var seed: UInt64?
-    @Option(help: "Logical shards, a power of two; the bytes of a run depend on it, and not on the number of ranks.")
+    @Option(parsing: .unconditional) var seed: UInt64?
+    @Option(parsing: .unconditional, help: "Logical shards, a power of two; the bytes of a run depend on it, and not on the number of ranks.")
     var shards: Int?
     @Option(help: "Instruction set: auto, avx512, avx2, neon or portable. All give the same bytes.")
     var isa = "auto"
@@ -48,13 +48,13 @@ struct Train: ParsableCommand {
     var checkpointInterval: String?
     @Option(help: "Steps between SHA-256 hashes of the weights in stats.jsonl.")
     var hashInterval: String?
-    @Option(help: "Checkpoints to keep.")
+    @Option(parsing: .unconditional, help: "Checkpoints to keep.")
     var keep: Int?
     @Option(help: ArgumentHelp("Go on from a checkpoint: a file, latest, or auto (a fresh start if there is none).", valueName: "latest|auto|file"))
     var resume: String?
-    @Option(help: "Write what goes into and comes out of each of the first steps.")
+    @Option(parsing: .unconditional, help: "Write what goes into and comes out of each of the first steps.")
     var dumpSteps = 0
-    @Option(help: "Seconds without progress after which the run is ended; 0 is never.")
+    @Option(parsing: .unconditional, help: "Seconds without progress after which the run is ended; 0 is never.")
     var watchdog = 60.0
     @Flag(help: "Print the configuration and end.")
     var dryRun = false
@@ -68,12 +68,14 @@ struct Train: ParsableCommand {
         let patience = try Patience(communicator, limit: 60)
         let (request, options) = try patience.agree { (try self.request(), try self.options()) }
         if dryRun {
-            let text = try patience.agree { try GAN.dryRun(request, options, ranks: communicator.size) }
+            let text = try patience.agree { try GAN.dryRun(request, options, resume: resumeRequest, ranks: communicator.size) }
             if communicator.rank == 0 { print(text) }
             return
         }
-        try train(request, options, resume: resume.map { ResumeRequest($0) }, communicator: communicator)
+        try train(request, options, resume: resumeRequest, communicator: communicator)
     }
+
+    private var resumeRequest: ResumeRequest? { resume.map { ResumeRequest($0) } }
 
     private func options() throws -> RunOptions {
         guard watchdog >= 0, watchdog.isFinite else {
