@@ -69,9 +69,9 @@ final class Trainer {
         try drawInitial(first)
         let dump = Dump(
             configuration: configuration, step: step, patience: patience, folder: (run?.path ?? "") + "/dump")
-        if first == 0, options.dumpSteps > 0 {
+        if options.dumpSteps > first {
             try patience.agree { if run != nil { try makeFolders(dump.folder) } }
-            try dump.write(after: 0)
+            if first == 0 { try dump.write(after: 0) }
         }
         lineStart = monotonicSeconds()
         for t in first..<max(first, totalSteps) {

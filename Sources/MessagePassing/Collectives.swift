@@ -47,8 +47,8 @@ extension Patience {
         var failure: Failure?
         do {
             result = try body()
-        } catch let error as Failure {
-            failure = error
+        } catch {
+            failure = error as? Failure ?? Failure(.internalError, "\(error)")
         }
         var report: [UInt8] = []
         if let failure {
