@@ -78,7 +78,8 @@ final class Launch {
         Signals.remove()
         let code = failure.code.rawValue
         guard let communicator, communicator.size > 1 else {
-            report(failure.description)
+            // Ranks that never met all fail in the same way.
+            if environmentRank == 0 { report(failure.description) }
             Foundation.exit(code)
         }
         guard failure.isShared else {
