@@ -61,6 +61,11 @@ static inline __attribute__((always_inline)) void csimd_prefetch(const void *_No
     __builtin_prefetch(address, 0, 3);
 }
 
+/// The same, but no nearer than the second-level cache.
+static inline __attribute__((always_inline)) void csimd_prefetch_far(const void *_Nonnull address) {
+    __builtin_prefetch(address, 0, 2);
+}
+
 static inline __attribute__((always_inline)) void csimd_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();

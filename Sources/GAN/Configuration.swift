@@ -112,9 +112,10 @@ public struct Configuration: Codable, Equatable, Sendable {
     /// The layers of both networks.
     /// - Throws: a usage error that names the layers that do not fit.
     public func networkPlans() throws -> (generator: NetworkPlan, discriminator: NetworkPlan) {
-        func plan(_ name: String, _ layers: [LayerSpecification], inputs: Int, outputs: Int) throws -> NetworkPlan {
+        func plan(_ role: NetworkRole, _ layers: [LayerSpecification], inputs: Int, outputs: Int) throws -> NetworkPlan {
+            let name = "\(role)"
             do {
-                let plan = try NetworkPlan(layers, inputs: inputs)
+                let plan = try NetworkPlan(layers, inputs: inputs, role: role)
                 guard plan.outputs == outputs else {
                     throw Failure(.usage, "the \(name) gives \(plan.outputs) outputs; \(outputs) are needed")
                 }
@@ -124,8 +125,8 @@ public struct Configuration: Codable, Equatable, Sendable {
             }
         }
         return (
-            try plan("generator", generator, inputs: latentDimension, outputs: Configuration.imageSize),
-            try plan("discriminator", discriminator, inputs: Configuration.imageSize, outputs: 1)
+            try plan(.generator, generator, inputs: latentDimension, outputs: Configuration.imageSize),
+            try plan(.discriminator, discriminator, inputs: Configuration.imageSize, outputs: 1)
         )
     }
 

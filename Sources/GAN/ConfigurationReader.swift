@@ -9,7 +9,7 @@ extension Configuration {
         func reject(_ reason: String) -> Failure { Failure(.usage, "\(path): \(reason)") }
         let object: [String: Any]
         do {
-            guard let value = try JSONSerialization.jsonObject(with: text) as? [String: Any] else {
+            guard let value = try JSONSerialization.jsonObject(with: text, options: [.fragmentsAllowed]) as? [String: Any] else {
                 throw reject("a JSON object is expected, as training_options.json holds one")
             }
             object = value
@@ -22,19 +22,31 @@ extension Configuration {
         if let unknown = object.keys.filter({ !known.contains($0) }).min() {
             throw reject("unknown field \"\(unknown)\"; known are \(known.sorted().joined(separator: ", "))")
         }
-        let name = preset ?? object["preset"] as? String ?? Preset.standard
+        let fields = object.filter { !($0.value is NSNull) }
+        if let found = fields["preset"], !(found is String) { throw reject("field preset: the name of a preset is expected") }
+        let name = preset ?? fields["preset"] as? String ?? Preset.standard
         let base = try Preset.named(name)
         do {
-            var merged = try JSONSerialization.jsonObject(with: JSONEncoder().encode(base)) as? [String: Any] ?? [:]
-            merged.merge(object.filter { !($0.value is NSNull) }) { $1 }
-            merged["preset"] = name
-            self = try JSONDecoder().decode(
-                Configuration.self, from: JSONSerialization.data(withJSONObject: merged, options: [.fragmentsAllowed]))
+            self = try Configuration.decoded(fields.merging(["preset": name]) { $1 }, over: base)
         } catch let error as DecodingError {
+            // Foundation does not say where a number is that a type cannot hold.
+            if case .dataCorrupted(let context) = error, context.codingPath.isEmpty,
+                let field = fields.keys.sorted().first(where: { (try? Configuration.decoded([$0: fields[$0] ?? 0], over: base)) == nil })
+            {
+                throw reject("field \(field): a number is out of range, or not whole where whole numbers are expected")
+            }
             throw reject(Configuration.reason(error))
         } catch {
             throw reject("\(error)")
         }
+    }
+
+    /// `base` with other values of some fields.
+    private static func decoded(_ fields: [String: Any], over base: Configuration) throws -> Configuration {
+        var merged = try JSONSerialization.jsonObject(with: JSONEncoder().encode(base)) as? [String: Any] ?? [:]
+        merged.merge(fields) { $1 }
+        return try JSONDecoder().decode(
+            Configuration.self, from: JSONSerialization.data(withJSONObject: merged, options: [.fragmentsAllowed]))
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -5,8 +5,8 @@ import MessagePassing
 import Networks
 
 /// Writes what went into a step and what came out of it, `dump/step-000001.safetensors`, so that a user can compare it
-/// with PyTorch: `real` [B, 784], `z_d` and `z_g` [B, latent], dropout masks `mask.<pass>.<layer>` [B, features],
-/// gradients as reduced `grad.<tensor>`, and the parameters after the update.
+/// with PyTorch: `real` [B, 784], `z_d` and `z_g` [B, latent], dropout masks `mask.<pass>.<layer>` [B, features] of the
+/// discriminator and `generator.mask.…` of the generator, gradients as reduced `grad.<tensor>`, and the parameters after the update.
 struct Dump {
     let configuration: Configuration
     let step: TrainingStep
@@ -77,8 +77,10 @@ struct Dump {
     }
 
     private func masks(_ t: Int) -> [(name: String, shape: [Int], values: [Float])] {
-        PassKind.allCases.flatMap { kind in
-            step.discriminator.layers.compactMap { layer in
+        let places = PassKind.allCases.map { ("mask", step.discriminator, $0) }
+            + [PassKind.fake, .generator].map { ("generator.mask", step.generator, $0) }
+        return places.flatMap { prefix, network, kind in
+            network.layers.compactMap { layer in
                 guard let dropout = layer as? Dropout else { return nil }
                 let values = rows(of: dropout.inputs) { x, columns in
                     x.base.update(repeating: 1, count: dropout.inputs * x.stride)
@@ -86,7 +88,7 @@ struct Dump {
                         kernels: step.kernels, columns: columns, kind: kind, seed: configuration.seed, step: t, firstRow: 0)
                     dropout.applyMask(x, pass)
                 }
-                return ("mask.\(kind).\(dropout.index)", [configuration.batchSize, dropout.inputs], values)
+                return ("\(prefix).\(kind).\(dropout.index)", [configuration.batchSize, dropout.inputs], values)
             }
         }
     }
@@ -95,7 +97,9 @@ struct Dump {
     private func rows(of features: Int, _ fill: (Matrix, _ columns: Int) -> Void) -> [Float] {
         let stride = configuration.batchSize.paddedToVectors
         var values = [Float](repeating: 0, count: features * stride + 16)
-        values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fill(Matrix(base, features: features, stride: stride), stride) } }
+        values.withUnsafeMutableBufferPointer {
+            if let base = $0.baseAddress { fill(Matrix(base, features: features, stride: stride), stride) }
+        }
         return (0..<configuration.batchSize).flatMap { row in (0..<features).map { values[$0 * stride + row] } }
     }
 }

@@ -23,7 +23,7 @@ public enum Interval: Equatable, Sendable {
     public func isDue(after step: Int, stepsPerEpoch: Int) -> Bool {
         switch self {
         case .steps(let count): count > 0 && step % count == 0
-        case .epochs(let count): count > 0 && step % (count * stepsPerEpoch) == 0
+        case .epochs(let count): count > 0 && step % stepsPerEpoch == 0 && step / stepsPerEpoch % count == 0
         }
     }
 }

@@ -123,7 +123,7 @@ public final class TrainingStep {
         d.forward(again, slot: 1)                                                   // D(G(z))
         judge(fakeOutput, .one, gradient: fakeError, generatorRows, again)                  // L(D(G(z)), 1)
         d.backward(again, slot: 1, inputError: g.outputError)
-        g.backward(again)
+        g.backward(configuration.generatorStep == .fresh ? again : fake)
         g.weightGradients(generatorSums)
         record(requests)
         try generatorReducer.publish()

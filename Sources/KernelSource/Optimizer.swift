@@ -1,36 +1,52 @@
 import CSIMD
 
 /// out[i] = the tree over the leaves: leaf j is added to the `merges[j]` complete subtrees before it, one by one,
-/// latest first. count is a multiple of 16; scratch holds 32 vectors of 16.
+/// latest first. count is a multiple of 16; scratch holds 32 vectors of 16. A single leaf may be `out` itself.
 /// Returns false if an element of out is infinite or NaN.
 public func treeSum(
     _ leaves: UnsafePointer<UnsafePointer<Float>>, merges: UnsafePointer<Int32>, leafCount: Int, offset: Int,
     _ out: UnsafeMutablePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>
 ) -> Bool {
     var largest = Integers()
+    let isInPlace = leafCount == 1 && UnsafePointer(out) == leaves[0] + offset
     var i = 0
     while i < count {
         var sum = Vector()
-        var kept = 0
-        var leaf = 0
-        while leaf < leafCount {
-            sum = load(leaves[leaf] + offset + i)
-            var merge: Int32 = 0
-            while merge < merges[leaf] {
-                kept -= 1
-                sum += load(scratch + kept * lanes)
-                merge += 1
-            }
-            store(sum, scratch + kept * lanes)
-            kept += 1
-            leaf += 1
+        if isInPlace {
+            sum = load(out + i)
+        } else {
+            sum = treeSum(leaves, merges, leafCount, offset + i, scratch)
+            store(sum, out + i)
         }
-        store(sum, out + i)
         let bits = integers(magnitude(sum))
         largest.replace(with: bits, where: bits .> largest)
         i += lanes
     }
     return largest.max() < 0x7f80_0000
+}
+
+/// The tree over one vector of each leaf.
+@inline(__always)
+private func treeSum(
+    _ leaves: UnsafePointer<UnsafePointer<Float>>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
+    _ scratch: UnsafeMutablePointer<Float>
+) -> Vector {
+    var sum = Vector()
+    var kept = 0
+    var leaf = 0
+    while leaf < leafCount {
+        sum = load(leaves[leaf] + offset)
+        var merge: Int32 = 0
+        while merge < merges[leaf] {
+            kept -= 1
+            sum += load(scratch + kept * lanes)
+            merge += 1
+        }
+        store(sum, scratch + kept * lanes)
+        kept += 1
+        leaf += 1
+    }
+    return sum
 }
 
 /// Adam (Kingma and Ba 2015) on a segment; see `csimd_adam`. count is a multiple of 16.

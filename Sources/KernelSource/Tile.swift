@@ -26,23 +26,18 @@ func accumulate<let Rows: Int, let Vectors: Int>(
     var a = a
     var b = b
     var k = 0
+    // Four at a time in the widest tile, whose loads and multiply-adds leave little room for counting; narrower tiles lose by it.
+    while Vectors == 4 && k + 4 <= depth {
+        multiplyAdd(&sums, a, aRow: aRow, b)
+        multiplyAdd(&sums, a + aDepth, aRow: aRow, b + bDepth)
+        multiplyAdd(&sums, a + 2 * aDepth, aRow: aRow, b + 2 * bDepth)
+        multiplyAdd(&sums, a + 3 * aDepth, aRow: aRow, b + 3 * bDepth)
+        a += 4 * aDepth
+        b += 4 * bDepth
+        k += 4
+    }
     while k < depth {
-        var row = InlineArray<Vectors, Vector>(repeating: Vector())
-        var v = 0
-        while v < Vectors {
-            row[unchecked: v] = load(b + v * lanes)
-            v += 1
-        }
-        var m = 0
-        while m < Rows {
-            let scale = Vector(repeating: a[m * aRow])
-            v = 0
-            while v < Vectors {
-                sums[unchecked: m][unchecked: v] = fma(scale, row[unchecked: v], sums[unchecked: m][unchecked: v])
-                v += 1
-            }
-            m += 1
-        }
+        multiplyAdd(&sums, a, aRow: aRow, b)
         a += aDepth
         b += bDepth
         k += 1
@@ -50,11 +45,35 @@ func accumulate<let Rows: Int, let Vectors: Int>(
     tile = sums
 }
 
-/// Height of the next tile: six rows at a time, then four, two, one. No result depends on the tiling, since every
-/// element has its own accumulator.
+/// tile[m][v] += a[m · aRow] · b[v · lanes ...]
 @inline(__always)
-func nextRows(_ remaining: Int) -> Int {
-    remaining >= 6 ? 6 : remaining >= 4 ? 4 : remaining >= 2 ? 2 : 1
+private func multiplyAdd<let Rows: Int, let Vectors: Int>(
+    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, _ b: UnsafePointer<Float>
+) {
+    var row = TileRow<Vectors>(repeating: Vector())
+    var v = 0
+    while v < Vectors {
+        row[unchecked: v] = load(b + v * lanes)
+        v += 1
+    }
+    var m = 0
+    while m < Rows {
+        let scale = Vector(repeating: a[m * aRow])
+        v = 0
+        while v < Vectors {
+            tile[unchecked: m][unchecked: v] = fma(scale, row[unchecked: v], tile[unchecked: m][unchecked: v])
+            v += 1
+        }
+        m += 1
+    }
+}
+
+/// Height of the next tile of so many vectors a row: six rows at a time, then four, two, one; eight of single vectors,
+/// since six sums would wait for one another. No result depends on the tiling: every element has its own accumulator.
+@inline(__always)
+func nextRows(_ remaining: Int, vectors: Int) -> Int {
+    if vectors == 1 && remaining >= 8 { return 8 }
+    return remaining >= 6 ? 6 : remaining >= 4 ? 4 : remaining >= 2 ? 2 : 1
 }
 
 /// Width of the next tile, in vectors.

@@ -24,8 +24,9 @@ public func weightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
 private func panel<let Vectors: Int>(_: TileRow<Vectors>.Type, _ p: csimd_weight_gradient, column: Int) {
     var m = 0
     while m < p.rows {
-        let height = nextRows(p.rows - m)
+        let height = nextRows(p.rows - m, vectors: Vectors)
         switch height {
+        case 8: tile(Tile<8, Vectors>.self, p, m, column)
         case 6: tile(Tile<6, Vectors>.self, p, m, column)
         case 4: tile(Tile<4, Vectors>.self, p, m, column)
         case 2: tile(Tile<2, Vectors>.self, p, m, column)

@@ -19,7 +19,8 @@ public protocol Communicator: AnyObject {
     /// The rank of which a message with this tag waits to be received, if any.
     func pendingSender(tag: Tag) throws -> Int?
 
-    /// Zeroed memory that all ranks of this host share, aligned to 64 bytes. Every rank calls it, with the same size.
+    /// Zeroed memory that all ranks of this host share, aligned to 64 bytes. Every rank calls it, those of a host with the
+    /// same size.
     func allocateShared(byteCount: Int) throws -> UnsafeMutableRawPointer
     /// Ends every rank of the job with this exit code.
     func abort(_ code: Int32) -> Never

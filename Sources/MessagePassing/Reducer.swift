@@ -43,7 +43,7 @@ public final class Reducer {
 
     private let flags: UnsafeMutablePointer<Atomic<Int>>
     private let failedRound: UnsafeMutablePointer<Atomic<Int>>
-    /// The sums of this rank's segment, as of the last `finish`.
+    /// The sums of this rank's segment, as of the last `finish`: where one leaf is all there is to add, that leaf.
     public let reduced: Floats
     private let scratch: Floats
     private let ownSum: Addition
@@ -86,7 +86,6 @@ public final class Reducer {
 
         let segment = { rank in Reducer.segment(of: rank, size: size, count: count) }
         self.segment = segment(rank)
-        reduced = allocateZeroed(byteCount: 4 * self.segment.count).bindMemory(to: Float.self, capacity: self.segment.count)
         scratch = allocateZeroed(byteCount: 4 * 32 * 16).bindMemory(to: Float.self, capacity: 32 * 16)
         remote = RemoteExchange(
             patience: patience, layout: layout, segment: segment, parameters: parameters, localTrees: trees)
@@ -96,6 +95,8 @@ public final class Reducer {
             let start = self.segment.lowerBound
             ownSum = remote.wholeTree(own: trees.map { $0.map { UnsafePointer($0 + start) } })
         }
+        reduced = ownSum.onlyLeaf.map { Floats(mutating: $0) }
+            ?? allocateZeroed(byteCount: 4 * self.segment.count).bindMemory(to: Float.self, capacity: self.segment.count)
     }
 
     /// The elements that a rank owns.
@@ -176,6 +177,9 @@ final class Addition {
         leaves.deallocate()
         merges.deallocate()
     }
+
+    /// The sum itself where there is nothing to add.
+    var onlyLeaf: UnsafePointer<Float>? { count == 1 ? leaves[0] : nil }
 
     func run(_ treeSum: Reducer.TreeSum, to out: UnsafeMutablePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>)
         -> Bool

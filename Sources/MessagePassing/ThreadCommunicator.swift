@@ -17,7 +17,7 @@ public final class ThreadCommunicator: Communicator {
     private final class Group: Sendable {
         struct State {
             var mail: [Address: [[UInt8]]] = [:]
-            var regions: [[UInt]] = []
+            var regions: [Int: [UInt]] = [:]
             var sums: [Int: [Int: [Float]]] = [:]
         }
         let state = Mutex(State())
@@ -90,10 +90,11 @@ public final class ThreadCommunicator: Communicator {
     public func allocateShared(byteCount: Int) -> UnsafeMutableRawPointer {
         defer { sharedRegions += 1 }
         let address = group.state.withLock { state in
-            if state.regions.count == sharedRegions {
-                state.regions.append(hosts.map { _ in UInt(bitPattern: allocateZeroed(byteCount: byteCount)) })
+            // Hosts may ask for different sizes.
+            if state.regions[host, default: []].count == sharedRegions {
+                state.regions[host, default: []].append(UInt(bitPattern: allocateZeroed(byteCount: byteCount)))
             }
-            return state.regions[sharedRegions][host]
+            return state.regions[host, default: []][sharedRegions]
         }
         guard let memory = UnsafeMutableRawPointer(bitPattern: address) else { preconditionFailure("no shared memory") }
         return memory

@@ -50,13 +50,15 @@ public final class Dropout: Layer {
     public let inputs: Int
     /// The layer's number in the model file.
     public let index: Int
+    let network: NetworkRole
     let threshold: UInt32
     let scale: Float
     public var outputs: Int { inputs }
     public var tensors: [Tensor] { [] }
 
     /// - Parameter index: the layer's number in the model file.
-    init(index: Int, features: Int, probability: Double) {
+    init(index: Int, of network: NetworkRole, features: Int, probability: Double) {
+        self.network = network
         inputs = features
         self.index = index
         // A word below the threshold keeps the feature.
@@ -88,7 +90,7 @@ public final class Dropout: Layer {
     /// x *= m / (1 − p)
     public func applyMask(_ x: Matrix, _ pass: Pass) {
         let key = RandomKey(
-            seed: pass.seed, stream: RandomStream.dropout(pass: pass.kind, layer: index), step: pass.step,
+            seed: pass.seed, stream: RandomStream.dropout(of: network, pass: pass.kind, layer: index), step: pass.step,
             firstRow: pass.firstRow)
         pass.kernels.dropout(key, x.base, inputs, pass.columns, x.stride, threshold, scale)
     }

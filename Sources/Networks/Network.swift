@@ -103,9 +103,11 @@ public struct NetworkPlan: Sendable {
     public let largestInput: Int
     let offsets: [Int]
 
-    /// - Parameter inputs: features of the network's input.
+    /// - Parameters:
+    ///   - inputs: features of the network's input.
+    ///   - role: keeps the random numbers of a step's two networks apart.
     /// - Throws: `ShapeError` where a layer does not take what the one before it gives.
-    public init(_ specifications: [LayerSpecification], inputs: Int) throws {
+    public init(_ specifications: [LayerSpecification], inputs: Int, role: NetworkRole = .discriminator) throws {
         var layers: [any Layer] = []
         var features = inputs
         var index = 0
@@ -133,7 +135,7 @@ public struct NetworkPlan: Sendable {
             case .tanh: layers.append(Activation(features: features, function: .tanh))
             case .sigmoid: layers.append(Activation(features: features, function: .sigmoid))
             case .dropout(let probability):
-                layers.append(Dropout(index: index, features: features, probability: probability))
+                layers.append(Dropout(index: index, of: role, features: features, probability: probability))
             }
             index += 1
         }

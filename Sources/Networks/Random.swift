@@ -9,7 +9,7 @@ import Kernels
 /// | `shuffle` | logical shard | position / 4 | number of the permutation |
 /// | `discriminatorNoise`, `generatorNoise` | latent dimension / 4 | global row of the batch | step, from 0 |
 /// | `sampleNoise` | latent dimension / 4 | number of the picture | 0 |
-/// | dropout, 256 · (1 + pass) + layer | feature / 4 | global row of the batch | step, from 0 |
+/// | dropout, 256 · (1 + pass + 3 · network) + layer | feature / 4 | global row of the batch | step, from 0 |
 public enum RandomStream {
     public static let generatorWeights: UInt32 = 0
     public static let discriminatorWeights: UInt32 = 1
@@ -18,13 +18,17 @@ public enum RandomStream {
     public static let generatorNoise: UInt32 = 4
     public static let sampleNoise: UInt32 = 5
 
-    /// The dropout masks of a layer, numbered as in the model file, in a pass through the discriminator.
-    public static func dropout(pass: PassKind, layer: Int) -> UInt32 {
-        256 * (1 + pass.rawValue) + UInt32(layer)
+    /// The dropout masks of a layer, numbered as in the model file, in a pass of a step.
+    public static func dropout(of network: NetworkRole, pass: PassKind, layer: Int) -> UInt32 {
+        256 * (1 + pass.rawValue + 3 * network.rawValue) + UInt32(layer)
     }
 }
 
-/// The passes of a training step through the discriminator.
+public enum NetworkRole: UInt32, Sendable {
+    case discriminator, generator
+}
+
+/// The passes of a training step: the discriminator on real rows and on fake ones, the generator's own step.
 public enum PassKind: UInt32, CaseIterable, Sendable {
     case real, fake, generator
 }
