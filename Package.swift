@@ -44,9 +44,11 @@ let package = Package(
             dependencies: ["GAN", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["philox.py"]),
         .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing"]),
-        .testTarget(name: "NetworksTests", dependencies: ["Networks"]),
+        .testTarget(name: "NetworksTests", dependencies: ["Networks", "Kernels"], exclude: ["networks.py"]),
         .testTarget(name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"]),
-        .testTarget(name: "GANTests", dependencies: ["GAN"]),
+        .testTarget(
+            name: "GANTests", dependencies: ["GAN", "MessagePassing", "Formats", "Kernels"],
+            exclude: ["pytorch_step.py", "pytorch_step.json"]),
         .testTarget(name: "JobTests", dependencies: ["GAN"]),
     ] + kernelTargets
 )

@@ -1,5 +1,6 @@
 import Formats
-import Glibc
+import Foundation
+import GAN
 
 /// Feeds a reader, picked by the environment variable `FUZZ_TARGET`, whatever libFuzzer makes up.
 ///
@@ -32,13 +33,14 @@ private func runFuzzer(
 private let target = getenv("FUZZ_TARGET").flatMap { Target(rawValue: String(cString: $0)) }
 
 private enum Target: String, CaseIterable {
-    case gzip, idx, safetensors
+    case gzip, idx, safetensors, json
 
     func read(_ path: String) throws {
         switch self {
         case .gzip: try readGzip(path)
         case .idx: try readIDX(path)
         case .safetensors: try readSafetensors(path)
+        case .json: try readConfiguration(path)
         }
     }
 }
@@ -80,6 +82,22 @@ private func readSafetensors(_ path: String) throws {
         try floats.withUnsafeMutableBufferPointer { try file.readFloats(name, into: $0) }
     }
     try file.verifyDigest()
+}
+
+/// A model file. One that is accepted must come back from what is written of it, whatever network it describes.
+private func readConfiguration(_ path: String) throws {
+    // Foundation's own reading of an empty file leaks its buffer.
+    let descriptor = open(path, O_RDONLY)
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 17)
+    let count = max(0, read(descriptor, &bytes, bytes.count))
+    let configuration = try Configuration(json: Data(bytes[..<count]), preset: nil, path: "model.json")
+    try configuration.validate()
+    let copy = try Configuration(json: Data(try configuration.json().utf8), preset: nil, path: "copy")
+    precondition(copy == configuration, "\(copy) is not \(configuration)")
+    precondition(configuration.totalSteps(images: configuration.batchSize) > 0)
+    let differences = try configuration.differences(from: copy)
+    precondition(differences.isEmpty, "\(differences)")
 }
 
 private let inputFile = InputFile()

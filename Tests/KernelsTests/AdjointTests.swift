@@ -39,7 +39,7 @@ import Testing
             withUnsafePointer(to: dw.base) { output in
                 plan.runs.withUnsafeBufferPointer { runs in
                     var gradient = WeightGradient(
-                        a: dy.base, a_row: batch, b: transposed.base, b_row: xRow, outputs: output, output_offset: 0,
+                        a: dy.base, a_pass: 0, a_row: batch, b: transposed.base, b_panel: 64, b_row: xRow, outputs: output, output_offset: 0,
                         c_row: inputs, rows: outputs, columns: inputs, runs: runs.baseAddress!, run_count: runs.count,
                         scratch: scratch.base)
                     kernels.weightGradient(&gradient)

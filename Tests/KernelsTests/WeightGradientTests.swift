@@ -17,7 +17,7 @@ import Testing
         pointers.withUnsafeBufferPointer { pointers in
             plan.runs.withUnsafeBufferPointer { runs in
                 var arguments = WeightGradient(
-                    a: a.base, a_row: aRow, b: b.base, b_row: bRow, outputs: pointers.baseAddress!,
+                    a: a.base, a_pass: 0, a_row: aRow, b: b.base, b_panel: 64, b_row: bRow, outputs: pointers.baseAddress!,
                     output_offset: padding, c_row: row, rows: rows, columns: columns, runs: runs.baseAddress!,
                     run_count: runs.count, scratch: scratch.base)
                 kernels.weightGradient(&arguments)

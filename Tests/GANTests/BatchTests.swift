@@ -1,0 +1,62 @@
+import Foundation
+import GAN
+import MessagePassing
+import Testing
+
+/// Which images make up the batches, from the dumps of runs over images that tell their number.
+@Suite(.timeLimit(.minutes(5))) struct BatchTests {
+    /// The numbers of the images of each step, row by row.
+    private func batches(images: Int, batch: Int, steps: Int, hosts: [Int]? = nil, seed: Int = 5) throws -> [[Int]] {
+        let folder = try TemporaryFolder()
+        let run = try trainedRun(
+            try smallModel(["batch_size": batch, "steps": steps, "seed": seed]), data: try folder.writeImages(images),
+            outdir: folder.file("runs"), hosts: hosts, dumpSteps: steps)
+        return try (1...steps).map { step in
+            let real = try run.dump(step).floats("real")
+            return (0..<batch).map { imageNumber(firstPixel: real[784 * $0]) }
+        }
+    }
+
+    /// Where B · V divides N every epoch holds every image exactly once, in another order each time.
+    @Test func everyEpochHoldsEveryImage() throws {
+        let batches = try batches(images: 96, batch: 8, steps: 36)
+        var orders: Set<[Int]> = []
+        for epoch in 0..<3 {
+            let images = batches[12 * epoch..<12 * (epoch + 1)].flatMap(\.self)
+            #expect(images.sorted() == Array(0..<96), "epoch \(epoch)")
+            orders.insert(images)
+        }
+        #expect(orders.count == 3)
+    }
+
+    /// Otherwise each shard goes through its images again and again, each time in another order, and drops none.
+    @Test(arguments: [(37, 10), (41, 9), (10, 10), (63, 4)])
+    func noImageIsEverDropped(images: Int, batch: Int) throws {
+        let steps = 36
+        let batches = try batches(images: images, batch: batch, steps: steps)
+        let layout = ShardLayout(shards: 4, ranks: 1)
+        for shard in 0..<4 {
+            let rows = layout.rows(of: shard, batch: batch)
+            let own = Array(layout.images(of: shard, batch: batch, images: images))
+            let stream = batches.flatMap { $0[rows] }
+            var orders: [[Int]] = []
+            for start in stride(from: 0, through: stream.count - own.count, by: own.count) {
+                orders.append(Array(stream[start..<start + own.count]))
+                #expect(orders[orders.count - 1].sorted() == own, "shard \(shard), permutation \(orders.count)")
+            }
+            #expect(Set(stream[(orders.count * own.count)...]).count == stream.count - orders.count * own.count)
+            if own.count > 5 {
+                #expect(Set(orders).count == orders.count, "shard \(shard) repeats an order")
+                #expect(!orders.contains(own), "shard \(shard) is in the order of the file")
+            }
+        }
+    }
+
+    @Test(arguments: [[2], [3], [4], [2, 1], [1, 1]]) func ranksDoNotChangeTheImages(hosts: [Int]) throws {
+        #expect(try batches(images: 37, batch: 10, steps: 9) == batches(images: 37, batch: 10, steps: 9, hosts: hosts))
+    }
+
+    @Test func seedChangesTheImages() throws {
+        #expect(try batches(images: 37, batch: 10, steps: 3) != batches(images: 37, batch: 10, steps: 3, seed: 6))
+    }
+}

@@ -1,0 +1,194 @@
+import Foundation
+import MessagePassing
+import Testing
+
+@testable import GAN
+
+@Suite struct ConfigurationTests {
+    private func read(_ json: String, preset: String? = nil) throws -> Configuration {
+        try Configuration(json: Data(json.utf8), preset: preset, path: "model.json")
+    }
+
+    private func expectUsage(_ text: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void) {
+        let error = #expect(throws: Failure.self, sourceLocation: sourceLocation) { try body() }
+        #expect(error?.code == .usage, sourceLocation: sourceLocation)
+        #expect(error?.description.contains(text) == true, "\(error?.description ?? "")", sourceLocation: sourceLocation)
+    }
+
+    // MARK: Model files
+
+    /// What is written is what is read, in both forms, with what `training_options.json` holds besides.
+    @Test(arguments: Preset.all.map(\.preset)) func survivesTheFile(name: String) throws {
+        var configuration = try Preset.named(name)
+        configuration.steps = 17
+        configuration.seed = .max
+        configuration.learningRate = 0.1 + 0.2
+        for text in [
+            try configuration.json(),
+            try configuration.json(pretty: true, adding: ["version": "9.9", "data_sha256": "00", "images": 60_000]),
+        ] {
+            #expect(try read(text) == configuration)
+        }
+    }
+
+    /// The file's fields come before the preset's; the preset is that of the option, of the file, or the default.
+    @Test func presetThenFile() throws {
+        #expect(try read("{}") == Preset.named("mlp"))
+        #expect(try read(#"{"preset": "mlp-wide"}"#) == Preset.named("mlp-wide"))
+        #expect(try read("{}", preset: "mlp-reuse") == Preset.named("mlp-reuse"))
+        let both = try read(#"{"preset": "mlp-wide", "batch_size": 32, "log_interval": "2e"}"#, preset: "mlp-dropout")
+        #expect(both.preset == "mlp-dropout")
+        #expect(both.generator == (try Preset.named("mlp-dropout").generator))
+        #expect((both.batchSize, both.logInterval) == (32, .epochs(2)))
+    }
+
+    /// Flags come last.
+    @Test func flagsComeBeforeTheFile() throws {
+        var request = modelFile(Data(#"{"preset": "mlp", "batch_size": 32, "lr": 0.001, "latent_dim": 64}"#.utf8))
+        request.override = {
+            $0.batchSize = 128
+            $0.setLatentDimension(20)
+        }
+        let configuration = try request.fresh()
+        #expect((configuration.batchSize, configuration.learningRate) == (128, 0.001))
+        #expect(configuration.latentDimension == 20)
+        #expect(configuration.generator[0] == .linear(inputs: 20, outputs: 256))
+        #expect(try ConfigurationRequest().fresh() == Preset.named("mlp"))
+    }
+
+    /// null is no value: the preset's stays.
+    @Test func nullIsTheDefault() throws {
+        #expect(try read(#"{"steps": null, "lr": null, "generator": null, "preset": null}"#) == Preset.named("mlp"))
+    }
+
+    @Test(arguments: [
+        ("", "model.json: not JSON"),
+        ("{", "model.json: not JSON"),
+        ("{\"lr\": 1,}x", "model.json: not JSON"),
+        ("\u{0}", "model.json: not JSON"),
+        ("[]", "model.json: a JSON object is expected"),
+        ("3", "model.json: a JSON object is expected"),
+        (#""mlp""#, "model.json: a JSON object is expected"),
+        (#"{"learning_rate": 1}"#, "model.json: unknown field \"learning_rate\"; known are batch_size, beta1, "),
+        (#"{"batchSize": 1, "Lr": 2}"#, "model.json: unknown field \"Lr\""),
+        (#"{"preset": "mpl"}"#, "unknown preset \"mpl\"; known are mlp"),
+        (#"{"batch_size": "64"}"#, "model.json: field batch_size: a value of type Int is expected"),
+        (#"{"batch_size": 64.5}"#, "model.json: field batch_size: "),
+        (#"{"batch_size": 1e30}"#, "model.json: field batch_size: "),
+        (#"{"seed": -1}"#, "model.json: field seed: "),
+        (#"{"seed": 18446744073709551616}"#, "model.json: field seed: "),
+        (#"{"lr": 1e999}"#, "model.json: "),
+        (#"{"discriminator": [{"type": "linear", "inputs": 784.5, "outputs": 1}]}"#, "model.json: field discriminator"),
+        (#"{"lr": "fast"}"#, "model.json: field lr: a value of type Double is expected"),
+        (#"{"lr": true}"#, "model.json: field lr: "),
+        (#"{"dataset": "cifar"}"#, "model.json: field dataset: "),
+        (#"{"loss": "hinge"}"#, "model.json: field loss: "),
+        (#"{"generator_step": 3}"#, "model.json: field generator_step: "),
+        (#"{"log_interval": "often"}"#, "model.json: field log_interval: \"often\" is not an interval"),
+        (#"{"generator": {}}"#, "model.json: field generator: "),
+        (#"{"generator": [{"type": "linear", "inputs": 64, "outputs": 784}, {"type": "swish"}]}"#,
+            "model.json: field generator.[1]: unknown layer type \"swish\"; known are linear, relu, "),
+        (#"{"discriminator": [{"type": "linear", "inputs": 784}]}"#, "model.json: field discriminator.[0]: \"outputs\" is missing"),
+        (#"{"discriminator": [{"type": "linear", "inputs": 784, "outputs": "1"}]}"#,
+            "model.json: field discriminator.[0].outputs: a value of type Int is expected"),
+        (#"{"discriminator": [{"type": "dropout", "probability": 1}]}"#, "model.json: field discriminator.[0]: a dropout probability"),
+        (#"{"preset": 7}"#, "model.json: field preset: "),
+    ])
+    func refusesAndNamesTheField(json: String, text: String) { expectUsage(text) { _ = try read(json) } }
+
+    @Test func deepNestingDoesNotOverflow() {
+        for json in [String(repeating: "[", count: 200_000), #"{"generator": "# + String(repeating: #"{"a":"#, count: 100_000)] {
+            #expect(throws: Failure.self) { _ = try read(json) }
+        }
+    }
+
+    // MARK: Values
+
+    /// A change, and what is said of it.
+    struct Nonsense: Sendable {
+        var text: String
+        var change: @Sendable (inout Configuration) -> Void
+
+        init(_ text: String, _ change: @escaping @Sendable (inout Configuration) -> Void) {
+            self.text = text
+            self.change = change
+        }
+    }
+
+    static let nonsense: [Nonsense] = [
+        Nonsense("--shards 6: the number of logical shards must be a power of two from 1 to 4096") { $0.shards = 6 },
+        Nonsense("--shards 0: ") { $0.shards = 0 },
+        Nonsense("--shards -8: ") { $0.shards = -8 },
+        Nonsense("--shards 8192: ") { $0.shards = 8_192 },
+        Nonsense("--shards -9223372036854775808: ") { $0.shards = .min },
+        Nonsense("--batch-size 7: the global batch must hold at least one image for each of the 8 logical shards") { $0.batchSize = 7 },
+        Nonsense("--batch-size 0: ") { $0.batchSize = 0 },
+        Nonsense("--batch-size 1048577: ") { $0.batchSize = (1 << 20) + 1 },
+        Nonsense("--epochs 0: must be at least 1") { $0.epochs = 0 },
+        Nonsense("--epochs ") { $0.epochs = .max },
+        Nonsense("--steps 0: must be at least 1") { $0.steps = 0 },
+        Nonsense("--steps -1: ") { $0.steps = -1 },
+        Nonsense("--steps ") { $0.steps = .max },
+        Nonsense("--latent-dim 0: ") { $0.latentDimension = 0 },
+        Nonsense("--latent-dim 65537: ") { $0.latentDimension = 65_537 },
+        Nonsense("--lr 0.0: the learning rate must be a positive number") { $0.learningRate = 0 },
+        Nonsense("--lr -0.001: ") { $0.learningRate = -1e-3 },
+        Nonsense("--lr nan: ") { $0.learningRate = .nan },
+        Nonsense("--lr inf: ") { $0.learningRate = .infinity },
+        Nonsense("--beta1 1.0: must be at least 0 and less than 1") { $0.beta1 = 1 },
+        Nonsense("--beta2 -0.1: ") { $0.beta2 = -0.1 },
+        Nonsense("--beta2 nan: ") { $0.beta2 = .nan },
+        Nonsense("epsilon 0.0: must be a positive number") { $0.epsilon = 0 },
+        Nonsense("--keep 0: at least one checkpoint must be kept") { $0.keep = 0 },
+        Nonsense("the generator does not fit together: layer 0, linear [64 → 256], follows the network's input of 32") { $0.latentDimension = 32 },
+        Nonsense("the generator gives 256 outputs; 784 are needed") { $0.generator.removeLast(2) },
+        Nonsense("the discriminator gives 256 outputs; 1 are needed") { $0.discriminator.removeLast() },
+        Nonsense("the discriminator does not fit together: no layer has parameters") { $0.discriminator = [] },
+        Nonsense("the discriminator does not fit together: layer 1, linear [256 → 256], follows layer 0 of 784") {
+            $0.discriminator[0] = .relu
+            $0.discriminator.remove(at: 1)
+        },
+    ]
+
+    @Test(arguments: nonsense) func refusesWhatMakesNoSense(test: Nonsense) throws {
+        var configuration = try Preset.named("mlp")
+        test.change(&configuration)
+        let changed = configuration
+        expectUsage(test.text) { try changed.validate() }
+    }
+
+    // MARK: Length
+
+    @Test func stepsAndEpochs() throws {
+        var configuration = try Preset.named("mlp")
+        #expect(configuration.stepsPerEpoch(images: 60_000) == 937)
+        #expect(configuration.totalSteps(images: 60_000) == 937 * 20)
+        configuration.epochs = 3
+        #expect(configuration.totalSteps(images: 64) == 3)
+        #expect(configuration.totalSteps(images: 127) == 3)
+        configuration.steps = 400
+        #expect(configuration.totalSteps(images: 60_000) == 400)
+    }
+
+    // MARK: Differences
+
+    /// Length, intervals and what is kept do not count; everything else does.
+    @Test func differencesAreThoseOfTheBytes() throws {
+        let preset = try Preset.named("mlp")
+        var other = preset
+        other.epochs = 7
+        other.steps = 3
+        other.logInterval = .steps(1)
+        other.sampleInterval = .never
+        other.checkpointInterval = .epochs(9)
+        other.hashInterval = .steps(5)
+        other.keep = 1
+        other.preset = "mlp-wide"
+        #expect(try other.differences(from: preset) == [])
+        other.seed = 1
+        other.beta2 = 0.99
+        other.generator[1] = .tanh
+        #expect(try other.differences(from: preset) == ["seed", "generator", "beta2"])
+        #expect(try Preset.named("mlp-wide").differences(from: preset) == ["latent_dim", "generator", "discriminator"])
+    }
+}

@@ -1,0 +1,58 @@
+import Formats
+import Foundation
+import Kernels
+import Networks
+import Testing
+
+@testable import GAN
+
+@Suite struct PictureTests {
+    @Test(arguments: [
+        (-1, 0), (1, 255), (0, 128), (-2, 0), (7, 255), (.nan, 0), (.infinity, 255), (-.infinity, 0), (-0.999, 0), (0.999, 255),
+        (-0.5, 64), (0.5, 191),
+    ] as [(Float, UInt8)])
+    func valuesBecomeBytes(value: Float, byte: UInt8) { #expect(Pictures.byte(value) == byte) }
+
+    /// Every byte comes back from what the trainer makes of it.
+    @Test func pixelsComeBack() {
+        var bytes = (0..<256).map { UInt8($0) }
+        for set in InstructionSet.available {
+            guard let kernels = Kernels.select(set) else { continue }
+            var values = [Float](repeating: 0, count: 256)
+            kernels.pixels(&bytes, &values, 256)
+            #expect((values[0], values[255]) == (-1, 1))
+            #expect(values.map(Pictures.byte) == bytes, "\(set)")
+        }
+    }
+
+    /// Eight in a row, two black pixels around each.
+    @Test func gridIsThatOfMakeGrid() throws {
+        let folder = try TemporaryFolder()
+        let values = (0..<64 * 784).map { Float($0 / 784) / 32 - 1 }
+        try Pictures.writeGrid(values, to: folder.file("grid.png"))
+        let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: folder.file("grid.png"))))
+        #expect(bytes.prefix(8) == [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
+        // 8 · (28 + 2) + 2 pixels wide and high, of 8 bits of gray
+        #expect(bytes[16..<26] == [0, 0, 0, 242, 0, 0, 0, 242, 8, 0])
+        let images = (0..<64).map { GrayImage(width: 28, height: 28, pixels: Array(repeating: Pictures.byte(values[784 * $0]), count: 784)) }
+        try GrayImage(grid: images).writePNG(path: folder.file("expected.png"))
+        #expect(bytes == Array(try Data(contentsOf: URL(fileURLWithPath: folder.file("expected.png")))))
+    }
+
+    /// A picture is a function of its noise vector: where a call starts, and how many it draws, changes none.
+    @Test func picturesDoNotDependOnTheCall() throws {
+        let configuration = try smallModel().fresh()
+        let layout = try configuration.networkPlans().generator.layout
+        let parameters = Arena().floats(layout.count)
+        layout.initialise(parameters, seed: 3, stream: RandomStream.generatorWeights, kernels: .fastest)
+        for set in InstructionSet.available {
+            let sampler = try Sampler(configuration, parameters: parameters, kernels: try #require(Kernels.select(set)))
+            let all = sampler.pictures(first: 0, count: 150)
+            #expect(all.count == 150 * 784)
+            #expect(all.allSatisfy { (-1...1).contains($0) })
+            #expect(sampler.pictures(first: 0, count: 64) == Array(all[..<(64 * 784)]))
+            #expect(sampler.pictures(first: 64, count: 70) == Array(all[(64 * 784)..<(134 * 784)]))
+            #expect(sampler.pictures(first: 149, count: 1) == Array(all[(149 * 784)...]))
+        }
+    }
+}

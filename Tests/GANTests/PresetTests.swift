@@ -1,0 +1,84 @@
+import MessagePassing
+import Networks
+import Testing
+
+@testable import GAN
+
+/// The four recipes, layer by layer, as the table of the seeds has them.
+@Suite struct PresetTests {
+    private func linear(_ inputs: Int, _ outputs: Int) -> LayerSpecification { .linear(inputs: inputs, outputs: outputs) }
+    private let leaky = LayerSpecification.leakyReLU(slope: 0.2)
+
+    /// What all four share.
+    private func checkCommon(_ preset: Configuration) throws {
+        #expect(preset.learningRate == 2e-4)
+        #expect((preset.beta1, preset.beta2, preset.epsilon) == (0.9, 0.999, 1e-8))
+        #expect(preset.loss == .bce)
+        #expect(preset.dataset == .mnist)
+        #expect(preset.shards == 8)
+        #expect(preset.seed == 0)
+        #expect(preset.steps == nil)
+        #expect(preset.keep == 5)
+        try preset.validate()
+    }
+
+    @Test func mlp() throws {
+        let preset = try Preset.named("mlp")
+        try checkCommon(preset)
+        #expect(preset.generator == [linear(64, 256), .relu, linear(256, 256), .relu, linear(256, 784), .tanh])
+        #expect(preset.discriminator == [linear(784, 256), leaky, linear(256, 256), leaky, linear(256, 1)])
+        #expect((preset.latentDimension, preset.batchSize, preset.epochs) == (64, 64, 20))
+        #expect(preset.generatorStep == .fresh)
+        #expect((preset.logInterval, preset.sampleInterval) == (.steps(400), .epochs(4)))
+        #expect(preset.stepsPerEpoch(images: 60_000) == 937)
+    }
+
+    @Test func mlpDropout() throws {
+        let preset = try Preset.named("mlp-dropout")
+        try checkCommon(preset)
+        let dropout = LayerSpecification.dropout(probability: 0.3)
+        #expect(preset.generator == [linear(100, 128), leaky, linear(128, 256), leaky, linear(256, 784), .tanh])
+        #expect(
+            preset.discriminator == [linear(784, 256), leaky, dropout, linear(256, 128), leaky, dropout, linear(128, 1)])
+        #expect((preset.latentDimension, preset.batchSize, preset.epochs) == (100, 64, 100))
+        #expect(preset.generatorStep == .fresh)
+    }
+
+    @Test func mlpWide() throws {
+        let preset = try Preset.named("mlp-wide")
+        try checkCommon(preset)
+        #expect(
+            preset.generator == [
+                linear(100, 256), leaky, linear(256, 512), leaky, linear(512, 1024), leaky, linear(1024, 784), .tanh,
+            ])
+        #expect(
+            preset.discriminator == [linear(784, 1024), leaky, linear(1024, 512), leaky, linear(512, 256), leaky, linear(256, 1)])
+        #expect((preset.latentDimension, preset.batchSize, preset.epochs) == (100, 64, 50))
+        #expect(preset.generatorStep == .fresh)
+    }
+
+    @Test func mlpReuse() throws {
+        let preset = try Preset.named("mlp-reuse")
+        try checkCommon(preset)
+        #expect(preset.generator == [linear(100, 256), .relu, linear(256, 256), .relu, linear(256, 784), .tanh])
+        #expect(preset.discriminator == [linear(784, 256), leaky, linear(256, 256), leaky, linear(256, 1)])
+        #expect((preset.latentDimension, preset.batchSize, preset.epochs) == (100, 100, 100))
+        #expect(preset.generatorStep == .reuse)
+        #expect(preset.stepsPerEpoch(images: 60_000) == 600)
+    }
+
+    @Test func namesAreKnown() throws {
+        #expect(Preset.all.map(\.preset) == ["mlp", "mlp-dropout", "mlp-wide", "mlp-reuse"])
+        #expect(Preset.standard == "mlp")
+        let error = #expect(throws: Failure.self) { _ = try Preset.named("mpl") }
+        #expect(error?.code == .usage)
+        #expect(error?.description == "unknown preset \"mpl\"; known are mlp, mlp-dropout, mlp-wide, mlp-reuse")
+    }
+
+    /// Parameters of the default preset, counted by hand.
+    @Test func parametersOfTheDefault() throws {
+        let plans = try Preset.named("mlp").networkPlans()
+        #expect(plans.generator.layout.parameterCount == 64 * 256 + 256 + 256 * 256 + 256 + 256 * 784 + 784)
+        #expect(plans.discriminator.layout.parameterCount == 784 * 256 + 256 + 256 * 256 + 256 + 256 + 1)
+    }
+}

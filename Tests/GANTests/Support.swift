@@ -1,0 +1,117 @@
+import Formats
+import Foundation
+import GAN
+import MessagePassing
+import Testing
+
+/// A folder of one test, removed with all it holds.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("gan-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// Writes an IDX data set of `count` images to a new folder, and returns its path. Pixel p of image i is
+    /// (37 i + 11 p + i p mod 251) mod 256, as in pytorch_step.py: the first pixel tells the image.
+    func writeImages(_ count: Int, to name: String = "data") throws -> String {
+        try FileManager.default.createDirectory(atPath: file(name), withIntermediateDirectories: true)
+        func bigEndian(_ values: [Int]) -> [UInt8] { values.flatMap { value in [24, 16, 8, 0].map { UInt8(value >> $0 & 0xff) } } }
+        var pixels = bigEndian([0x803, count, 28, 28])
+        for i in 0..<count { for p in 0..<784 { pixels.append(UInt8((37 * i + 11 * p + i * p % 251) % 256)) } }
+        try Data(pixels).write(to: URL(fileURLWithPath: "\(file(name))/train-images-idx3-ubyte"))
+        let labels = bigEndian([0x801, count]) + (0..<count).map { UInt8($0 % 10) }
+        try Data(labels).write(to: URL(fileURLWithPath: "\(file(name))/train-labels-idx1-ubyte"))
+        return file(name)
+    }
+}
+
+/// The number of the image that a row of `writeImages` is, from its first pixel in [−1, 1].
+func imageNumber(firstPixel: Float) -> Int {
+    let byte = Int(((firstPixel + 1) * 127.5).rounded())
+    return (0..<256).first { 37 * $0 % 256 == byte } ?? -1
+}
+
+/// A model file of two small networks, with these fields besides or instead.
+func smallModel(_ fields: [String: Any] = [:]) throws -> ConfigurationRequest {
+    var object: [String: Any] = [
+        "preset": "mlp", "batch_size": 8, "shards": 4, "latent_dim": 6, "seed": 81_985_529_216_486_895, "steps": 2,
+        "log_interval": 1, "hash_interval": 1,
+        "generator": [
+            ["type": "linear", "inputs": 6, "outputs": 10], ["type": "relu"], ["type": "linear", "inputs": 10, "outputs": 784],
+            ["type": "tanh"],
+        ],
+        "discriminator": [
+            ["type": "linear", "inputs": 784, "outputs": 8], ["type": "leaky_relu", "slope": 0.2],
+            ["type": "dropout", "probability": 0.3], ["type": "linear", "inputs": 8, "outputs": 1],
+        ],
+    ]
+    for (name, value) in fields { object[name] = value }
+    return modelFile(try JSONSerialization.data(withJSONObject: object))
+}
+
+func modelFile(_ json: Data) -> ConfigurationRequest {
+    var request = ConfigurationRequest()
+    request.modelFile = ("model.json", json)
+    return request
+}
+
+/// A finished run.
+struct TrainedRun {
+    let path: String
+
+    func dump(_ step: Int) throws -> SafetensorsFile {
+        try SafetensorsFile(path: "\(path)/dump/step-\(String(format: "%06d", step)).safetensors")
+    }
+
+    func lines(_ name: String) throws -> [String] {
+        try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8).split(separator: "\n").map(String.init)
+    }
+
+    /// The objects of `stats.jsonl`.
+    func stats() throws -> [[String: Any]] {
+        try lines("stats.jsonl").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+        }
+    }
+
+    func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)"))) }
+
+    var names: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() } }
+}
+
+extension SafetensorsFile {
+    func floats(_ name: String) throws -> [Float] {
+        var values = [Float](repeating: .nan, count: try #require(tensors[name], "no tensor \(name)").count)
+        try values.withUnsafeMutableBufferPointer { try readFloats(name, into: $0) }
+        return values
+    }
+}
+
+/// Trains on pretended hosts of these sizes, or on one rank alone, and returns the newest run under `outdir`.
+@discardableResult
+func trainedRun(
+    _ request: ConfigurationRequest, data: String, outdir: String, hosts: [Int]? = nil, dumpSteps: Int = 0,
+    resume: ResumeRequest? = nil
+) throws -> TrainedRun {
+    var options = RunOptions()
+    options.dataFolder = data
+    options.outdir = outdir
+    options.dumpSteps = dumpSteps
+    options.watchdog = 50
+    options.isQuiet = true
+    if let hosts {
+        // Not inside a closure's capture list: it is the same for all ranks.
+        let options = options
+        try onRanks(hosts: hosts) { try train(request, options, resume: resume, communicator: $0) }
+    } else {
+        try train(request, options, resume: resume, communicator: SoloCommunicator())
+    }
+    let newest = try FileManager.default.contentsOfDirectory(atPath: outdir).sorted().last
+    return TrainedRun(path: "\(outdir)/\(try #require(newest))")
+}

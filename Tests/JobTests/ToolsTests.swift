@@ -1,0 +1,192 @@
+import Foundation
+import Testing
+
+extension Jobs {
+    @Suite struct ToolsTests {
+        private static let run = Result {
+            let runs = try Runs()
+            try runs.succeed("--preset", "mlp", "--steps", "5", "--checkpoint-interval", "2")
+            return runs
+        }
+
+        @Test("hash is the weights_sha256 of its step in stats.jsonl")
+        func hash() throws {
+            let runs = try Self.run.get()
+            let hashes = try runs.hashes()
+            #expect(Set(hashes).count == 5)
+            for path in runs.checkpoints() {
+                let step = try #require(checkpointStep(path))
+                #expect(try checkpointHash(path) == hashes[step - 1])
+                #expect(try checkpointHash(path, state: true) != hashes[step - 1])
+            }
+            #expect(runs.checkpoints().count == 3)
+        }
+
+        /// The float values of an .npy file, and its shape as the header says it.
+        private func readNPY(_ path: String) throws -> (shape: String, values: [Float]) {
+            let data = try readFile(path)
+            #expect(data.prefix(8) == Data([0x93] + Array("NUMPY".utf8) + [1, 0]))
+            let length = Int(data[8]) | Int(data[9]) << 8
+            #expect((10 + length) % 64 == 0)
+            let header = String(decoding: data[10..<10 + length], as: UTF8.self)
+            #expect(header.contains("'descr': '<f4'") && header.contains("'fortran_order': False"), "\(header)")
+            let shape = try #require(header.firstMatch(of: /'shape': (\([^)]*\))/))
+            let body = [UInt8](data[(10 + length)...])
+            return (
+                String(shape.1),
+                stride(from: 0, to: body.count, by: 4).map { i in
+                    Float(
+                        bitPattern: UInt32(body[i]) | UInt32(body[i + 1]) << 8 | UInt32(body[i + 2]) << 16 | UInt32(body[i + 3])
+                            << 24)
+                }
+            )
+        }
+
+        private func sample(_ options: String..., out: String) throws -> String {
+            let path = try Scratch.makeFolder() + "/" + out
+            let outcome = try Job.run(
+                [Program.path, "sample", "--checkpoint", #require(Self.run.get().checkpoints().last), "--out", path] + options)
+            try #require(outcome.code == 0, "\(outcome)")
+            return path
+        }
+
+        @Test("A picture depends on its index alone, whatever the count")
+        func sampleArrays() throws {
+            let few = try readNPY(sample("--count", "3", out: "few.npy"))
+            let many = try readNPY(sample("--count", "70", out: "many.npy"))
+            #expect(few.shape == "(3, 1, 28, 28)")
+            #expect(many.shape == "(70, 1, 28, 28)")
+            #expect(many.values.count == 70 * 784)
+            #expect(Array(many.values.prefix(3 * 784)) == few.values)
+            #expect(many.values.allSatisfy { abs($0) <= 1 })
+            let pictures = Set((0..<70).map { Array(many.values[$0 * 784..<$0 * 784 + 784]) })
+            #expect(pictures.count == 70, "each is another one")
+            let other = try readNPY(sample("--count", "3", "--seed", "77", out: "other.npy"))
+            #expect(other.values != few.values)
+            #expect(try readNPY(sample("--count", "3", out: "again.npy")).values == few.values)
+        }
+
+        @Test("A grid of pictures", arguments: [(1, 28, 28), (2, 62, 32), (8, 242, 32), (9, 242, 62), (64, 242, 242)])
+        func samplePictures(count: Int, width: Int, height: Int) throws {
+            let png = try readFile(sample("--count", "\(count)", out: "grid.png"))
+            #expect(png.prefix(8) == Data([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]))
+            func number(at offset: Int) -> Int { png[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) } }
+            #expect(number(at: 16) == width)
+            #expect(number(at: 20) == height)
+        }
+
+        @Test("64 pictures of a checkpoint are the grid that the run drew at that step")
+        func sameAsRun() throws {
+            let runs = try Self.run.get()
+            #expect(try readFile(sample(out: "grid.png")) == readFile("\(runs.newest)/fakes-000005.png"))
+        }
+
+        @Test(
+            "sample with options that make no sense",
+            arguments: [
+                ["--count", "0", "--out", "x.png"], ["--count", "-3", "--out", "x.png"], ["--out", "x.gif"], ["--count", "3"],
+            ])
+        func sampleMisuse(options: [String]) throws {
+            let folder = try Scratch.makeFolder()
+            let path = try #require(Self.run.get().checkpoints().last)
+            let outcome = try Job.run(["env", "-C", folder, Program.path, "sample", "--checkpoint", path] + options)
+            #expect(outcome.code == 64, "\(outcome)")
+            #expect(Scratch.snapshot(folder).isEmpty)
+        }
+
+        @Test("sample where nothing can be written: 74", arguments: ["png", "npy"])
+        func sampleUnwritable(suffix: String) throws {
+            let path = try #require(Self.run.get().checkpoints().last)
+            let outcome = try Program.run("sample", "--checkpoint", path, "--out", "/nonexistent/x.\(suffix)")
+            expectRefusal(outcome, 74, ["/nonexistent/x.\(suffix)"])
+        }
+
+        @Test("info tells version, instruction sets and shards, and is alike under mpirun")
+        func info() throws {
+            let alone = try Program.run("info")
+            #expect(alone.code == 0)
+            for part in [
+                "gan-dist 0.", "Open MPI", "avx512", "avx2", "neon", "portable: available", "never tested", "8 logical shards",
+            ] {
+                #expect(alone.output.contains(part), "\(part) in \(alone.output)")
+            }
+            let layout = try Program.run("info", "--ranks", "3")
+            #expect(layout.output.contains("rank 0: shards 0 … 1"), "\(layout.output)")
+            #expect(layout.output.contains("rank 2: shards 5 … 7"), "\(layout.output)")
+            for arguments in [["--ranks", "9"], ["--ranks", "0"], ["--shards", "6"]] {
+                #expect(try Job.run([Program.path, "info"] + arguments).code == 64)
+            }
+            let launched = try Job.run(["mpirun", "-np", "2", Program.path, "info"])
+            #expect(launched.code == 0, "\(launched)")
+            #expect(launched.output == alone.output)
+        }
+
+        @Test("--help and --version end with 0 for the program and each command, once under mpirun too")
+        func help() throws {
+            for command in [[], ["train"], ["sample"], ["hash"], ["info"], ["bench"]] {
+                let help = try Job.run([Program.path] + command + ["--help"])
+                #expect(help.code == 0, "\(command): \(help)")
+                #expect(help.output.contains("USAGE: gan-dist"), "\(command): \(help)")
+            }
+            let version = try Program.run("--version")
+            #expect(version.code == 0)
+            #expect(version.output.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil, "\(version)")
+            let launched = try Job.run(["mpirun", "-np", "3", Program.path, "--version"])
+            #expect(launched.code == 0, "\(launched)")
+            #expect(launched.output == version.output)
+        }
+
+        @Test(
+            "--dry-run prints a model file and ends, without data or a run directory",
+            arguments: ["mlp", "mlp-dropout", "mlp-wide", "mlp-reuse"], [1, 2])
+        func dryRun(preset: String, ranks: Int) throws {
+            let runs = try Runs()
+            let outcome = try runs.train(ranks: ranks, "--preset", preset, "--data", "/nonexistent", "--dry-run", "--lr", "0.01")
+            #expect(outcome.code == 0, "\(outcome)")
+            let object = try #require(JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+            #expect(object["preset"] as? String == preset)
+            #expect(object["lr"] as? Double == 0.01)
+            #expect(object["batch_size"] as? Int == (preset == "mlp-reuse" ? 100 : 64))
+            #expect(runs.names == [])
+        }
+
+        @Test("One process needs neither mpirun nor ssh in PATH")
+        func noLauncher() throws {
+            let runs = try Runs()
+            let arguments = try [Program.path] + runs.arguments(["--preset", "mlp", "--steps", "2"])
+            let outcome = try Job.run(arguments, environment: ["PATH": "/nonexistent"])
+            #expect(outcome.code == 0, "\(outcome)")
+            #expect(try runs.hashes() == Array(Self.run.get().hashes().prefix(2)))
+        }
+
+        @Test("gan-dist alone is gan-dist train")
+        func defaultCommand() throws {
+            let runs = try Runs()
+            let outcome = try Job.run([Program.path] + runs.arguments(["--preset", "mlp", "--steps", "2"]).dropFirst())
+            #expect(outcome.code == 0, "\(outcome)")
+            #expect(runs.names == ["00000-mlp-b64"])
+        }
+
+        @Test("--quiet prints nothing and logs all the same")
+        func quiet() throws {
+            let runs = try Runs()
+            let outcome = try runs.train(ranks: 2, "--preset", "mlp", "--steps", "2", "--quiet")
+            #expect(outcome.code == 0)
+            #expect(outcome.output == "")
+            #expect(outcome.errors == "")
+            #expect(try readText("\(runs.newest)/log.txt").contains("Step [2/4]"))
+        }
+
+        @Test("bench prints figures", arguments: [false, true])
+        func bench(asJSON: Bool) throws {
+            let outcome = try Job.run(
+                [Program.path, "bench", "--preset", "mlp", "--seconds", "0.2"] + (asJSON ? ["--json"] : []))
+            #expect(outcome.code == 0, "\(outcome)")
+            if asJSON {
+                #expect(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) is [String: Any])
+            } else {
+                #expect(outcome.output.contains("peak"), "\(outcome.output)")
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+import MessagePassing
+import Testing
+
+/// Reductions over ranks that are threads, against the exact balanced tree over the shards' gradients.
+@Suite(.timeLimit(.minutes(5))) struct ReducerTests {
+    /// Fewer blocks of 16 than eight ranks, so that some own no element, and as many as leave uneven segments.
+    static let counts = [80, 16 * 21]
+    static let rounds = 3
+
+    /// The gradient of a shard: numbers of very different size, so that every order of addition gives other bits.
+    static func gradient(_ round: Int, _ shard: Int, _ element: Int) -> Float {
+        var z = UInt64(round) << 40 | UInt64(shard) << 20 | UInt64(element)
+        z = (z &+ 0x9e37_79b9_7f4a_7c15) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        z ^= z >> 31
+        return Float(Int32(truncatingIfNeeded: z)) * Float(sign: .plus, exponent: -Int(z >> 60), significand: 1)
+    }
+
+    /// The exact tree: what a reader of the design would add up by hand.
+    static func sum(_ round: Int, _ shards: Range<Int>, _ element: Int) -> Float {
+        if shards.count == 1 { return gradient(round, shards.lowerBound, element) }
+        let middle = (shards.lowerBound + shards.upperBound) / 2
+        return sum(round, shards.lowerBound..<middle, element) + sum(round, middle..<shards.upperBound, element)
+    }
+
+    /// Plain loops for `Reducer.TreeSum`.
+    static func treeSum(
+        _ leaves: UnsafePointer<UnsafePointer<Float>>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
+        _ out: UnsafeMutablePointer<Float>, _ count: Int, _ scratch: UnsafeMutablePointer<Float>
+    ) -> Bool {
+        var isFinite = true
+        for i in 0..<count {
+            var kept: [Float] = []
+            for leaf in 0..<leafCount {
+                var sum = leaves[leaf][offset + i]
+                for _ in 0..<merges[leaf] { sum += kept.removeLast() }
+                kept.append(sum)
+            }
+            out[i] = kept[0]
+            if kept.count != 1 || !out[i].isFinite { isFinite = false }
+        }
+        return isFinite
+    }
+
+    /// A reducer of one rank with what a test needs around it.
+    struct Rig {
+        let communicator: any Communicator
+        let patience: Patience
+        let layout: ShardLayout
+        let reducer: Reducer
+        let count: Int
+        static let recordSize = 3
+
+        init(_ communicator: any Communicator, shards: Int, count: Int, algorithm: Reducer.Algorithm = .tree) throws {
+            self.communicator = communicator
+            self.count = count
+            patience = try Patience(communicator, limit: 50)
+            layout = ShardLayout(shards: shards, ranks: communicator.size)
+            var space = try SharedSpace(
+                communicator,
+                byteCount: Reducer.sharedBytes(
+                    count: count, recordSize: Rig.recordSize, layout: layout, communicator: communicator))
+            reducer = Reducer(
+                patience: patience, layout: layout, count: count, recordSize: Rig.recordSize, algorithm: algorithm,
+                space: &space, treeSum: ReducerTests.treeSum)
+        }
+
+        /// Fills gradients and record, reduces, and adds a third of the sums to the parameters.
+        func step(_ round: Int, poison: (rank: Int, element: Int, value: Float)? = nil) throws -> Bool {
+            let own = ShardLayout.subtrees(layout.shards(of: communicator.rank))
+            for (buffer, shards) in zip(reducer.gradients, own) {
+                for element in 0..<count { buffer[element] = ReducerTests.sum(round, shards, element) }
+            }
+            if let poison, poison.rank == communicator.rank {
+                reducer.gradients[reducer.gradients.count - 1][poison.element] = poison.value
+            }
+            for i in 0..<Rig.recordSize {
+                reducer.records[communicator.rank * Rig.recordSize + i] = Rig.record(round, communicator.rank, i)
+            }
+            try reducer.publish()
+            let segment = reducer.segment
+            return try reducer.finish { sums in
+                for i in 0..<segment.count { reducer.parameters[segment.lowerBound + i] += sums[i] / 3 }
+            }
+        }
+
+        static func record(_ round: Int, _ rank: Int, _ field: Int) -> Double { Double(round * 10_000 + rank * 10 + field) + 0.1 }
+    }
+
+    static func expectedParameters(shards: Int, count: Int, rounds: Int) -> [Float] {
+        (0..<count).map { element in
+            (0..<rounds).reduce(Float(0)) { $0 + sum($1, 0..<shards, element) / 3 }
+        }
+    }
+
+    /// Several rounds: parameters everywhere, and records, after each.
+    private func check(shards: Int, hosts: [Int], count: Int) throws {
+        let expected = (0...Self.rounds).map { Self.expectedParameters(shards: shards, count: count, rounds: $0) }
+        try onRanks(hosts: hosts) { communicator in
+            let rig = try Rig(communicator, shards: shards, count: count)
+            for round in 0..<Self.rounds {
+                let isFinite = try rig.step(round)
+                #expect(isFinite)
+                let parameters = (0..<count).map { rig.reducer.parameters[$0].bitPattern }
+                #expect(parameters == expected[round + 1].map(\.bitPattern), "rank \(communicator.rank) of \(hosts), round \(round)")
+                let records = (0..<communicator.size * Rig.recordSize).map { rig.reducer.records[$0] }
+                let all = (0..<communicator.size).flatMap { rank in (0..<Rig.recordSize).map { Rig.record(round, rank, $0) } }
+                #expect(records == all, "rank \(communicator.rank) of \(hosts)")
+                let reduced = rig.reducer.segment.map { Self.sum(round, 0..<shards, $0) }
+                #expect((0..<reduced.count).map { rig.reducer.reduced[$0] } == reduced)
+                // A record may be filled anew only when all ranks have read it.
+                try rig.patience.agree {}
+            }
+        }
+    }
+
+    @Test(arguments: 1...8) func anyNumberOfRanksGivesTheTree(ranks: Int) throws {
+        for count in Self.counts { try check(shards: 8, hosts: [ranks], count: count) }
+    }
+
+    @Test(arguments: [
+        [1, 1], [2, 2], [1, 3], [3, 1], [3, 5], [2, 1, 1], [1, 1, 1], [4, 4], [7, 1], [1, 2, 3], [2, 2, 2, 2],
+        [1, 1, 1, 1, 1, 1, 1, 1],
+    ])
+    func anySplitIntoHostsGivesTheTree(hosts: [Int]) throws {
+        for count in Self.counts { try check(shards: 8, hosts: hosts, count: count) }
+    }
+
+    @Test(arguments: [
+        (16, [1]), (16, [11]), (16, [16]), (16, [5, 6]), (16, [3, 1, 4, 2]), (32, [7]), (32, [32]), (32, [13, 6]),
+        (1, [1]), (2, [1, 1]), (4, [3]), (4, [1, 2]),
+    ])
+    func otherNumbersOfShards(shards: Int, hosts: [Int]) throws {
+        try check(shards: shards, hosts: hosts, count: 80)
+    }
+
+    /// Different numbers of shards and orders give other bits: the comparisons above would notice.
+    @Test func ordersDiffer() {
+        let tree = (0..<80).map { Self.sum(0, 0..<8, $0) }
+        let sequential = (0..<80).map { element in (0..<8).reduce(Float(0)) { $0 + Self.gradient(0, $1, element) } }
+        #expect(tree != sequential)
+    }
+
+    /// One value that is not finite: every rank hears of it, its segment is not updated, and the next round is as ever.
+    @Test(arguments: [[1], [3], [8], [1, 1], [2, 2], [1, 3], [2, 1, 1]], [Float.nan, -.infinity])
+    func everyRankHearsOfANonFiniteValue(hosts: [Int], value: Float) throws {
+        let count = 80
+        try onRanks(hosts: hosts) { communicator in
+            let rig = try Rig(communicator, shards: 8, count: count)
+            for poisoned in 0..<communicator.size {
+                for element in [0, count - 1] {
+                    let before = rig.reducer.segment.map { rig.reducer.parameters[$0] }
+                    try rig.patience.agree {}
+                    let isFinite = try rig.step(0, poison: (poisoned, element, value))
+                    #expect(!isFinite, "rank \(communicator.rank) of \(hosts), poison of rank \(poisoned)")
+                    if rig.reducer.segment.contains(element) {
+                        #expect(rig.reducer.segment.map { rig.reducer.parameters[$0] } == before)
+                    }
+                    let areFinite = (0..<count).allSatisfy { rig.reducer.parameters[$0].isFinite }
+                    #expect(areFinite)
+                    try rig.patience.agree {}
+                    let isFiniteAgain = try rig.step(1)
+                    #expect(isFiniteAgain)
+                    try rig.patience.agree {}
+                }
+            }
+        }
+    }
+
+    /// The library's sum is right too, to rounding.
+    @Test(arguments: [[1], [3], [8], [2, 2], [3, 5]]) func librarySumIsRight(hosts: [Int]) throws {
+        let count = 80
+        try onRanks(hosts: hosts) { communicator in
+            let rig = try Rig(communicator, shards: 8, count: count, algorithm: .mpi)
+            for round in 0..<Self.rounds {
+                let isFinite = try rig.step(round)
+                #expect(isFinite)
+                for i in rig.reducer.segment {
+                    let shards = (0..<8).map { Double(Self.gradient(round, $0, i)) }
+                    let found = Double(rig.reducer.reduced[i - rig.reducer.segment.lowerBound])
+                    #expect(abs(found - shards.reduce(0, +)) <= 1e-6 * shards.reduce(0) { $0 + abs($1) })
+                }
+                let records = (0..<communicator.size).map { rig.reducer.records[$0 * Rig.recordSize] }
+                #expect(records == (0..<communicator.size).map { Rig.record(round, $0, 0) })
+                try rig.patience.agree {}
+            }
+        }
+    }
+
+    /// Within a host nothing is sent. Between hosts each segment's sums go once to its owner and its parameters once
+    /// back, for each other host, and the leaders exchange records.
+    @Test(arguments: [[1], [2], [5], [8], [1, 1], [2, 2], [1, 3], [3, 5], [2, 1, 1], [1, 1, 1, 1]])
+    func countsOfMessages(hosts: [Int]) throws {
+        let messages = try onRanks(hosts: hosts) { communicator in
+            let counting = CountingCommunicator(communicator)
+            let rig = try Rig(counting, shards: 8, count: 80)
+            let before = counting.messages
+            for round in 0..<Self.rounds { _ = try rig.step(round) }
+            #expect(counting.sums == 0)
+            return counting.messages - before
+        }
+        let (ranks, others) = (hosts.reduce(0, +), hosts.count - 1)
+        #expect(messages.reduce(0, +) == Self.rounds * (2 * ranks * others + hosts.count * others))
+        if hosts.count == 1 { #expect(messages.allSatisfy { $0 == 0 }) }
+    }
+
+    @Test func libraryIsAskedOnceARound() throws {
+        try onRanks(hosts: [3]) { communicator in
+            let counting = CountingCommunicator(communicator)
+            let rig = try Rig(counting, shards: 8, count: 80, algorithm: .mpi)
+            let before = counting.messages
+            for round in 0..<Self.rounds { _ = try rig.step(round) }
+            #expect(counting.sums == Self.rounds && counting.messages == before)
+        }
+    }
+}

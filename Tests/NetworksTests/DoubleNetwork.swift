@@ -1,0 +1,73 @@
+import Foundation
+import Networks
+
+/// A network as a textbook writes it: one row of the batch at a time, double precision, nothing fused, nothing shared.
+struct DoubleNetwork {
+    let layers: [LayerSpecification]
+    /// Weights [outputs, inputs] and biases of each linear layer, by the layer's number in the list.
+    var weights: [Int: [Double]] = [:]
+    var biases: [Int: [Double]] = [:]
+
+    /// - Parameter parameters: the flat buffer of a layout.
+    init(_ layers: [LayerSpecification], _ layout: ParameterLayout, _ parameters: [Float]) {
+        self.layers = layers
+        for tensor in layout.tensors {
+            let values = tensor.range.map { Double(parameters[$0]) }
+            let parts = tensor.name.split(separator: ".")
+            guard parts.count == 3, let index = Int(parts[1]) else { preconditionFailure(tensor.name) }
+            if parts[2] == "weight" { weights[index] = values } else { biases[index] = values }
+        }
+    }
+
+    /// The input of each layer, and the output last.
+    /// - Parameter masks: of each dropout layer, 0 or 1/(1 − p).
+    func activations(_ x: [Double], masks: [Int: [Double]]) -> [[Double]] {
+        var all = [x]
+        for (index, layer) in layers.enumerated() {
+            let x = all[index]
+            let y: [Double] =
+                switch layer {
+                case .linear(let inputs, let outputs):
+                    (0..<outputs).map { o in
+                        (0..<inputs).reduce(biases[index]![o]) { $0 + weights[index]![o * inputs + $1] * x[$1] }
+                    }
+                case .relu: x.map { max($0, 0) }
+                case .leakyReLU(let slope): x.map { $0 > 0 ? $0 : Double(Float(slope)) * $0 }
+                case .tanh: x.map { Foundation.tanh($0) }
+                case .sigmoid: x.map { 1 / (1 + exp(-$0)) }
+                case .dropout: masks[index].map { zip(x, $0).map(*) } ?? x
+                }
+            all.append(y)
+        }
+        return all
+    }
+
+    /// Gradients of one row: of the input, and added to those of the weights and biases.
+    func backward(
+        _ activations: [[Double]], masks: [Int: [Double]], _ outputGradient: [Double], weights dw: inout [Int: [Double]],
+        biases db: inout [Int: [Double]]
+    ) -> [Double] {
+        var dy = outputGradient
+        for (index, layer) in layers.enumerated().reversed() {
+            let (x, y) = (activations[index], activations[index + 1])
+            switch layer {
+            case .linear(let inputs, let outputs):
+                var dx = [Double](repeating: 0, count: inputs)
+                for o in 0..<outputs {
+                    db[index, default: Array(repeating: 0, count: outputs)][o] += dy[o]
+                    for i in 0..<inputs {
+                        dw[index, default: Array(repeating: 0, count: inputs * outputs)][o * inputs + i] += dy[o] * x[i]
+                        dx[i] += dy[o] * weights[index]![o * inputs + i]
+                    }
+                }
+                dy = dx
+            case .relu: dy = zip(dy, x).map { $1 > 0 ? $0 : 0 }
+            case .leakyReLU(let slope): dy = zip(dy, x).map { $1 > 0 ? $0 : Double(Float(slope)) * $0 }
+            case .tanh: dy = zip(dy, y).map { $0 * (1 - $1 * $1) }
+            case .sigmoid: dy = zip(dy, y).map { $0 * $1 * (1 - $1) }
+            case .dropout: dy = masks[index].map { zip(dy, $0).map(*) } ?? dy
+            }
+        }
+        return dy
+    }
+}

@@ -1,0 +1,58 @@
+import Networks
+import Testing
+
+@Suite struct NetworkPlanTests {
+    @Test func tellsSizes() throws {
+        let plan = try NetworkPlan(
+            [.dropout(probability: 0.1), .linear(inputs: 3, outputs: 300), .relu, .linear(inputs: 300, outputs: 2), .tanh],
+            inputs: 3)
+        #expect((plan.inputs, plan.outputs, plan.largestInput) == (3, 2, 300))
+        #expect(plan.layout.tensors.map(\.name) == ["main.1.weight", "main.1.bias", "main.3.weight", "main.3.bias"])
+    }
+
+    /// Names count activations and dropout as PyTorch's `Sequential` does, also where a rectifier is fused.
+    @Test func numbersLayersAsSequentialDoes() throws {
+        let layers: [LayerSpecification] = [
+            .linear(inputs: 2, outputs: 3), .leakyReLU(slope: 0.2), .dropout(probability: 0.3), .linear(inputs: 3, outputs: 4),
+            .relu, .linear(inputs: 4, outputs: 1),
+        ]
+        let plan = try NetworkPlan(layers, inputs: 2)
+        #expect(plan.layout.tensors.map(\.name).filter { $0.hasSuffix("weight") } == ["main.0.weight", "main.3.weight", "main.5.weight"])
+        let dropout = plan.layers.compactMap { $0 as? Dropout }
+        #expect(dropout.map(\.index) == [2])
+    }
+
+    @Test(arguments: [
+        ([LayerSpecification.linear(inputs: 5, outputs: 1)], "layer 0, linear [5 → 1], follows the network's input of 4 features"),
+        (
+            [.linear(inputs: 4, outputs: 8), .relu, .dropout(probability: 0.5), .linear(inputs: 9, outputs: 1)],
+            "layer 3, linear [9 → 1], follows layer 2 of 8 features"
+        ),
+        (
+            [.linear(inputs: 4, outputs: 8), .linear(inputs: 4, outputs: 8)],
+            "layer 1, linear [4 → 8], follows layer 0 of 8 features"
+        ),
+        ([], "no layer has parameters; a network needs at least one linear layer"),
+        ([.relu, .tanh], "no layer has parameters; a network needs at least one linear layer"),
+    ])
+    func namesTheLayersThatDoNotFit(layers: [LayerSpecification], message: String) {
+        let error = #expect(throws: ShapeError.self) { _ = try NetworkPlan(layers, inputs: 4) }
+        #expect(error?.description == message)
+    }
+
+    /// The sampler's network keeps no error signals and computes the same.
+    @Test func forwardWritesWhereItIsTold() throws {
+        let rig = try NetworkRig(
+            [.linear(inputs: 9, outputs: 24), .relu, .linear(inputs: 24, outputs: 5), .tanh], inputs: 9, batch: 32, shards: 0..<8,
+            of: 8, kernels: .fastest)
+        let arena = Arena()
+        let other = arena.matrix(features: 5, stride: 64)
+        for (slot, kind) in NetworkRig.kinds.enumerated() {
+            rig.network.forward(rig.pass(kind), slot: slot, to: other)
+            let y = rig.network.output.slot(slot)
+            for feature in 0..<5 {
+                for row in 0..<32 { #expect(other.base[feature * 64 + row] == y.base[feature * y.stride + row]) }
+            }
+        }
+    }
+}
