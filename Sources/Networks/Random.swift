@@ -62,7 +62,7 @@ public func permutation(count: Int, shard: Int, number: Int, seed: UInt64, kerne
         RandomKey(seed: seed, stream: RandomStream.shuffle, step: number, firstBlock: shard), count: count)
     var order = (0..<count).map { UInt32($0) }
     for i in stride(from: count - 1, to: 0, by: -1) {
-        order.swapAt(i, Int(UInt64(words[i]) * UInt64(i + 1) >> 32))
+        order.swapAt(i, Int((UInt64(words[i]) * UInt64(i + 1)) >> 32))
     }
     return order
 }

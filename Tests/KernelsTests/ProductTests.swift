@@ -48,7 +48,7 @@ import Testing
         return nil
     }
 
-    @Test(arguments: [1, 2, 3, 127, 128, 129, 257])
+    @Test(arguments: [1, 2, 3, 63, 64, 65, 127, 128, 129, 257])
     func equalsTwinAtEverySize(depth: Int) {
         var seed = UInt64(depth)
         for rows in 1...13 {
@@ -69,7 +69,7 @@ import Testing
         for form in Form.allCases {
             for bias in [false, true] {
                 for rectification in Rectification.allCases {
-                    for (rows, columns, depth) in [(1, 16, 1), (7, 48, 130), (13, 80, 5), (6, 64, 128), (9, 112, 300)] {
+                    for (rows, columns, depth) in [(1, 16, 1), (7, 48, 130), (13, 80, 5), (6, 64, 128), (9, 112, 300), (48, 64, 64), (103, 80, 67)] {
                         seed += 1
                         let c = Case(
                             rows: rows, columns: columns, depth: depth, form: form, bias: bias,
