@@ -41,12 +41,11 @@ extension Jobs {
         }
 
         @Test(
-            "A rank of preset mlp at 8 ranks on MNIST holds at most 60 MB", .enabled(if: RealData.isThere, "no MNIST in data/"),
-            arguments: [nil, "0,0,0,0,1,1,1,1"] as [String?])
-        func memory(hosts: String?) throws {
+            "A rank of preset mlp at 8 ranks on MNIST holds at most 60 MB", .enabled(if: RealData.isThere, "no MNIST in data/"))
+        func memory() throws {
             let runs = try Runs()
             let job = try runs.start(
-                ranks: 8, hosts: hosts,
+                ranks: 8,
                 [
                     "--preset", "mlp", "--data", RealData.folder, "--steps", "100000", "--sample-interval", "10",
                     "--checkpoint-interval", "15",
