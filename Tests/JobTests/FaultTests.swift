@@ -50,19 +50,6 @@ extension Jobs {
             for rank in ranks { #expect(rank.isGone, "\(rank)") }
         }
 
-        @Test("A rank stopped while the others start: named too")
-        func stoppedAtStart() throws {
-            let runs = try Runs()
-            let job = try runs.start(ranks: 3, ["--preset", "mlp", "--steps", "100000", "--watchdog", "2"])
-            let ranks = try job.ranks(3)
-            // Somewhere between MPI_Init and the first steps.
-            usleep(useconds_t(Program.startSeconds * 0.8e6))
-            kill(ranks[1].pid, SIGSTOP)
-            let (outcome, _) = try end(of: job, limit: 30)
-            #expect(outcome.code == 75, "\(outcome)")
-            #expect(outcome.errors.contains("rank 1 ("), "\(outcome)")
-        }
-
         @Test("Without a watchdog a stopped rank may go on later")
         func noWatchdog() throws {
             let runs = try Runs()
