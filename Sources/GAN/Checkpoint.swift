@@ -140,13 +140,10 @@ struct TrainingState {
 
     /// Writes a checkpoint; every rank calls it, rank 0 writes. On other ranks it returns at once.
     func save(to path: String, metadata: [String: String], configuration: Configuration) throws {
-        var moments: [[Float]] = []
-        for part in parts {
-            let count = part.network.layout.count
-            moments.append(try patience.gatherSegments(part.moments.first, part.reducer, count: count))
-            moments.append(try patience.gatherSegments(part.moments.second, part.reducer, count: count))
+        guard patience.communicator.rank == 0 else {
+            for part in parts { _ = try gatherMoments(part) }
+            return
         }
-        guard patience.communicator.rank == 0 else { return }
         try withFiles {
             let file = try AtomicFile(path: path)
             let writer = try SafetensorsWriter(file: file, tensors: Checkpoint.tensors(configuration), metadata: metadata)
@@ -156,18 +153,27 @@ struct TrainingState {
                         UnsafeBufferPointer(start: part.reducer.parameters + tensor.offset, count: tensor.count))
                 }
             }
-            for (index, part) in parts.enumerated() {
+            for part in parts {
+                // One network at a time: the moments of both would be the most that rank 0 ever holds.
+                let (first, second) = try gatherMoments(part)
                 for tensor in part.network.layout.tensors {
-                    try moments[2 * index].withUnsafeBufferPointer {
-                        try writer.append(UnsafeBufferPointer(rebasing: $0[tensor.range]))
-                    }
-                    try moments[2 * index + 1].withUnsafeBufferPointer {
-                        try writer.append(UnsafeBufferPointer(rebasing: $0[tensor.range]))
+                    for moments in [first, second] {
+                        try moments.withUnsafeBufferPointer {
+                            try writer.append(UnsafeBufferPointer(rebasing: $0[tensor.range]))
+                        }
                     }
                 }
             }
             try writer.finish()
         }
+    }
+
+    private func gatherMoments(_ part: Part) throws -> (first: [Float], second: [Float]) {
+        let count = part.network.layout.count
+        return (
+            try patience.gatherSegments(part.moments.first, part.reducer, count: count),
+            try patience.gatherSegments(part.moments.second, part.reducer, count: count)
+        )
     }
 
     /// Takes over the state that rank 0 reads from a checkpoint; `checkpoint` is nil on other ranks.

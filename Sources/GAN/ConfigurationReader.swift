@@ -25,7 +25,12 @@ extension Configuration {
         let fields = object.filter { !($0.value is NSNull) }
         if let found = fields["preset"], !(found is String) { throw reject("field preset: the name of a preset is expected") }
         let name = preset ?? fields["preset"] as? String ?? Preset.standard
-        let base = try Preset.named(name)
+        let base: Configuration
+        do {
+            base = try Preset.named(name)
+        } catch let failure as Failure {
+            throw preset == nil ? reject(failure.description) : failure
+        }
         do {
             self = try Configuration.decoded(fields.merging(["preset": name]) { $1 }, over: base)
         } catch let error as DecodingError {

@@ -9,7 +9,7 @@ public final class Sampler {
     public static let batchSize = 64
 
     private let network: Network
-    private let arena = Arena()
+    private let arena = Arena(usesHugePages: false)
     private let kernels: Kernels
     private let latentDimension: Int
     private let seed: UInt64

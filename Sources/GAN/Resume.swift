@@ -27,11 +27,20 @@ public struct ConfigurationRequest: Sendable {
 
     /// The configuration of a fresh run.
     public func fresh() throws -> Configuration {
-        var configuration =
-            try modelFile.map { try Configuration(json: $0.text, preset: preset, path: $0.path) }
-            ?? Preset.named(preset ?? Preset.standard)
+        var configuration = try modelFile.map { try model($0.text, $0.path) } ?? Preset.named(preset ?? Preset.standard)
         override(&configuration)
         try configuration.validate()
+        return configuration
+    }
+
+    /// A model file that makes sense by itself; what does not is told with the file's name.
+    private func model(_ text: Data, _ path: String) throws -> Configuration {
+        let configuration = try Configuration(json: text, preset: preset, path: path)
+        do {
+            try configuration.validate()
+        } catch let failure as Failure {
+            throw Failure(failure.code, "\(path): \(failure.description)")
+        }
         return configuration
     }
 

@@ -25,6 +25,7 @@ private func train(
     let communicator = patience.communicator
     let isWriter = communicator.rank == 0
     try patience.compare("program", try programDigest(patience), .usage)
+    try patience.compare("--resume option", resume.map { "\($0)" } ?? "none", .usage)
 
     // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
     var resumption: Resumption?

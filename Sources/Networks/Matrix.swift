@@ -24,10 +24,12 @@ public struct Matrix {
 /// where the system has them.
 public final class Arena {
     private static let blockSize = 1 << 26
+    private let usesHugePages: Bool
     private var block = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     private var used = 0
 
-    public init() {}
+    /// - Parameter usesHugePages: false for the few buffers of work that is rare, which would fill a part of one only.
+    public init(usesHugePages: Bool = true) { self.usesHugePages = usesHugePages }
 
     /// `count` floats, zeroed and aligned to 64 bytes, with a vector to spare for kernels that read past a row's end.
     public func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
@@ -37,7 +39,7 @@ public final class Arena {
             let size = Swift.max(Arena.blockSize, (bytes + (1 << 21) - 1) & ~((1 << 21) - 1))
             let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
             precondition(memory != MAP_FAILED, "no memory for \(bytes) bytes")
-            madvise(memory, size, MADV_HUGEPAGE)
+            if usesHugePages { madvise(memory, size, MADV_HUGEPAGE) }
             block = UnsafeMutableRawBufferPointer(start: memory, count: size)
             used = 0
         }
