@@ -6,7 +6,7 @@
 /// C[m, n] = bias[m] + Σ_k A[m, k] B[k, n], k ascending, one fused multiply-add at a time.
 /// A[m, k] lies at a[m * a_row + k * a_depth], B[k, n] at b[k * b_depth + n], C[m, n] at c[m * c_row + n].
 /// columns is a multiple of 16; a null bias is zero. If rectifies, the element is then multiplied by slope unless
-/// gate[m * gate_row + n], or the element itself where gate is null, is positive.
+/// gate[m * gate_row + n], or the element itself where gate is null, is positive. workspace holds CSIMD_PRODUCT_WORKSPACE floats.
 typedef struct {
     const float *_Nonnull a;
     ptrdiff_t a_row, a_depth;
@@ -20,7 +20,11 @@ typedef struct {
     ptrdiff_t gate_row;
     int32_t rectifies;
     float slope;
+    float *_Nonnull workspace;
 } csimd_product;
+
+/// Blocks of B, 64 columns wide and 256 deep, and of A, 3072 elements.
+#define CSIMD_PRODUCT_WORKSPACE 19456
 
 /// One run of batch rows in one pass inside a sum over the batch. A shard is one or more runs: the first begins a new accumulator,
 /// the others continue it. After the last one, `merges` earlier subtrees are added to it, and the sum is

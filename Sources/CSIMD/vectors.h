@@ -66,6 +66,12 @@ static inline __attribute__((always_inline)) void csimd_prefetch_far(const void 
     __builtin_prefetch(address, 0, 2);
 }
 
+/// The same address, of which the compiler no longer knows where it comes from.
+static inline __attribute__((always_inline)) const float *_Nonnull csimd_opaque(const float *_Nonnull address) {
+    __asm__("" : "+r"(address));
+    return address;
+}
+
 static inline __attribute__((always_inline)) void csimd_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();

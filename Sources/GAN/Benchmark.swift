@@ -102,6 +102,7 @@ private func productRates(
 ) throws -> [(name: String, rate: Double, fraction: Double)] {
     let arena = Arena()
     let rows = configuration.batchSize.paddedToVectors
+    let workspace = arena.floats(Product.workspaceCount)
     let layout = ShardLayout(shards: configuration.shards, ranks: 1)
     let shards = (0..<configuration.shards).map { layout.rows(of: $0, batch: configuration.batchSize) }
     let tree = TreePlan(leaves: (0..<configuration.shards).map { $0..<$0 + 1 }, total: 0..<configuration.shards)
@@ -122,8 +123,8 @@ private func productRates(
             let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
             let operations = Double(2 * layer.inputs * layer.outputs * configuration.batchSize)
             let calls: [(String, () -> Void)] = [
-                ("forward", { layer.forward(x, y, parameters: parameters, pass) }),
-                ("input gradient", { layer.inputGradient(y, x, x: x, parameters: parameters, pass) }),
+                ("forward", { layer.forward(x, y, parameters: parameters, workspace: workspace, pass) }),
+                ("input gradient", { layer.inputGradient(y, x, x: x, parameters: parameters, workspace: workspace, pass) }),
                 ("weight gradient", { layer.weightGradient(y, x: x, offset: 0, sums) }),
             ]
             for (name, call) in calls {

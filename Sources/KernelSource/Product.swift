@@ -1,89 +1,117 @@
 import CSIMD
 
 // Matrix products of the forward pass, Y = W X + b, and of the input gradient, dX = Wᵗ dY. Activations are
-// feature-major, [features, rows]: the lanes of a vector are rows of the batch, and only Wᵗ is packed, block by block.
+// feature-major, [features, rows]: the lanes of a vector are rows of the batch.
+//
+// For each 64 columns of C and each block of the depth, B is laid out in panels as wide as a register tile; then, group
+// by group of A's rows, every panel meets every tile of the group. So A is read from afar once, a panel of B stays in
+// the first-level cache, and within a tile all addresses run on without gaps.
 
-/// Depth of a block of B of so many vectors a row: a third of the first-level cache at most, which another thread may share.
-@inline(__always) private func blockDepth(vectors: Int) -> Int { vectors == 4 ? 64 : 128 }
-/// Depth of a packed block of A.
-@inline(__always) private var packedDepth: Int { 64 }
-/// Rows of A that are packed at once where A is transposed: eight tiles of six, three cache lines.
-@inline(__always) private var packedRows: Int { 48 }
+/// Columns of C that share a pass over A.
+@inline(__always) private var groupColumns: Int { 64 }
+/// Rows of A that are packed at once where A is transposed: three vectors, and whole tiles of six.
+@inline(__always) private var groupRows: Int { 3 * lanes }
+/// Depth of a block where A is packed: the packed rows fill 12 KiB.
+@inline(__always) private var packedDepth: Int { 1024 / lanes }
+/// Fewer rows than this do not pay for laying out B.
+@inline(__always) private var rowsWorthPacking: Int { 24 }
 
 /// C = bias + A B; see `csimd_product`.
 public func product(_ arguments: UnsafePointer<csimd_product>) {
     let p = arguments.pointee
-    let vectors = p.columns / lanes
+    var column = 0
+    while column < p.columns {
+        let columns = p.columns - column < groupColumns ? p.columns - column : groupColumns
+        var k = 0
+        // Once at least: a sum over nothing is the bias.
+        repeat {
+            let most = p.a_depth == 1 ? blockDepth : packedDepth
+            let end = p.depth - k < most ? p.depth : k + most
+            block(p, column, columns, k, end)
+            k = end
+        } while k < p.depth
+        column += columns
+    }
+}
+
+/// Some columns of C and a block k ..< end of the depth.
+@inline(never)
+private func block(_ p: csimd_product, _ column: Int, _ columns: Int, _ k: Int, _ end: Int) {
+    var b = p.b + k * p.b_depth + column
+    let widest = tileVectors * lanes
+    let isPacked = p.b_depth != widest && p.rows >= rowsWorthPacking
+    if isPacked {
+        packPanels(b, p.b_depth, columns, end - k, p.workspace)
+        b = UnsafePointer(p.workspace)
+    }
+    let packed = p.workspace + groupColumns * 256
+    var m = 0
+    while m < p.rows {
+        let last = p.rows - m < groupRows ? p.rows : m + groupRows
+        if p.a_depth != 1 { packRows(p, m, last - m, k, end, packed) }
+        var vector = 0
+        while vector < columns / lanes {
+            let width = nextVectors(columns / lanes - vector)
+            let offset = vector * lanes
+            let panel = b + (isPacked ? offset * (end - k) : offset)
+            let bDepth = isPacked ? width * lanes : p.b_depth
+            switch (width, p.a_depth) {
+            case (4, 1): rows(TileRow<4>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
+            case (2, 1): rows(TileRow<2>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
+            case (_, 1): rows(TileRow<1>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
+            case (4, _): packedRows(TileRow<4>.self, p, m, last, column + offset, k, end, packed, panel, bDepth)
+            case (2, _): packedRows(TileRow<2>.self, p, m, last, column + offset, k, end, packed, panel, bDepth)
+            default: packedRows(TileRow<1>.self, p, m, last, column + offset, k, end, packed, panel, bDepth)
+            }
+            vector += width
+        }
+        m = last
+    }
+}
+
+/// target = the columns of B panel by panel, each [depth, width].
+@inline(__always)
+private func packPanels(
+    _ b: UnsafePointer<Float>, _ bDepth: Int, _ columns: Int, _ depth: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    var target = target
     var vector = 0
-    while vector < vectors {
-        let width = nextVectors(vectors - vector)
-        let column = vector * lanes
-        switch (width, p.a_depth) {
-        case (4, 1): panel(TileRow<4>.self, p, column)
-        case (2, 1): panel(TileRow<2>.self, p, column)
-        case (_, 1): panel(TileRow<1>.self, p, column)
-        case (4, _): transposedPanel(TileRow<4>.self, p, column)
-        case (2, _): transposedPanel(TileRow<2>.self, p, column)
-        default: transposedPanel(TileRow<1>.self, p, column)
+    while vector < columns / lanes {
+        let width = nextVectors(columns / lanes - vector)
+        var source = b + vector * lanes
+        var k = 0
+        while k < depth {
+            var v = 0
+            while v < width {
+                store(load(source + v * lanes), target + v * lanes)
+                v += 1
+            }
+            source += bDepth
+            target += width * lanes
+            k += 1
         }
         vector += width
     }
 }
 
-/// A panel of `Vectors` columns of C, one block of the depth at a time, so that the block of B stays in the cache.
-@inline(never)
-private func panel<let Vectors: Int>(_: TileRow<Vectors>.Type, _ p: csimd_product, _ column: Int) {
-    var k = 0
-    // Once at least: a sum over nothing is the bias.
-    repeat {
-        let depth = blockDepth(vectors: Vectors)
-        let end = p.depth - k < depth ? p.depth : k + depth
-        rows(TileRow<Vectors>.self, p, 0, p.rows, column, k, end, p.a + k, aRow: p.a_row, aDepth: 1)
-        k = end
-    } while k < p.depth
-}
-
-/// The same where neighbours along the depth lie apart: A goes through a packed block.
-@inline(never)
-private func transposedPanel<let Vectors: Int>(_: TileRow<Vectors>.Type, _ p: csimd_product, _ column: Int) {
-    var packed = InlineArray<3072, Float>(repeating: 0) // [packedDepth, packedRows]
-    withUnsafeMutablePointer(to: &packed) { packed in
-        let packed = UnsafeMutableRawPointer(packed).assumingMemoryBound(to: Float.self)
-        var k = 0
-        repeat {
-            let end = p.depth - k < packedDepth ? p.depth : k + packedDepth
-            var m = 0
-            while m < p.rows {
-                let last = p.rows - m < packedRows ? p.rows : m + packedRows
-                pack(p, m, last - m, k, end, packed)
-                rows(TileRow<Vectors>.self, p, m, last, column, k, end, packed, aRow: 1, aDepth: packedRows)
-                m = last
-            }
-            k = end
-        } while k < p.depth
-    }
-}
-
-/// packed[k · packedRows + m] = A[m, k] for a block of A: a tile then finds what it reads side by side, and not in
-/// lines so far apart that they displace one another from the cache.
+/// target[k · groupRows + i] = A[m + i, k] for i < count: a tile then finds what it reads side by side, and not in lines
+/// so far apart that they displace one another from the cache.
 @inline(__always)
-private func pack(_ p: csimd_product, _ m: Int, _ count: Int, _ k: Int, _ end: Int, _ packed: UnsafeMutablePointer<Float>) {
+private func packRows(
+    _ p: csimd_product, _ m: Int, _ count: Int, _ k: Int, _ end: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    var target = target
+    var source = p.a + k * p.a_depth + m * p.a_row
     var j = k
     while j < end {
-        let source = p.a + j * p.a_depth + m * p.a_row
-        let target = packed + (j - k) * packedRows
-        if count == packedRows && p.a_row == 1 {
-            var i = 0
-            while i < packedRows {
-                store(load(source + i), target + i)
-                i += lanes
-            }
-            // The block below, which is packed after eight tiles.
-            i = 0
-            while i < packedRows {
-                csimd_prefetch_far(source + packedRows + i)
-                i += 16
-            }
+        if count == groupRows && p.a_row == 1 {
+            store(load(source), target)
+            store(load(source + lanes), target + lanes)
+            store(load(source + 2 * lanes), target + 2 * lanes)
+            // What the next group reads.
+            csimd_prefetch_far(source + groupRows)
+            csimd_prefetch_far(source + groupRows + 16)
+            csimd_prefetch_far(source + groupRows + 32)
         } else {
             var i = 0
             while i < count {
@@ -91,35 +119,60 @@ private func pack(_ p: csimd_product, _ m: Int, _ count: Int, _ k: Int, _ end: I
                 i += 1
             }
         }
+        source += p.a_depth
+        target += groupRows
         j += 1
     }
 }
 
-/// Rows m ..< last of a panel for a block of the depth; A's element of row m and depth k is a[0].
-@inline(__always)
+/// Rows m ..< last of a panel where A's depth is contiguous.
+@inline(never)
 private func rows<let Vectors: Int>(
     _: TileRow<Vectors>.Type, _ p: csimd_product, _ first: Int, _ last: Int, _ column: Int, _ k: Int, _ end: Int,
-    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int
+    _ b: UnsafePointer<Float>, _ bDepth: Int, isFirst: Bool
 ) {
     var m = first
     while m < last {
         let height = nextRows(last - m, vectors: Vectors)
-        let a = a + (m - first) * aRow
+        let a = p.a + m * p.a_row + k
+        if isFirst { prefetch(a + height * p.a_row, row: p.a_row, rows: height, columns: end - k) }
         switch height {
-        case 8: tile(Tile<8, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth)
-        case 6: tile(Tile<6, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth)
-        case 4: tile(Tile<4, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth)
-        case 2: tile(Tile<2, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth)
-        default: tile(Tile<1, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth)
+        case 8: tile(Tile<8, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
+        case 6: tile(Tile<6, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
+        case 4: tile(Tile<4, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
+        case 2: tile(Tile<2, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
+        default: tile(Tile<1, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
         }
         m += height
     }
 }
 
+/// The same with packed rows of A.
+@inline(never)
+private func packedRows<let Vectors: Int>(
+    _: TileRow<Vectors>.Type, _ p: csimd_product, _ first: Int, _ last: Int, _ column: Int, _ k: Int, _ end: Int,
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ bDepth: Int
+) {
+    var m = first
+    while m < last {
+        let height = nextRows(last - m, vectors: Vectors)
+        let a = a + (m - first)
+        switch height {
+        case 8: tile(Tile<8, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
+        case 6: tile(Tile<6, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
+        case 4: tile(Tile<4, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
+        case 2: tile(Tile<2, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
+        default: tile(Tile<1, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
+        }
+        m += height
+    }
+}
+
+/// One tile of C through a block of the depth: begun with the bias or taken from C, rectified in the last block.
 @inline(__always)
 private func tile<let Rows: Int, let Vectors: Int>(
     _: Tile<Rows, Vectors>.Type, _ p: csimd_product, _ m: Int, _ column: Int, _ k: Int, _ end: Int,
-    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int
+    _ accumulate: (_ sums: inout Tile<Rows, Vectors>) -> Void
 ) {
     var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
     let c = p.c + m * p.c_row + column
@@ -139,9 +192,7 @@ private func tile<let Rows: Int, let Vectors: Int>(
             i += 1
         }
     }
-    if aDepth == 1 { prefetch(a + Rows * aRow, row: aRow, rows: Rows, columns: end - k) }
-    accumulate(
-        &sums, a, aRow: aRow, aDepth: aDepth, p.b + k * p.b_depth + column, bDepth: p.b_depth, depth: end - k)
+    accumulate(&sums)
     let rectifies = end == p.depth && p.rectifies != 0
     let gate = p.gate.map { $0 + m * p.gate_row + column }
     i = 0

@@ -15,29 +15,40 @@ func store(_ value: Vector, _ pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: Vector.self)
 }
 
-/// tile[m][v] += Σ_k a[m · aRow + k · aDepth] · b[k · bDepth + v · lanes ...], k ascending, one FMA at a time.
+/// tile[m][v] += Σ_k a[m · aRow + k] · b[k · bDepth + v · lanes ...], k ascending, one FMA at a time.
 @inline(__always)
 func accumulate<let Rows: Int, let Vectors: Int>(
-    _ tile: inout Tile<Rows, Vectors>,
-    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int,
-    _ b: UnsafePointer<Float>, bDepth: Int, depth: Int
+    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, _ b: UnsafePointer<Float>, bDepth: Int,
+    depth: Int
+) {
+    var sums = tile
+    // Two pointers reach six rows by one stride register; the compiler must not know that they belong together.
+    var a = a
+    var a3 = csimd_opaque(a + 3 * aRow)
+    var b = b
+    var k = 0
+    while k < depth {
+        multiplyAdd(&sums, a, a3, aRow: aRow, b)
+        a += 1
+        a3 += 1
+        b += bDepth
+        k += 1
+    }
+    tile = sums
+}
+
+/// tile[m][v] += Σ_k a[m + k · aDepth] · b[k · bDepth + v · lanes ...], k ascending, one FMA at a time.
+@inline(__always)
+func accumulatePacked<let Rows: Int, let Vectors: Int>(
+    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aDepth: Int, _ b: UnsafePointer<Float>, bDepth: Int,
+    depth: Int
 ) {
     var sums = tile
     var a = a
     var b = b
     var k = 0
-    // Four at a time in the widest tile, whose loads and multiply-adds leave little room for counting; narrower tiles lose by it.
-    while Vectors == 4 && k + 4 <= depth {
-        multiplyAdd(&sums, a, aRow: aRow, b)
-        multiplyAdd(&sums, a + aDepth, aRow: aRow, b + bDepth)
-        multiplyAdd(&sums, a + 2 * aDepth, aRow: aRow, b + 2 * bDepth)
-        multiplyAdd(&sums, a + 3 * aDepth, aRow: aRow, b + 3 * bDepth)
-        a += 4 * aDepth
-        b += 4 * bDepth
-        k += 4
-    }
     while k < depth {
-        multiplyAdd(&sums, a, aRow: aRow, b)
+        multiplyAdd(&sums, a, a + 3, aRow: 1, b)
         a += aDepth
         b += bDepth
         k += 1
@@ -45,10 +56,11 @@ func accumulate<let Rows: Int, let Vectors: Int>(
     tile = sums
 }
 
-/// tile[m][v] += a[m · aRow] · b[v · lanes ...]
+/// tile[m][v] += a[m · aRow] · b[v · lanes ...], where a3 = a + 3 · aRow.
 @inline(__always)
 private func multiplyAdd<let Rows: Int, let Vectors: Int>(
-    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, _ b: UnsafePointer<Float>
+    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, _ a3: UnsafePointer<Float>, aRow: Int,
+    _ b: UnsafePointer<Float>
 ) {
     var row = TileRow<Vectors>(repeating: Vector())
     var v = 0
@@ -58,7 +70,7 @@ private func multiplyAdd<let Rows: Int, let Vectors: Int>(
     }
     var m = 0
     while m < Rows {
-        let scale = Vector(repeating: a[m * aRow])
+        let scale = Vector(repeating: m < 3 ? a[m * aRow] : a3[(m - 3) * aRow])
         v = 0
         while v < Vectors {
             tile[unchecked: m][unchecked: v] = fma(scale, row[unchecked: v], tile[unchecked: m][unchecked: v])

@@ -49,7 +49,7 @@ private func tile<let Rows: Int, let Vectors: Int>(
         let run = p.runs[r]
         if run.begins != 0 { sums = Tile(repeating: InlineArray(repeating: Vector())) }
         accumulate(
-            &sums, p.a + Int(run.pass) * p.a_pass + m * p.a_row + Int(run.start), aRow: p.a_row, aDepth: 1,
+            &sums, p.a + Int(run.pass) * p.a_pass + m * p.a_row + Int(run.start), aRow: p.a_row,
             b + Int(run.start) * p.b_row, bDepth: p.b_row, depth: Int(run.count))
         if run.ends != 0 {
             var merge: Int32 = 0

@@ -102,3 +102,8 @@ public typealias WeightGradient = csimd_weight_gradient
 public typealias Run = csimd_run
 public typealias RandomKey = csimd_random
 public typealias AdamConstants = csimd_adam
+
+extension Product {
+    /// Floats that a product's workspace holds.
+    public static var workspaceCount: Int { Int(CSIMD_PRODUCT_WORKSPACE) }
+}

@@ -19,7 +19,9 @@ final class Activation: Layer {
 
     func worksInPlace(after previous: any Layer) -> Bool { (previous as? Linear).map { $0.slope == nil } ?? false }
 
-    func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+    func forward(
+        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass
+    ) {
         copy(x, y, features: inputs, columns: pass.columns)
         switch function {
         case .rectify(let slope): pass.kernels.rectify(y.base, inputs, pass.columns, y.stride, slope)
@@ -37,7 +39,10 @@ final class Activation: Layer {
         }
     }
 
-    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+    func inputGradient(
+        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
+        _ pass: Pass
+    ) {
         copy(dy, dx, features: inputs, columns: pass.columns)
     }
 
@@ -72,7 +77,9 @@ public final class Dropout: Layer {
         return previous is Linear
     }
 
-    public func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+    public func forward(
+        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass
+    ) {
         copy(x, y, features: inputs, columns: pass.columns)
         if pass.isTraining { applyMask(y, pass) }
     }
@@ -81,7 +88,10 @@ public final class Dropout: Layer {
         if pass.isTraining { applyMask(dy, pass) }
     }
 
-    public func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+    public func inputGradient(
+        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
+        _ pass: Pass
+    ) {
         copy(dy, dx, features: inputs, columns: pass.columns)
     }
 

@@ -9,13 +9,16 @@ public protocol Layer: AnyObject, Sendable {
     /// Whether the output may take the place of the input, given the layer that made the input.
     func worksInPlace(after previous: any Layer) -> Bool
 
-    /// x [inputs, stride] → y [outputs, stride]; `parameters` are this layer's.
-    func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass)
+    /// x [inputs, stride] → y [outputs, stride]; `parameters` are this layer's, `workspace` is a product's.
+    func forward(
+        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass)
     /// dy [outputs, stride] becomes the gradient before this layer's nonlinearity, y [outputs, stride] being its output.
     func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass)
     /// After `errorSignal`: dx [inputs, stride] from dy [outputs, stride]. x is this layer's input.
     /// Elementwise layers work in place, dx = dy.
-    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass)
+    func inputGradient(
+        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
+        _ pass: Pass)
     /// After `errorSignal` of every pass: the sums over the batch of this layer's gradients, one buffer for each tree of the
     /// forest. dy is [slots, outputs, stride], x [slots, inputs, stride].
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums)

@@ -32,11 +32,13 @@ final class Linear: Layer {
 
     func worksInPlace(after previous: any Layer) -> Bool { false }
 
-    func forward(_ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+    func forward(
+        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass
+    ) {
         var product = Product(
             a: parameters, a_row: inputs, a_depth: 1, b: x.base, b_depth: x.stride, c: y.base, c_row: y.stride,
             rows: outputs, columns: pass.columns, depth: inputs, bias: parameters + biasOffset, gate: nil, gate_row: 0,
-            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1)
+            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: workspace)
         pass.kernels.product(&product)
     }
 
@@ -46,11 +48,14 @@ final class Linear: Layer {
         pass.kernels.rectifyBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
     }
 
-    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, _ pass: Pass) {
+    func inputGradient(
+        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
+        _ pass: Pass
+    ) {
         var product = Product(
             a: parameters, a_row: 1, a_depth: inputs, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
             rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base, gate_row: x.stride,
-            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1)
+            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: workspace)
         pass.kernels.product(&product)
     }
 

@@ -19,6 +19,7 @@ public final class Network {
     /// The parameters, `layout.count` floats, which someone else owns.
     private let parameters: UnsafePointer<Float>
     private let offsets: [Int]
+    private let workspace: UnsafeMutablePointer<Float>
     private let activations: [Matrix]
     private let errors: [Matrix]
 
@@ -36,6 +37,7 @@ public final class Network {
         layers = plan.layers
         layout = plan.layout
         offsets = plan.offsets
+        workspace = arena.floats(Product.workspaceCount)
         input = arena.matrix(features: plan.inputs, stride: stride, slots: slots)
         var activations: [Matrix] = []
         var errors: [Matrix] = []
@@ -62,7 +64,7 @@ public final class Network {
         var x = input.slot(slot)
         for (index, layer) in layers.enumerated() {
             let y = activations[index].slot(slot)
-            layer.forward(x, y, parameters: parameters + offsets[index], pass)
+            layer.forward(x, y, parameters: parameters + offsets[index], workspace: workspace, pass)
             x = y
         }
         guard let destination else { return }
@@ -80,7 +82,8 @@ public final class Network {
             layers[index].errorSignal(dy, y: activations[index].slot(slot), pass)
             let x = (index > 0 ? activations[index - 1] : input).slot(slot)
             guard let dx = index > 0 ? errors[index - 1].slot(slot) : inputError else { continue }
-            layers[index].inputGradient(dy, dx, x: x, parameters: parameters + offsets[index], pass)
+            layers[index].inputGradient(
+                dy, dx, x: x, parameters: parameters + offsets[index], workspace: workspace, pass)
         }
     }
 

@@ -29,13 +29,16 @@ import Testing
         let blank = Memory<Float>(count: (c.rows - 1) * stride + c.columns)
         func result(_ kernels: Kernels) -> Memory<Float> {
             let output = blank.copy
+            let workspace = Memory<Float>(count: Product.workspaceCount)
+            defer { keep(workspace) }
             var arguments = Product(
                 a: a.base, a_row: c.form == .plain ? aStride : 1, a_depth: c.form == .plain ? 1 : aStride,
                 b: b.base, b_depth: bStride, c: output.base, c_row: stride,
                 rows: c.rows, columns: c.columns, depth: c.depth,
                 bias: c.bias ? UnsafePointer(bias.base) : nil,
                 gate: c.rectification == .gate ? UnsafePointer(gate.base) : nil, gate_row: gateStride,
-                rectifies: c.rectification == .none ? 0 : 1, slope: 0.2)
+                rectifies: c.rectification == .none ? 0 : 1, slope: 0.2,
+                workspace: workspace.base)
             kernels.product(&arguments)
             return output
         }
@@ -81,6 +84,24 @@ import Testing
         }
     }
 
+    /// Blocks of the depth, groups of rows and of columns, and what is left of each.
+    @Test(arguments: [64, 128, 256, 257, 600])
+    func equalsTwinAcrossBlocks(depth: Int) {
+        var seed = UInt64(10_000 + depth)
+        for rows in [23, 24, 25, 47, 48, 49, 53, 97] {
+            for columns in [16, 32, 48, 64, 80, 128, 176] {
+                for form in Form.allCases {
+                    seed += 1
+                    let c = Case(
+                        rows: rows, columns: columns, depth: depth, form: form, bias: seed % 2 == 0,
+                        rectification: Rectification.allCases[Int(seed) % 3],
+                        padding: (Int(seed) % 4, Int(seed) % 5 == 0 ? 16 : 0, Int(seed) % 3))
+                    if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
+                }
+            }
+        }
+    }
+
     /// A sum over nothing is the bias.
     @Test(arguments: [false, true])
     func emptySumIsBias(hasBias: Bool) {
@@ -92,10 +113,12 @@ import Testing
         let expected = Memory<Float>(sums.map { $0 > 0 ? $0 : slope * $0 })
         for kernels in tables + [.reference] {
             let output = Memory<Float>(count: rows * columns)
+            let workspace = Memory<Float>(count: Product.workspaceCount)
+            defer { keep(workspace) }
             var arguments = Product(
                 a: empty.base, a_row: 0, a_depth: 1, b: empty.base, b_depth: columns, c: output.base, c_row: columns,
                 rows: rows, columns: columns, depth: 0, bias: hasBias ? UnsafePointer(bias.base) : nil, gate: nil,
-                gate_row: 0, rectifies: 1, slope: slope)
+                gate_row: 0, rectifies: 1, slope: slope, workspace: workspace.base)
             kernels.product(&arguments)
             #expect(output.difference(from: expected) == nil, "\(kernels.instructionSet)")
         }
@@ -112,10 +135,12 @@ import Testing
             defer { keep(ones, values, gates) }
             for kernels in tables {
                 let output = Memory<Float>(count: count)
+                let workspace = Memory<Float>(count: Product.workspaceCount)
+                defer { keep(workspace) }
                 var arguments = Product(
                     a: ones.base, a_row: 1, a_depth: 1, b: values.base, b_depth: count, c: output.base, c_row: count,
                     rows: 1, columns: count, depth: 1, bias: nil, gate: usesGate ? UnsafePointer(gates.base) : nil,
-                    gate_row: count, rectifies: 1, slope: 0.25)
+                    gate_row: count, rectifies: 1, slope: 0.25, workspace: workspace.base)
                 kernels.product(&arguments)
                 for i in 0..<count {
                     let sum = 0 + values[i]
