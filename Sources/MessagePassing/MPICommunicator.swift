@@ -10,11 +10,33 @@ public final class MPICommunicator: Communicator {
     private let requests: UnsafeMutablePointer<MPI_Request?>
     private let capacity = 4096
     private var free: [Int]
+    private let calls: CallWatch
 
-    /// Initialises MPI. `pretendedHosts`, a host number for each rank of the launcher, splits the ranks of one machine as
-    /// if they were on several, so that the network path can be tested.
-    public init(pretendedHosts: [Int32]? = nil) throws {
-        try check(MPI_Init(nil, nil), "MPI_Init")
+    /// Initialises MPI.
+    ///
+    /// - Parameters:
+    ///   - pretendedHosts: a host number for each rank of the launcher splits the ranks of one machine as if they were on
+    ///     several, so that the network path can be tested.
+    ///   - limit: seconds that MPI may take for a call of all ranks together, 0 for ever.
+    ///   - launchedRank: this rank, by the launcher's numbers.
+    ///   - end: reports that such a call did not return, on a thread of its own, and ends the process.
+    public init(
+        pretendedHosts: [Int32]? = nil, limit: Double, launchedRank: Int, end: @escaping @Sendable (Failure) -> Never
+    ) throws {
+        calls = CallWatch(limit: limit, rank: launchedRank, end: end)
+        (rank, hosts, world, hostWorld) = try calls.watch("MPI_Init") { try MPICommunicator.join(pretendedHosts) }
+        requests = .allocate(capacity: capacity)
+        requests.initialize(repeating: cmpi_request_null(), count: capacity)
+        free = Array((0..<capacity).reversed())
+    }
+
+    /// This rank, the ranks of each host, and the communicators of all ranks and of this host's.
+    private static func join(
+        _ pretendedHosts: [Int32]?
+    ) throws -> (rank: Int, hosts: [Range<Int>], world: MPI_Comm?, hostWorld: MPI_Comm?) {
+        var provided: Int32 = 0
+        // A thread of ours watches the calls but makes none.
+        try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
         let all = cmpi_comm_world()
         try check(MPI_Comm_set_errhandler(all, cmpi_errors_return()), "MPI_Comm_set_errhandler")
         var launched: Int32 = 0
@@ -45,7 +67,6 @@ public final class MPICommunicator: Communicator {
         var owners = [Int32](repeating: 0, count: Int(size))
         try check(MPI_Allgather(&lowest, 1, cmpi_int(), &owners, 1, cmpi_int(), ordered), "MPI_Allgather")
 
-        rank = Int(number)
         var hosts: [Range<Int>] = []
         for (index, owner) in owners.enumerated() {
             if index > 0, owner == owners[index - 1] {
@@ -54,12 +75,7 @@ public final class MPICommunicator: Communicator {
                 hosts.append(index..<index + 1)
             }
         }
-        self.hosts = hosts
-        world = ordered
-        hostWorld = near
-        requests = .allocate(capacity: capacity)
-        requests.initialize(repeating: cmpi_request_null(), count: capacity)
-        free = Array((0..<capacity).reversed())
+        return (Int(number), hosts, ordered, near)
     }
 
     /// The MPI library's name and version; it may be asked without initialising MPI.
@@ -117,8 +133,10 @@ public final class MPICommunicator: Communicator {
         var window: MPI_Win?
         // Pages of the segment exist from the first write on, so that each host pays for what its ranks touch.
         let size = local == 0 ? byteCount.roundedUp(to: 64) + 64 : 0
-        try check(
-            MPI_Win_allocate_shared(size, 1, cmpi_info_null(), hostWorld, &base, &window), "MPI_Win_allocate_shared")
+        try calls.watch("MPI_Win_allocate_shared") {
+            try check(
+                MPI_Win_allocate_shared(size, 1, cmpi_info_null(), hostWorld, &base, &window), "MPI_Win_allocate_shared")
+        }
         var bytes = 0
         var unit: Int32 = 0
         try check(MPI_Win_shared_query(window, 0, &bytes, &unit, &base), "MPI_Win_shared_query")
@@ -133,7 +151,7 @@ public final class MPICommunicator: Communicator {
     }
 
     public func close() throws {
-        try check(MPI_Finalize(), "MPI_Finalize")
+        try calls.watch("MPI_Finalize") { try check(MPI_Finalize(), "MPI_Finalize") }
     }
 
     private func freeRequest() throws -> Int {

@@ -30,7 +30,7 @@ struct GANDist: ParsableCommand {
         }
         do {
             if let train = command as? Train {
-                try launch.run { try train.run(on: $0) }
+                try launch.run(watchdog: train.watchdog) { try train.run(on: $0) }
             } else if launch.environmentRank == 0 {
                 var tool = command
                 try tool.run()

@@ -17,8 +17,11 @@ final class Launch {
         let inSlurmStep = environment["SLURM_STEP_ID"].flatMap { Int($0) } != nil
         ranks = number(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"] + (inSlurmStep ? ["SLURM_NTASKS"] : [])) ?? 1
         environmentRank =
-            number(["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"] + (inSlurmStep ? ["SLURM_PROCID"] : [])) ?? 0
+            number(rankVariables + (inSlurmStep ? ["SLURM_PROCID"] : [])) ?? 0
     }
+
+    /// Seconds of patience where no option is known yet.
+    static let startLimit = 60.0
 
     /// `--resume` without a value is `--resume latest`.
     static func expandResume(_ arguments: [String]) -> [String] {
@@ -29,22 +32,31 @@ final class Launch {
     }
 
     /// Runs `body` with all ranks. MPI is not touched when there is one process.
-    func run(_ body: (any Communicator) throws -> Void) throws {
+    ///
+    /// - Parameter watchdog: seconds that a call of MPI may take in which all ranks meet; 0 is for ever.
+    func run(watchdog: Double, _ body: (any Communicator) throws -> Void) throws {
         // From here on a signal is noted, so that even an early one ends the run with a checkpoint.
         Signals.install()
-        let communicator = try join()
+        let communicator = try join(watchdog)
         try body(communicator)
         Signals.remove()
         try communicator.close()
     }
 
-    private func join() throws -> any Communicator {
+    private func join(_ watchdog: Double = Launch.startLimit) throws -> any Communicator {
         if let communicator { return communicator }
         let joined: any Communicator
         if ranks > 1 {
             let hosts = ProcessInfo.processInfo.environment["GAN_DIST_HOSTS"]
             let mpi = try MPICommunicator(
-                pretendedHosts: hosts.map { $0.split(separator: ",").map { Int32($0) ?? -1 } })
+                pretendedHosts: hosts.map { $0.split(separator: ",").map { Int32($0) ?? -1 } },
+                // A value that makes no sense is refused later, by all ranks together.
+                limit: watchdog.isFinite && watchdog >= 0 ? watchdog : Launch.startLimit, launchedRank: environmentRank
+            ) { [environmentRank] failure in
+                Launch.report("rank \(environmentRank): \(failure.description)")
+                // MPI itself hangs: only the launcher can end the other ranks.
+                _exit(failure.code.rawValue)
+            }
             guard mpi.size > 1 else {
                 throw Failure(
                     .usage,
@@ -63,7 +75,7 @@ final class Launch {
     func refuse(_ message: String) -> Never {
         do {
             let communicator = try join()
-            let patience = try Patience(communicator, limit: 60)
+            let patience = try Patience(communicator, limit: Launch.startLimit)
             try patience.agree { throw Failure(.usage, message.replacingOccurrences(of: "Error: ", with: "")) }
             Foundation.exit(ExitCode.usage.rawValue)
         } catch let failure as Failure {
@@ -79,19 +91,19 @@ final class Launch {
         let code = failure.code.rawValue
         guard let communicator, communicator.size > 1 else {
             // Ranks that never met all fail in the same way.
-            if environmentRank == 0 { report(failure.description) }
+            if environmentRank == 0 { Launch.report(failure.description) }
             Foundation.exit(code)
         }
         guard failure.isShared else {
-            if !failure.description.isEmpty { report("rank \(communicator.rank): \(failure.description)") }
+            if !failure.description.isEmpty { Launch.report("rank \(communicator.rank): \(failure.description)") }
             communicator.abort(code)
         }
-        if communicator.rank == 0 { report(failure.description) }
+        if communicator.rank == 0 { Launch.report(failure.description) }
         try? communicator.close()
         Foundation.exit(code)
     }
 
-    private func report(_ message: String) {
+    private static func report(_ message: String) {
         let text = message.hasPrefix("Error: ") ? message : "Error: \(message)"
         FileHandle.standardError.write(Data("gan-dist: \(text)\n".utf8))
     }

@@ -65,7 +65,7 @@ struct Train: ParsableCommand {
 
     func run(on communicator: any Communicator) throws {
         // A wrong option on one rank alone must end all of them.
-        let patience = try Patience(communicator, limit: 60)
+        let patience = try Patience(communicator, limit: watchdog.isFinite && watchdog >= 0 ? watchdog : Launch.startLimit)
         let (request, options) = try patience.agree { (try self.request(), try self.options()) }
         if dryRun {
             let text = try patience.agree { try GAN.dryRun(request, options, resume: resumeRequest, ranks: communicator.size) }

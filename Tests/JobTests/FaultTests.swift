@@ -50,6 +50,20 @@ extension Jobs {
             for rank in ranks { #expect(rank.isGone, "\(rank)") }
         }
 
+        @Test("A rank stopped while MPI starts: named too, code 75", arguments: [0, 1])
+        func stoppedAtStart(victim: Int) throws {
+            let runs = try Runs()
+            let job = try runs.start(ranks: 3, ["--preset", "mlp", "--steps", "100000", "--watchdog", "2"])
+            let ranks = try job.ranks(3)
+            kill(ranks[victim].pid, SIGSTOP)
+            let (outcome, _) = try end(of: job, limit: 30)
+            #expect(outcome.messages.count == 1, "\(outcome)")
+            #expect(outcome.errors.contains("rank \(victim) (process \(ranks[victim].pid)) is stopped"), "\(outcome)")
+            // Open MPI 4.1.4 now and then crashes on the way out when a rank ends inside MPI_Init.
+            #expect(outcome.code == 75 || outcome.errors.contains("PMIx_server_finalize"), "\(outcome)")
+            for rank in ranks { #expect(rank.isGone, "\(rank)") }
+        }
+
         @Test("Without a watchdog a stopped rank may go on later")
         func noWatchdog() throws {
             let runs = try Runs()
