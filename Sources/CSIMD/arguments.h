@@ -26,31 +26,30 @@ typedef struct {
 /// Blocks of B, 64 columns wide and 256 deep, and of A, 3072 elements.
 #define CSIMD_PRODUCT_WORKSPACE 19456
 
-/// One run of batch rows in one pass inside a sum over the batch. A shard is one or more runs: the first begins a new accumulator,
-/// the others continue it. After the last one, `merges` earlier subtrees are added to it, and the sum is
-/// either kept for a later merge (output < 0) or is the tree of the forest numbered `output`.
+/// One logical shard in a sum over the batch: the next `count` rows of every pass, one pass after the other into one
+/// accumulator. After them `merges` earlier subtrees are added, and the sum is either kept for a later merge (output < 0)
+/// or is the tree of the forest numbered `output`.
 typedef struct {
-    int32_t start, count, pass;
-    int32_t begins, ends;
+    int32_t count;
     int32_t merges;
     int32_t output;
-} csimd_run;
+} csimd_shard_sum;
 
-/// out[j][m, n] = Σ over the runs of tree j of A[m, r] B[r, n], shards combined as the runs say.
-/// A[m, r] lies at a[pass * a_pass + m * a_row + r] where pass is that of r's run, and B[r, n] at
-/// b[n / 64 * b_panel + r * b_row + n % 64]: in panels of 64 columns that a cache holds without conflicts, or, with b_panel
-/// 64, row by row. B is readable up to columns rounded up to 16.
+/// out[j][m, n] = Σ over the shards of tree j, combined as they say, of Σ over passes and rows of A[m, r] B[r, n].
+/// In pass i, A[m, r] lies at a[i * a_pass + m * a_row + r], and B[r, n] at
+/// b[n / 64 * b_panel + i * b_pass + r * b_row + n % 64]: in panels of 64 columns that a cache holds without conflicts, or,
+/// with b_panel 64, row by row. B is readable up to columns rounded up to 16.
 /// Every output has row stride c_row and starts at outputs[j] + output_offset. scratch holds 32 tiles.
 typedef struct {
     const float *_Nonnull a;
     ptrdiff_t a_pass, a_row;
     const float *_Nonnull b;
-    ptrdiff_t b_panel, b_row;
+    ptrdiff_t b_panel, b_pass, b_row;
     float *_Nonnull const *_Nonnull outputs;
     ptrdiff_t output_offset, c_row;
-    ptrdiff_t rows, columns;
-    const csimd_run *_Nonnull runs;
-    ptrdiff_t run_count;
+    ptrdiff_t rows, columns, passes;
+    const csimd_shard_sum *_Nonnull shards;
+    ptrdiff_t shard_count;
     float *_Nonnull scratch;
 } csimd_weight_gradient;
 

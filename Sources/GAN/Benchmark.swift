@@ -118,7 +118,7 @@ private func productRates(
             for i in 0..<layer.inputs * rows { x.base[i] = Float(i % 17) / 17 - 0.5 }
             for i in 0..<count { parameters[i] = Float(i % 13) / 13 - 0.5 }
             let sums = BatchSums(
-                kernels: kernels, slots: 1, columns: rows, runs: tree.runs(shards, slots: 1, columns: rows), outputs: [gradient],
+                kernels: kernels, slots: 1, columns: rows, shards: tree.sums(shards), outputs: [gradient],
                 largestInput: layer.inputs, arena: arena)
             let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
             let operations = Double(2 * layer.inputs * layer.outputs * configuration.batchSize)

@@ -67,10 +67,10 @@ public final class TrainingStep {
             parameters: discriminatorReducer.parameters, arena: arena)
         let tree = TreePlan(leaves: own.map { $0..<$0 + 1 }, total: own)
         generatorSums = BatchSums(
-            kernels: kernels, slots: 1, columns: columns, runs: tree.runs(shardRows, slots: 1, columns: columns),
+            kernels: kernels, slots: 1, columns: columns, shards: tree.sums(shardRows),
             outputs: generatorReducer.gradients, largestInput: plans.generator.largestInput, arena: arena)
         discriminatorSums = BatchSums(
-            kernels: kernels, slots: 2, columns: columns, runs: tree.runs(shardRows, slots: 2, columns: columns),
+            kernels: kernels, slots: 2, columns: columns, shards: tree.sums(shardRows),
             outputs: discriminatorReducer.gradients, largestInput: plans.discriminator.largestInput, arena: arena)
         batches = Batches(
             configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
@@ -234,18 +234,11 @@ extension ShardLayout {
 }
 
 extension TreePlan {
-    /// The runs of a weight gradient: each shard's rows in each pass, in order. Rows are numbered through the passes.
-    /// - Parameters:
-    ///   - rows: each shard's columns within a pass.
-    ///   - columns: of a pass.
-    func runs(_ rows: [Range<Int>], slots: Int, columns: Int) -> [Run] {
-        zip(steps, rows).flatMap { step, rows in
-            (0..<slots).map { slot in
-                Run(
-                    start: Int32(slot * columns + rows.lowerBound), count: Int32(rows.count), pass: Int32(slot),
-                    begins: slot == 0 ? 1 : 0, ends: slot == slots - 1 ? 1 : 0, merges: Int32(step.merges),
-                    output: Int32(step.output ?? -1))
-            }
+    /// What a weight gradient does with the rows of each shard; `rows` are its columns within a pass, one after the other.
+    func sums(_ rows: [Range<Int>]) -> [ShardSum] {
+        zip(steps, rows).map { step, rows in
+            ShardSum(
+                count: Int32(rows.count), merges: Int32(step.merges), output: Int32(step.output ?? -1))
         }
     }
 }

@@ -1,6 +1,6 @@
 import CSIMD
 
-// dW = dY Xᵗ with the tree of logical shards inside: one register tile at a time, the runs of a shard continue its
+// dW = dY Xᵗ with the tree of logical shards inside: one register tile at a time, the passes of a shard continue its
 // accumulator, and complete subtrees wait in a scratch that stays in the first-level cache. Xᵗ is row-major,
 // [rows, inputs], so that the lanes of a vector are neighbouring inputs.
 
@@ -24,7 +24,7 @@ public func weightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
 private func panel<let Vectors: Int>(_: TileRow<Vectors>.Type, _ p: csimd_weight_gradient, column: Int) {
     var m = 0
     while m < p.rows {
-        let height = nextRows(p.rows - m, vectors: Vectors)
+        let height = nextGradientRows(p.rows - m, vectors: Vectors)
         switch height {
         case 8: tile(Tile<8, Vectors>.self, p, m, column)
         case 6: tile(Tile<6, Vectors>.self, p, m, column)
@@ -36,52 +36,70 @@ private func panel<let Vectors: Int>(_: TileRow<Vectors>.Type, _ p: csimd_weight
     }
 }
 
+/// As in a product, but no higher than `gradientRows`: sums end after the few rows of a shard, and the stores of a tall
+/// tile then hold up the next one.
+@inline(__always)
+private func nextGradientRows(_ remaining: Int, vectors: Int) -> Int {
+    let height = nextRows(remaining, vectors: vectors)
+    return vectors > 1 && height > gradientRows ? gradientRows : height
+}
+
 @inline(__always)
 private func tile<let Rows: Int, let Vectors: Int>(
     _: Tile<Rows, Vectors>.Type, _ p: csimd_weight_gradient, _ m: Int, _ column: Int
 ) {
     let size = Rows * Vectors * lanes
-    var kept = 0
-    var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
-    let b = p.b + column / 64 * p.b_panel + column % 64
-    var r = 0
-    while r < p.run_count {
-        let run = p.runs[r]
-        if run.begins != 0 { sums = Tile(repeating: InlineArray(repeating: Vector())) }
-        accumulate(
-            &sums, p.a + Int(run.pass) * p.a_pass + m * p.a_row + Int(run.start), aRow: p.a_row,
-            b + Int(run.start) * p.b_row, bDepth: p.b_row, depth: Int(run.count))
-        if run.ends != 0 {
-            var merge: Int32 = 0
-            while merge < run.merges {
-                kept -= 1
-                let earlier = p.scratch + kept * size
-                var i = 0
-                while i < Rows {
-                    var v = 0
-                    while v < Vectors {
-                        sums[unchecked: i][unchecked: v] += load(earlier + (i * Vectors + v) * lanes)
-                        v += 1
-                    }
-                    i += 1
-                }
-                merge += 1
-            }
-            if run.output < 0 {
-                store(sums, p.scratch + kept * size, row: Vectors * lanes)
-                kept += 1
+    let aRow = p.a_row
+    let bRow = p.b_row
+    var a = p.a + m * aRow
+    var b = p.b + column / 64 * p.b_panel + column % 64
+    var free = p.scratch
+    var shard = p.shards
+    let end = p.shards + p.shard_count
+    while shard < end {
+        var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
+        let count = Int(shard.pointee.count)
+        var pass = 0
+        while pass < p.passes {
+            accumulate(&sums, a + pass * p.a_pass, aRow: aRow, b + pass * p.b_pass, bDepth: bRow, depth: count)
+            pass += 1
+        }
+        a += count
+        b += count * bRow
+        var merge = shard.pointee.merges
+        while merge > 0 {
+            free -= size
+            add(free, to: &sums)
+            merge -= 1
+        }
+        let output = Int(shard.pointee.output)
+        if output < 0 {
+            store(sums, free, row: Vectors * lanes)
+            free += size
+        } else {
+            let c = p.outputs[output] + p.output_offset + m * p.c_row + column
+            if column + Vectors * lanes <= p.columns {
+                store(sums, c, row: p.c_row)
             } else {
-                let c = p.outputs[Int(run.output)] + p.output_offset + m * p.c_row + column
-                if column + Vectors * lanes <= p.columns {
-                    store(sums, c, row: p.c_row)
-                } else {
-                    let partial = p.scratch + kept * size
-                    store(sums, partial, row: Vectors * lanes)
-                    copy(partial, row: Vectors * lanes, to: c, row: p.c_row, rows: Rows, columns: p.columns - column)
-                }
+                store(sums, free, row: Vectors * lanes)
+                copy(free, row: Vectors * lanes, to: c, row: p.c_row, rows: Rows, columns: p.columns - column)
             }
         }
-        r += 1
+        shard += 1
+    }
+}
+
+/// sums += the kept tile.
+@inline(__always)
+private func add<let Rows: Int, let Vectors: Int>(_ kept: UnsafePointer<Float>, to sums: inout Tile<Rows, Vectors>) {
+    var i = 0
+    while i < Rows {
+        var v = 0
+        while v < Vectors {
+            sums[unchecked: i][unchecked: v] += load(kept + (i * Vectors + v) * lanes)
+            v += 1
+        }
+        i += 1
     }
 }
 

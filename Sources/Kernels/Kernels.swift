@@ -99,7 +99,7 @@ public struct Kernels: Sendable {
 
 public typealias Product = csimd_product
 public typealias WeightGradient = csimd_weight_gradient
-public typealias Run = csimd_run
+public typealias ShardSum = csimd_shard_sum
 public typealias RandomKey = csimd_random
 public typealias AdamConstants = csimd_adam
 

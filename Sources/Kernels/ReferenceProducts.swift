@@ -20,26 +20,28 @@ extension Reference {
         }
     }
 
-    /// out[j][m, n] = tree j of the shards' sums Σ_r A[m, r] B[r, n], r ascending through the runs of a shard; a shard
-    /// is added to the subtrees before it, latest first, as many as its last run says.
+    /// out[j][m, n] = tree j of the shards' sums Σ_r A[m, r] B[r, n], r ascending through the passes; a shard is added to
+    /// the subtrees before it, latest first, as many as it says.
     static func weightGradient(_ arguments: UnsafePointer<WeightGradient>) {
         let p = arguments.pointee
         for m in 0..<p.rows {
             for n in 0..<p.columns {
                 var subtrees: [Float] = []
-                var sum: Float = 0
-                for run in UnsafeBufferPointer(start: p.runs, count: p.run_count) {
-                    if run.begins != 0 { sum = 0 }
-                    for r in Int(run.start)..<Int(run.start + run.count) {
-                        let a = p.a[Int(run.pass) * p.a_pass + m * p.a_row + r]
-                        sum = fma(a, p.b[n / 64 * p.b_panel + r * p.b_row + n % 64], sum)
+                var start = 0
+                for shard in UnsafeBufferPointer(start: p.shards, count: p.shard_count) {
+                    var sum: Float = 0
+                    for pass in 0..<p.passes {
+                        for r in start..<start + Int(shard.count) {
+                            let b = p.b[n / 64 * p.b_panel + pass * p.b_pass + r * p.b_row + n % 64]
+                            sum = fma(p.a[pass * p.a_pass + m * p.a_row + r], b, sum)
+                        }
                     }
-                    guard run.ends != 0 else { continue }
-                    for _ in 0..<run.merges { sum += subtrees.removeLast() }
-                    if run.output < 0 {
+                    start += Int(shard.count)
+                    for _ in 0..<shard.merges { sum += subtrees.removeLast() }
+                    if shard.output < 0 {
                         subtrees.append(sum)
                     } else {
-                        p.outputs[Int(run.output)][p.output_offset + m * p.c_row + n] = sum
+                        p.outputs[Int(shard.output)][p.output_offset + m * p.c_row + n] = sum
                     }
                 }
             }

@@ -11,6 +11,8 @@ typealias Bytes = SIMD8<UInt8>
 @inline(__always) var lanes: Int { 8 }
 /// Vectors in a row of the widest register tile of six rows: 12 accumulators, 2 vectors of B and a broadcast in 16 registers.
 @inline(__always) var tileVectors: Int { 2 }
+/// Rows of the tallest register tile of a weight gradient.
+@inline(__always) var gradientRows: Int { 4 }
 /// Depth of a block of a product: a panel of 16 columns fills 16 KiB.
 @inline(__always) var blockDepth: Int { 256 }
 

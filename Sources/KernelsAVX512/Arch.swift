@@ -11,6 +11,8 @@ typealias Bytes = SIMD16<UInt8>
 @inline(__always) var lanes: Int { 16 }
 /// Vectors in a row of the widest register tile of six rows: 24 accumulators, 4 vectors of B and a broadcast in 32 registers.
 @inline(__always) var tileVectors: Int { 4 }
+/// Rows of the tallest register tile of a weight gradient.
+@inline(__always) var gradientRows: Int { 6 }
 /// Depth of a block of a product: a panel of 64 columns fills 16 KiB.
 @inline(__always) var blockDepth: Int { 64 }
 

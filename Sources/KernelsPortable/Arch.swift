@@ -11,6 +11,8 @@ typealias Bytes = SIMD4<UInt8>
 @inline(__always) var lanes: Int { 4 }
 /// Vectors in a row of the widest register tile of six rows: it fits 32 registers on NEON; SSE2 spills, but its software FMA dominates.
 @inline(__always) var tileVectors: Int { 2 }
+/// Rows of the tallest register tile of a weight gradient.
+@inline(__always) var gradientRows: Int { 4 }
 /// Depth of a block of a product: a panel of 8 columns fills 8 KiB.
 @inline(__always) var blockDepth: Int { 256 }
 

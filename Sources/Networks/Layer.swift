@@ -51,13 +51,13 @@ public struct Pass {
     }
 }
 
-/// How gradients are summed over this rank's rows: the runs of its shards and the forest they form.
+/// How gradients are summed over this rank's rows: its shards and the forest they form.
 public final class BatchSums {
     let kernels: Kernels
     /// Passes whose rows are summed, and the columns of each.
     let slots: Int
     let columns: Int
-    let runs: UnsafeMutableBufferPointer<Run>
+    let shards: UnsafeMutableBufferPointer<ShardSum>
     /// One gradient buffer for each maximal aligned subtree.
     let outputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
     /// [inputs / 64, slots · columns, 64]
@@ -66,13 +66,14 @@ public final class BatchSums {
     let ones: UnsafeMutablePointer<Float>
 
     public init(
-        kernels: Kernels, slots: Int, columns: Int, runs: [Run], outputs: [UnsafeMutablePointer<Float>], largestInput: Int, arena: Arena
+        kernels: Kernels, slots: Int, columns: Int, shards: [ShardSum], outputs: [UnsafeMutablePointer<Float>],
+        largestInput: Int, arena: Arena
     ) {
         self.kernels = kernels
         self.slots = slots
         self.columns = columns
-        self.runs = .allocate(capacity: runs.count)
-        _ = self.runs.initialize(from: runs)
+        self.shards = .allocate(capacity: shards.count)
+        _ = self.shards.initialize(from: shards)
         self.outputs = .allocate(capacity: outputs.count)
         _ = self.outputs.initialize(from: outputs)
         transposed = arena.floats(slots * columns * ((largestInput + 63) & ~63))
@@ -82,7 +83,7 @@ public final class BatchSums {
     }
 
     deinit {
-        runs.deallocate()
+        shards.deallocate()
         outputs.deallocate()
     }
 }

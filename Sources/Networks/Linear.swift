@@ -60,7 +60,7 @@ final class Linear: Layer {
     }
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums) {
-        guard let runs = sums.runs.baseAddress, let outputs = sums.outputs.baseAddress else { return }
+        guard let shards = sums.shards.baseAddress, let outputs = sums.outputs.baseAddress else { return }
         // xᵗ in panels of 64 inputs, the rows of all passes one behind the other.
         let panel = 64 * sums.slots * sums.columns
         for slot in 0..<sums.slots {
@@ -70,15 +70,15 @@ final class Linear: Layer {
                     sums.transposed + start / 64 * panel + 64 * slot * sums.columns, 64)
             }
         }
-        // Rows are numbered through the passes; dy's columns begin anew in each.
         var gradient = WeightGradient(
-            a: dy.base, a_pass: (self.outputs - 1) * dy.stride, a_row: dy.stride, b: sums.transposed, b_panel: panel, b_row: 64,
-            outputs: outputs, output_offset: offset, c_row: inputs, rows: self.outputs, columns: inputs, runs: runs,
-            run_count: sums.runs.count, scratch: sums.scratch)
+            a: dy.base, a_pass: self.outputs * dy.stride, a_row: dy.stride, b: sums.transposed, b_panel: panel,
+            b_pass: 64 * sums.columns, b_row: 64, outputs: outputs, output_offset: offset, c_row: inputs, rows: self.outputs,
+            columns: inputs, passes: sums.slots, shards: shards, shard_count: sums.shards.count, scratch: sums.scratch)
         sums.kernels.weightGradient(&gradient)
         // The bias is the weight of an input that is always 1.
         gradient.b = UnsafePointer(sums.ones)
         gradient.b_panel = 0
+        gradient.b_pass = 0
         gradient.b_row = 0
         gradient.output_offset = offset + biasOffset
         gradient.c_row = 1

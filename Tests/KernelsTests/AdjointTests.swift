@@ -39,13 +39,13 @@ import Testing
             let dw = Memory<Float>(count: outputs * inputs)
             let scratch = Memory<Float>(count: 32 * 6 * 4 * 16)
             defer { keep(transposed, scratch) }
-            let plan = RunPlan(shards: 0..<8, of: 8, batch: batch, passStarts: [0])
+            let plan = ShardPlan(shards: 0..<8, of: 8, batch: batch)
             withUnsafePointer(to: dw.base) { output in
-                plan.runs.withUnsafeBufferPointer { runs in
+                plan.sums.withUnsafeBufferPointer { shards in
                     var gradient = WeightGradient(
-                        a: dy.base, a_pass: 0, a_row: batch, b: transposed.base, b_panel: 64, b_row: xRow, outputs: output, output_offset: 0,
-                        c_row: inputs, rows: outputs, columns: inputs, runs: runs.baseAddress!, run_count: runs.count,
-                        scratch: scratch.base)
+                        a: dy.base, a_pass: 0, a_row: batch, b: transposed.base, b_panel: 64, b_pass: 0, b_row: xRow,
+                        outputs: output, output_offset: 0, c_row: inputs, rows: outputs, columns: inputs, passes: 1,
+                        shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base)
                     kernels.weightGradient(&gradient)
                 }
             }

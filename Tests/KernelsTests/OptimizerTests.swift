@@ -77,8 +77,8 @@ import Testing
     @Test(arguments: [1, 2, 3, 5, 6, 8])
     func treeSumEqualsTwin(ranks: Int) {
         var random = SplitMix64(4)
-        let trees = (0..<ranks).flatMap { RunPlan.forest(8 * $0 / ranks..<8 * ($0 + 1) / ranks) }
-        let merges = RunPlan.merges(trees)
+        let trees = (0..<ranks).flatMap { ShardPlan.forest(8 * $0 / ranks..<8 * ($0 + 1) / ranks) }
+        let merges = ShardPlan.merges(trees)
         for count in stride(from: 16, through: 144, by: 16) {
             let leaves = trees.map { _ in random.units(count + 5) }
             let pointers = leaves.map { UnsafePointer($0.base) }

@@ -7,19 +7,20 @@ import Testing
 
     /// The outputs of a table, one of [rows, columns] a tree.
     private func outputs(
-        _ kernels: Kernels, _ plan: RunPlan, rows: Int, columns: Int, a: Memory<Float>, aRow: Int, b: Memory<Float>,
-        bRow: Int, padding: Int = 0
+        _ kernels: Kernels, _ plan: ShardPlan, rows: Int, columns: Int, passes: Int = 2, passStride: Int, a: Memory<Float>,
+        aRow: Int, b: Memory<Float>, bRow: Int, padding: Int = 0
     ) -> [Memory<Float>] {
         let row = columns + padding
         let memories = plan.trees.map { _ in Memory<Float>(count: padding + (rows - 1) * row + columns) }
         let pointers = memories.map(\.base)
         let scratch = Memory<Float>(count: Self.scratchCount)
         pointers.withUnsafeBufferPointer { pointers in
-            plan.runs.withUnsafeBufferPointer { runs in
+            plan.sums.withUnsafeBufferPointer { shards in
                 var arguments = WeightGradient(
-                    a: a.base, a_pass: 0, a_row: aRow, b: b.base, b_panel: 64, b_row: bRow, outputs: pointers.baseAddress!,
-                    output_offset: padding, c_row: row, rows: rows, columns: columns, runs: runs.baseAddress!,
-                    run_count: runs.count, scratch: scratch.base)
+                    a: a.base, a_pass: passStride, a_row: aRow, b: b.base, b_panel: 64, b_pass: passStride * bRow, b_row: bRow,
+                    outputs: pointers.baseAddress!,
+                    output_offset: padding, c_row: row, rows: rows, columns: columns, passes: passes,
+                    shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base)
                 kernels.weightGradient(&arguments)
             }
         }
@@ -28,7 +29,7 @@ import Testing
     }
 
     private func check(
-        _ plan: RunPlan, batchRows: Int, rows: Int, columns: Int, padding: Int, seed: UInt64,
+        _ plan: ShardPlan, passes: Int, passStride: Int, batchRows: Int, rows: Int, columns: Int, padding: Int, seed: UInt64,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         var random = SplitMix64(seed)
@@ -37,7 +38,9 @@ import Testing
         let a = random.units((rows - 1) * aRow + batchRows)
         let b = random.units((batchRows - 1) * bRow + roundedUp(columns))
         func result(_ kernels: Kernels) -> [Memory<Float>] {
-            outputs(kernels, plan, rows: rows, columns: columns, a: a, aRow: aRow, b: b, bRow: bRow, padding: padding)
+            outputs(
+                kernels, plan, rows: rows, columns: columns, passes: passes, passStride: passStride, a: a, aRow: aRow, b: b,
+                bRow: bRow, padding: padding)
         }
         let twins = result(.reference)
         for kernels in tables {
@@ -53,48 +56,46 @@ import Testing
 
     @Test(arguments: 1...13)
     func equalsTwinAtEverySize(rows: Int) {
-        let plan = RunPlan(shards: 0..<4, of: 4, batch: 6, passStarts: [0, 6])
+        let plan = ShardPlan(shards: 0..<4, of: 4, batch: 6)
         for columns in 1...(2 * 4 * 16 + 1) {
             check(
-                plan, batchRows: 12, rows: rows, columns: columns, padding: columns % 4,
+                plan, passes: 2, passStride: 6, batchRows: 12, rows: rows, columns: columns, padding: columns % 4,
                 seed: UInt64(rows * 1_000 + columns))
         }
     }
 
-    @Test(arguments: [1, 2, 4, 8, 16, 32], [1, 2])
+    @Test(arguments: [1, 2, 4, 8, 16, 32], [1, 2, 3])
     func equalsTwinForEveryPlan(shardCount: Int, passes: Int) {
         for batch in [shardCount, shardCount + 1, 64, 100] where batch >= shardCount {
             for ranks in [1, 2, 3, 5, shardCount] where ranks <= shardCount {
                 for rank in 0..<ranks {
                     let shards = shardCount * rank / ranks..<shardCount * (rank + 1) / ranks
                     let local = batch * shards.upperBound / shardCount - batch * shards.lowerBound / shardCount
-                    let starts = passes == 1 ? [0] : [0, local + 2]
-                    let plan = RunPlan(shards: shards, of: shardCount, batch: batch, passStarts: starts)
                     check(
-                        plan, batchRows: starts[passes - 1] + local, rows: 7, columns: 21, padding: 2,
-                        seed: UInt64(batch))
+                        ShardPlan(shards: shards, of: shardCount, batch: batch), passes: passes, passStride: local + 2,
+                        batchRows: (passes - 1) * (local + 2) + local, rows: 7, columns: 21, padding: 2, seed: UInt64(batch))
                 }
             }
         }
     }
 
     @Test func plansForestsOfAlignedTrees() {
-        #expect(RunPlan.forest(0..<8) == [0..<8])
-        #expect(RunPlan.forest(2..<5) == [2..<4, 4..<5])
-        #expect(RunPlan.forest(5..<8) == [5..<6, 6..<8])
-        #expect(RunPlan.forest(1..<8) == [1..<2, 2..<4, 4..<8])
+        #expect(ShardPlan.forest(0..<8) == [0..<8])
+        #expect(ShardPlan.forest(2..<5) == [2..<4, 4..<5])
+        #expect(ShardPlan.forest(5..<8) == [5..<6, 6..<8])
+        #expect(ShardPlan.forest(1..<8) == [1..<2, 2..<4, 4..<8])
     }
 
-    /// The sum of each shard and the balanced tree over them, as the definition says, without runs or stacks.
+    /// The sum of each shard and the balanced tree over them, as the definition says, without a stack.
     @Test(arguments: [1, 2, 4, 8])
     func twinIsBalancedTree(shardCount: Int) {
         let (batch, rows, columns) = (100, 3, 5)
         var random = SplitMix64(7)
         let a = random.units(rows * 2 * batch)
         let b = random.units((2 * batch - 1) * columns + 16)
-        let plan = RunPlan(shards: 0..<shardCount, of: shardCount, batch: batch, passStarts: [0, batch])
+        let plan = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
         let result = outputs(
-            .reference, plan, rows: rows, columns: columns, a: a, aRow: 2 * batch, b: b, bRow: columns)
+            .reference, plan, rows: rows, columns: columns, passStride: batch, a: a, aRow: 2 * batch, b: b, bRow: columns)
         for m in 0..<rows {
             for n in 0..<columns {
                 func shard(_ v: Int) -> Float {
@@ -123,10 +124,10 @@ import Testing
         var random = SplitMix64(11)
         let a = random.units(rows * 2 * batch)
         let b = random.units(2 * batch * columns)
-        let whole = RunPlan(shards: 0..<shardCount, of: shardCount, batch: batch, passStarts: [0, batch])
+        let whole = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
         for kernels in tables {
             let expected = outputs(
-                kernels, whole, rows: rows, columns: columns, a: a, aRow: 2 * batch, b: b, bRow: columns)[0]
+                kernels, whole, rows: rows, columns: columns, passStride: batch, a: a, aRow: 2 * batch, b: b, bRow: columns)[0]
             var leaves: [Memory<Float>] = []
             var trees: [Range<Int>] = []
             for rank in 0..<ranks {
@@ -136,9 +137,10 @@ import Testing
                 let sources = own.map { $0 } + own.map { $0 + batch }
                 let rankA = Memory<Float>((0..<rows).flatMap { m in sources.map { a[m * 2 * batch + $0] } })
                 let rankB = Memory<Float>(sources.flatMap { r in (0..<columns).map { b[r * columns + $0] } })
-                let plan = RunPlan(shards: shards, of: shardCount, batch: batch, passStarts: [0, own.count])
+                let plan = ShardPlan(shards: shards, of: shardCount, batch: batch)
                 leaves += outputs(
-                    kernels, plan, rows: rows, columns: columns, a: rankA, aRow: 2 * own.count, b: rankB, bRow: columns)
+                    kernels, plan, rows: rows, columns: columns, passStride: own.count, a: rankA, aRow: 2 * own.count, b: rankB,
+                    bRow: columns)
                 trees += plan.trees
             }
             let sum = Memory<Float>(count: rows * columns)
@@ -146,7 +148,7 @@ import Testing
             defer { keep(scratch, leaves) }
             let pointers = leaves.map { UnsafePointer($0.base) }
             let isFinite = kernels.treeSum(
-                pointers, RunPlan.merges(trees), pointers.count, 0, sum.base, sum.count, scratch.base)
+                pointers, ShardPlan.merges(trees), pointers.count, 0, sum.base, sum.count, scratch.base)
             #expect(isFinite)
             #expect(sum.difference(from: expected) == nil, "\(kernels.instructionSet)")
         }

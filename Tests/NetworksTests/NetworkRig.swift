@@ -48,24 +48,19 @@ struct NetworkRig {
 
         trees = NetworkRig.forest(shards)
         gradients = trees.map { [arena, plan] _ in arena.floats(plan.layout.count) }
-        var runs: [Run] = []
+        var shardSums: [ShardSum] = []
         for (number, tree) in trees.enumerated() {
             for shard in tree {
-                let start = first(shard) - rows.lowerBound
-                for slot in 0..<2 {
-                    // After a shard's last run, it is added to its elder siblings.
-                    let isLast = shard == tree.upperBound - 1
-                    runs.append(
-                        Run(
-                            start: Int32(slot * columns + start), count: Int32(first(shard + 1) - first(shard)),
-                            pass: Int32(slot), begins: slot == 0 ? 1 : 0, ends: slot == 1 ? 1 : 0,
-                            merges: Int32((shard - tree.lowerBound + 1).trailingZeroBitCount),
-                            output: isLast ? Int32(number) : -1))
-                }
+                // After its rows a shard is added to its elder siblings.
+                shardSums.append(
+                    ShardSum(
+                        count: Int32(first(shard + 1) - first(shard)),
+                        merges: Int32((shard - tree.lowerBound + 1).trailingZeroBitCount),
+                        output: shard == tree.upperBound - 1 ? Int32(number) : -1))
             }
         }
         sums = BatchSums(
-            kernels: kernels, slots: 2, columns: columns, runs: runs, outputs: gradients,
+            kernels: kernels, slots: 2, columns: columns, shards: shardSums, outputs: gradients,
             largestInput: plan.largestInput, arena: arena)
         inputErrors = [0, 1].map { [arena, columns] _ in arena.matrix(features: inputs, stride: columns) }
         // Columns past the rows hold anything finite; here, something that would show.

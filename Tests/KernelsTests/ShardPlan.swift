@@ -1,30 +1,23 @@
 import Kernels
 
-/// The runs of a weight gradient over some shards of a batch, and the trees that they form.
-struct RunPlan {
-    var runs: [Run] = []
+/// The shards of a weight gradient over part of a batch, and the trees that they form.
+struct ShardPlan {
+    var sums: [ShardSum] = []
     /// The shards under each output, maximal and aligned.
     var trees: [Range<Int>] = []
 
-    /// - Parameters:
-    ///   - shards: those of this rank, among `shardCount` of them, a power of two.
-    ///   - passStarts: the first row of the batch's rows of each pass (real, fake); shard v's rows follow at
-    ///     b_v … b_{v+1} − 1, b_v = ⌊batch · v / shardCount⌋, counted from the rank's first.
-    init(shards: Range<Int>, of shardCount: Int, batch: Int, passStarts: [Int]) {
+    /// - Parameter shards: those of this rank, among `shardCount` of them, a power of two. Shard v has the rows
+    ///   b_v … b_{v+1} − 1 of the batch, b_v = ⌊batch · v / shardCount⌋, counted from the rank's first.
+    init(shards: Range<Int>, of shardCount: Int, batch: Int) {
         func firstRow(_ shard: Int) -> Int { batch * shard / shardCount }
         trees = Self.forest(shards)
         for (number, tree) in trees.enumerated() {
             for shard in tree {
-                let rows = firstRow(shard)..<firstRow(shard + 1)
-                for (pass, start) in passStarts.enumerated() {
-                    let isLast = pass == passStarts.count - 1
-                    runs.append(
-                        Run(
-                            start: Int32(start + rows.lowerBound - firstRow(shards.lowerBound)),
-                            count: Int32(rows.count), pass: 0, begins: pass == 0 ? 1 : 0, ends: isLast ? 1 : 0,
-                            merges: isLast ? Int32((shard - tree.lowerBound + 1).trailingZeroBitCount) : 0,
-                            output: isLast && shard == tree.upperBound - 1 ? Int32(number) : -1))
-                }
+                sums.append(
+                    ShardSum(
+                        count: Int32(firstRow(shard + 1) - firstRow(shard)),
+                        merges: Int32((shard - tree.lowerBound + 1).trailingZeroBitCount),
+                        output: shard == tree.upperBound - 1 ? Int32(number) : -1))
             }
         }
     }
