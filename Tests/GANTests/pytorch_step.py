@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Whole training steps computed by PyTorch, for StepTests.swift: pytorch_step.py GAN-DIST OUT.json
 
-Trains four small models for two steps with the program, takes what went into each step from its dumps (images, noise,
+Trains five small models for two steps with the program, takes what went into each step from its dumps (images, noise,
 dropout masks, initial parameters), recomputes losses, gradients and updated parameters with autograd and
 torch.optim.Adam in double precision, prints how far the program and single-precision PyTorch are from that, and writes
 the expected values: norm and sum of every tensor, and a few elements.
 
-Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.15.0."""
+Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.13.0."""
 import json
 import os
 import struct
@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-IMAGES, STEPS, LEAKY = 40, 2, {"type": "leaky_relu", "slope": 0.2}
+IMAGES, STEPS = 40, 2
+LEAKY, DROPOUT = {"type": "leaky_relu", "slope": 0.2}, {"type": "dropout", "probability": 0.3}
 
 
 def linear(inputs, outputs):
@@ -29,8 +30,8 @@ def discriminator(*after_hidden):
     return [linear(784, 12), *after_hidden, linear(12, 8), *after_hidden, linear(8, 1)]
 
 
-def generator(hidden):
-    return [linear(6, 10), hidden, linear(10, 784), {"type": "tanh"}]
+def generator(*hidden):
+    return [linear(6, 10), *hidden, linear(10, 784), {"type": "tanh"}]
 
 
 def model(name, batch, **fields):
@@ -42,7 +43,8 @@ def model(name, batch, **fields):
 
 CASES = [
     model("fresh", 10),
-    model("dropout", 8, generator=generator(LEAKY), discriminator=discriminator(LEAKY, {"type": "dropout", "probability": 0.3})),
+    model("dropout", 8, generator=generator(LEAKY), discriminator=discriminator(LEAKY, DROPOUT)),
+    model("generator-dropout", 8, generator=generator(LEAKY, DROPOUT)),
     model("reuse", 10, generator_step="reuse"),
     model("mse", 8, loss="mse"),
 ]
@@ -95,16 +97,20 @@ def train(configuration, dumps, dtype):
     score = (lambda x: x) if configuration.get("loss") == "mse" else torch.sigmoid
     results = []
     for dump in dumps[1:]:
-        masks = {kind: {int(k.split(".")[2]): tensor(v) for k, v in dump.items() if k.startswith(f"mask.{kind}.")}
-                 for kind in ("real", "fake", "generator")}
+        def masks(prefix):
+            return {int(k.removeprefix(prefix)): tensor(v) for k, v in dump.items() if k.startswith(prefix)}
+
         z = tensor(dump["z_d"])
-        real, fake = d(tensor(dump["real"]), masks["real"]), d(g(z).detach(), masks["fake"])
+        fakes = g(z, masks("generator.mask.fake."))
+        real, fake = d(tensor(dump["real"]), masks("mask.real.")), d(fakes.detach(), masks("mask.fake."))
         loss_real, loss_fake = loss(real, torch.ones_like(real)), loss(fake, torch.zeros_like(fake))
         adam["discriminator"].zero_grad()
         (loss_real + loss_fake).backward()
         values = {f"grad.discriminator.{k}": p.grad.clone() for k, p in d.named_parameters()}
         adam["discriminator"].step()
-        again = d(g(tensor(dump["z_g"]) if "z_g" in dump else z), masks["generator"])
+        if "z_g" in dump:
+            fakes = g(tensor(dump["z_g"]), masks("generator.mask.generator."))
+        again = d(fakes, masks("mask.generator."))
         loss_g = loss(again, torch.ones_like(again))
         adam["generator"].zero_grad()
         loss_g.backward()
