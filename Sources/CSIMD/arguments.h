@@ -5,7 +5,7 @@
 
 /// C[m, n] = bias[m] + Σ_k A[m, k] B[k, n], k ascending, one fused multiply-add at a time.
 /// A[m, k] lies at a[m * a_row + k * a_depth], B[k, n] at b[k * b_depth + n], C[m, n] at c[m * c_row + n].
-/// columns is a multiple of 16; a null bias is zero. If rectifies, the element is then multiplied by slope unless
+/// columns is a multiple of 8, on AVX-512 of 16; a null bias is zero. If rectifies, the element is then multiplied by slope unless
 /// gate[m * gate_row + n], or the element itself where gate is null, is positive. workspace holds CSIMD_PRODUCT_WORKSPACE floats.
 typedef struct {
     const float *_Nonnull a;

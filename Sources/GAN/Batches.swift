@@ -14,7 +14,7 @@ final class Batches {
         let rows: Int
         let column: Int
         var permutationNumber = -1
-        var permutation: [UInt32] = []
+        let permutation: UnsafeMutableBufferPointer<UInt32>
     }
 
     private let dataset: Dataset
@@ -38,9 +38,14 @@ final class Batches {
             shards.append(
                 Shard(
                     number: number, start: images.lowerBound - dataset.range.lowerBound, count: images.count,
-                    rows: rows.count, column: rows.lowerBound - firstRow))
+                    rows: rows.count, column: rows.lowerBound - firstRow,
+                    permutation: .allocate(capacity: images.count)))
         }
         staging = arena.floats(columns.paddedToVectors * Configuration.imageSize)
+    }
+
+    deinit {
+        for shard in shards { shard.permutation.deallocate() }
     }
 
     /// Writes this rank's images of step `step` (from 0) to the first columns of x [784, stride], pixels in [−1, 1].
@@ -53,10 +58,9 @@ final class Batches {
                 let number = position / shard.count
                 if number != shards[index].permutationNumber {
                     shards[index].permutationNumber = number
-                    shards[index].permutation = permutation(
-                        count: shard.count, shard: shard.number, number: number, seed: seed, kernels: kernels)
+                    fillPermutation(shard.permutation, shard: shard.number, number: number, seed: seed, kernels: kernels)
                 }
-                let image = shard.start + Int(shards[index].permutation[position % shard.count])
+                let image = shard.start + Int(shard.permutation[position % shard.count])
                 kernels.pixels(dataset.pixels + image * size, staging + (shard.column + row) * size, size)
             }
         }

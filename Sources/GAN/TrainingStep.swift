@@ -54,7 +54,8 @@ public final class TrainingStep {
 
         let own = layout.shards(of: communicator.rank)
         rows = layout.rows(of: own, batch: configuration.batchSize)
-        columns = rows.count.paddedToVectors
+        let kernels = kernels.narrow(columns: rows.count)
+        columns = (rows.count + kernels.columnMultiple - 1) / kernels.columnMultiple * kernels.columnMultiple
         let first = rows.lowerBound
         shardRows = own.map { shard in
             let rows = layout.rows(of: shard, batch: configuration.batchSize)

@@ -1,7 +1,7 @@
 import CSIMD
 
 // Kernels that touch each element of a feature-major matrix [features, columns] once; `row` is the row stride, and
-// columns is a multiple of 16.
+// columns is a multiple of the vectors' lanes.
 
 @inline(__always)
 private func forEachVector(_ features: Int, _ columns: Int, _ body: (_ feature: Int, _ column: Int) -> Void) {

@@ -39,7 +39,7 @@ public func product(_ arguments: UnsafePointer<csimd_product>) {
 private func block(_ p: csimd_product, _ column: Int, _ columns: Int, _ k: Int, _ end: Int) {
     var b = p.b + k * p.b_depth + column
     let widest = tileVectors * lanes
-    let isPacked = p.b_depth != widest && p.rows >= rowsWorthPacking
+    let isPacked = (columns > widest || p.b_depth != columns) && p.rows >= rowsWorthPacking
     if isPacked {
         packPanels(b, p.b_depth, columns, end - k, p.workspace)
         b = UnsafePointer(p.workspace)

@@ -17,8 +17,8 @@ private func interleave(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vec
     return result
 }
 
-/// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiples of 16 of x's
-/// columns are read, and elements up to the next multiple of 16 of out's columns (x's rows) are written.
+/// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiple of the
+/// lanes of x's columns are read, and as many of out's columns (x's rows) are written.
 public func transpose(
     _ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
 ) {

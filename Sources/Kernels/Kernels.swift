@@ -32,6 +32,14 @@ public enum InstructionSet: String, CaseIterable, Sendable {
 public struct Kernels: Sendable {
     public let instructionSet: InstructionSet
 
+    /// Columns that the kernels work on at once: those of a matrix are a multiple of it.
+    public var columnMultiple: Int { instructionSet == .avx512 ? 16 : 8 }
+
+    /// The kernels for matrices of so few columns that half of every vector would be idle; the same bits.
+    public func narrow(columns: Int) -> Kernels {
+        columns <= 8 && instructionSet == .avx512 ? Kernels.select(.avx2) ?? self : self
+    }
+
     public typealias MutableFloats = UnsafeMutablePointer<Float>
     public typealias Floats = UnsafePointer<Float>
 

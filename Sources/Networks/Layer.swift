@@ -27,7 +27,7 @@ public protocol Layer: AnyObject, Sendable {
 /// One pass of some rows of the batch through a network.
 public struct Pass {
     public let kernels: Kernels
-    /// Columns to compute, a multiple of 16; those past the batch's rows hold anything finite.
+    /// Columns to compute, a multiple of the kernels' `columnMultiple`; those past the batch's rows hold anything finite.
     public let columns: Int
     public let kind: PassKind
     public let seed: UInt64

@@ -24,14 +24,14 @@ public final class Network {
     private let errors: [Matrix]
 
     /// - Parameters:
-    ///   - stride: columns of a pass, a multiple of 16.
+    ///   - stride: columns of a pass, a multiple of the kernels' `columnMultiple`.
     ///   - slots: passes whose activations are kept at once.
     ///   - keepsErrors: false for a network that only draws samples.
     public init(
         name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, parameters: UnsafePointer<Float>,
         keepsErrors: Bool = true, arena: Arena
     ) {
-        precondition(stride % 16 == 0, "a stride of \(stride) is not a multiple of 16")
+        precondition(stride % 8 == 0, "a stride of \(stride) is not a multiple of 8")
         self.name = name
         self.parameters = parameters
         layers = plan.layers

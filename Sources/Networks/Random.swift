@@ -55,14 +55,24 @@ extension Kernels {
     }
 }
 
-/// Permutation number `number` of 0 ..< count for a shard, by Fisher and Yates: for i from count − 1 down to 1 element i
-/// is exchanged with element ⌊w · (i + 1) / 2³²⌋, w the stream's word number i.
-public func permutation(count: Int, shard: Int, number: Int, seed: UInt64, kernels: Kernels) -> [UInt32] {
-    let words = kernels.words(
-        RandomKey(seed: seed, stream: RandomStream.shuffle, step: number, firstBlock: shard), count: count)
-    var order = (0..<count).map { UInt32($0) }
-    for i in stride(from: count - 1, to: 0, by: -1) {
-        order.swapAt(i, Int((UInt64(words[i]) * UInt64(i + 1)) >> 32))
+/// Fills `order` with permutation number `number` of 0 ..< count for a shard, by Fisher and Yates: for i from count − 1 down
+/// to 1 element i is exchanged with element ⌊w · (i + 1) / 2³²⌋, w the stream's word number i. Allocates nothing.
+public func fillPermutation(
+    _ order: UnsafeMutableBufferPointer<UInt32>, shard: Int, number: Int, seed: UInt64, kernels: Kernels
+) {
+    for i in order.indices { order[i] = UInt32(i) }
+    let chunk = 64
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: chunk) { words in
+        guard let base = words.baseAddress else { return }
+        for start in stride(from: (order.count - 1) / chunk * chunk, through: 0, by: -chunk) {
+            let key = RandomKey(
+                seed: seed, stream: RandomStream.shuffle, step: number, firstRow: start / 4, firstBlock: shard)
+            kernels.randomWords(key, base, 1, chunk / 4, chunk / 4)
+            for i in stride(from: min(start + chunk, order.count) - 1, through: max(start, 1), by: -1) {
+                // Word i of the stream is word i mod 4 of row i / 4.
+                let word = base[i % 4 * (chunk / 4) + (i - start) / 4]
+                order.swapAt(i, Int((UInt64(word) * UInt64(i + 1)) >> 32))
+            }
+        }
     }
-    return order
 }

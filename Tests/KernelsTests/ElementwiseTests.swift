@@ -28,7 +28,7 @@ import Testing
     private func check(_ kernel: InPlace, _ x: Memory<Float>, _ y: Memory<Float>, _ shape: Shape) {
         let twin = x.copy
         kernel.run(.reference, twin.base, y.base, shape)
-        for kernels in tables {
+        for kernels in tables where shape.columns % kernels.columnMultiple == 0 {
             let output = x.copy
             kernel.run(kernels, output.base, y.base, shape)
             if let difference = output.difference(from: twin) {
@@ -41,7 +41,7 @@ import Testing
     func equalsTwinAtEverySize(kernel: InPlace) {
         var random = SplitMix64(1)
         for features in 1...13 {
-            for columns in stride(from: 16, through: 80, by: 16) {
+            for columns in stride(from: 8, through: 80, by: 8) {
                 let shape = Shape(features: features, columns: columns, row: columns + features % 3)
                 check(kernel, random.units(shape.count), random.units(shape.count), shape)
             }

@@ -3,6 +3,15 @@ import Networks
 import Testing
 
 /// Initial weights and shuffles: what they are made of, exactly.
+/// The permutation as an array.
+private func permutation(count: Int, shard: Int, number: Int, seed: UInt64, kernels: Kernels) -> [UInt32] {
+    [UInt32](unsafeUninitializedCapacity: count) { buffer, initialized in
+        fillPermutation(
+            UnsafeMutableBufferPointer(rebasing: buffer[0..<count]), shard: shard, number: number, seed: seed, kernels: kernels)
+        initialized = count
+    }
+}
+
 @Suite struct ParameterTests {
     private static let seed: UInt64 = 0x0123_4567_89ab_cdef
 
