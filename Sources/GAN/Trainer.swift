@@ -9,6 +9,10 @@ public struct RunOptions: Sendable {
     public var outdir = "runs"
     public var instructionSet: InstructionSet?
     public var reduction = Reducer.Algorithm.tree
+    /// Whether computation goes on while a gradient is being reduced.
+    public var overlaps = true
+    /// Where to write a trace of the last steps, if anywhere.
+    public var trace: String?
     public var watchdog = 60.0
     public var dumpSteps = 0
     public var isQuiet = false
@@ -34,7 +38,8 @@ final class Trainer {
     private let start = monotonicSeconds()
     private var lineStart = monotonicSeconds()
     private var lineStep: Int
-    private var lineWaited = 0.0
+    /// Of each rank, as of the last line.
+    private var lineExchange: [(waiting: Double, communication: Double)]
     private var lastCheckpoint: Int
 
     /// - Parameters:
@@ -59,6 +64,7 @@ final class Trainer {
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
         totalSteps = configuration.totalSteps(images: dataset.count)
         lineStep = firstStep
+        lineExchange = Array(repeating: (0, 0), count: patience.communicator.size)
         lastCheckpoint = firstStep
     }
 
@@ -122,18 +128,20 @@ final class Trainer {
                     + "d_loss: \((s.lossReal + s.lossFake).fixed(4)), g_loss: \(s.lossGenerator.fixed(4)), "
                     + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
         }
-        let waited = patience.waited
+        let exchange = step.exchangeSeconds
+        let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
         var line =
             "{\"step\": \(done), \"epoch\": \(epoch), \"loss_d\": \((s.lossReal + s.lossFake).json), "
             + "\"loss_g\": \(s.lossGenerator.json), \"loss_d_real\": \(s.lossReal.json), \"loss_d_fake\": \(s.lossFake.json), "
             + "\"d_real\": \(s.scoreReal.json), \"d_fake\": \(s.scoreFake.json), "
             + "\"images_per_second\": \(rate.fixed(1)), \"seconds\": \((now - start).fixed(3)), "
             + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
-            + "\"communication_seconds\": \((waited - lineWaited).fixed(6))"
+            + "\"waiting_seconds\": [\(spent.map { $0.0.fixed(6) }.joined(separator: ", "))], "
+            + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
         if isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
         try stats?.append(line + "}")
         lineStep = done
-        lineWaited = waited
+        lineExchange = exchange
         lineStart = monotonicSeconds()
     }
 

@@ -10,7 +10,8 @@ import Networks
 public func train(
     _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, communicator: any Communicator
 ) throws {
-    let patience = try Patience(communicator, limit: options.watchdog)
+    let patience = try Patience(
+        communicator, limit: options.watchdog, stopwatch: Stopwatch(capacity: options.trace == nil ? 0 : Trace.capacity))
     do {
         try train(request, options, resume: resume, patience: patience)
     } catch let failure as Failure {
@@ -26,6 +27,7 @@ private func train(
     let isWriter = communicator.rank == 0
     try patience.compare("program", try programDigest(patience), .usage)
     try patience.compare("--resume option", resume.map { "\($0)" } ?? "none", .usage)
+    try patience.compare("--trace option", options.trace ?? "none", .usage)
 
     // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
     var resumption: Resumption?
@@ -59,8 +61,10 @@ private func train(
         }
     }
 
+    let trace = try options.trace.map { try Trace(path: $0, patience: patience) }
     let step = try TrainingStep(
-        configuration, dataset: dataset, layout: layout, patience: patience, kernels: kernels, reduction: options.reduction)
+        configuration, dataset: dataset, layout: layout, patience: patience, kernels: kernels, reduction: options.reduction,
+        overlaps: options.overlaps)
     let state = TrainingState(step: step, patience: patience)
     let isResumed = try patience.shared(resumption == nil ? 0 : 1) != 0
     if isResumed {
@@ -89,7 +93,14 @@ private func train(
     }
     let trainer = try Trainer(
         configuration, options, dataset: dataset, patience: patience, step: step, run: run, log: log, firstStep: firstStep)
-    try trainer.train()
+    do {
+        try trainer.train()
+    } catch let failure as Failure where failure.isShared {
+        // All ranks are here together, and what led to the end is what one wants to see. The first failure counts.
+        try? trace?.write()
+        throw failure
+    }
+    try trace?.write()
     // Nobody leaves while rank 0 may still fail to write.
     try patience.agree {}
 }

@@ -21,6 +21,8 @@ public final class TrainingStep {
     private let discriminatorSums: BatchSums
     private let shardRows: [Range<Int>]
     private let layout: ShardLayout
+    /// Whether computation goes on while a gradient is being reduced.
+    private let overlaps: Bool
     /// Columns of one pass, and this rank's rows of the batch in them.
     private let columns: Int
     let rows: Range<Int>
@@ -30,11 +32,11 @@ public final class TrainingStep {
 
     public init(
         _ configuration: Configuration, dataset: Dataset, layout: ShardLayout, patience: Patience, kernels: Kernels,
-        reduction: Reducer.Algorithm
+        reduction: Reducer.Algorithm, overlaps: Bool = true
     ) throws {
         let communicator = patience.communicator
         let plans = try configuration.networkPlans()
-        let recordSize = 1 + StepStatistics.size * layout.largestShardCount
+        let recordSize = TrainingStep.recordSize(layout)
         var bytes = 0
         for plan in [plans.generator, plans.discriminator] {
             bytes += Reducer.sharedBytes(
@@ -83,6 +85,7 @@ public final class TrainingStep {
         self.patience = patience
         self.kernels = kernels
         self.layout = layout
+        self.overlaps = overlaps
     }
 
     /// Step number t, from 0. x are the real rows, z₁ and z₂ noise, D and G the networks; slot 0 of D's
@@ -101,31 +104,30 @@ public final class TrainingStep {
         let fakeOutput = d.output.slot(1)
         let fakeError = d.outputError.slot(1)
 
+        patience.stopwatch.lap(.other)
         patience.note(step: t + 1, phase: .discriminator)
-        batches.gather(step: t, into: d.input)                                              // x
-        d.forward(real)                                                                     // D(x)
+        gather(t, into: d.input)                                                            // x
+        forward(d, real)                                                                    // D(x)
         judge(d.output, .one, gradient: d.outputError, realRows, real)                      // L(D(x), 1)
-        d.backward(real)
+        backward(d, real)
         noise(RandomStream.discriminatorNoise, t, into: g.input)                            // z₁
-        g.forward(fake, to: fakes)                                                          // G(z₁)
-        d.forward(fake, slot: 1)                                                    // D(G(z₁))
+        forward(g, fake, to: fakes)                                                         // G(z₁)
+        forward(d, fake, slot: 1)                                                           // D(G(z₁))
         judge(fakeOutput, .zero, gradient: fakeError, fakeRows, fake)                       // L(D(G(z₁)), 0)
-        d.backward(fake, slot: 1)
-        d.weightGradients(discriminatorSums)
+        backward(d, fake, slot: 1)
+        weightGradients(d, discriminatorSums)
         try discriminatorReducer.publish()
-        if configuration.generatorStep == .fresh {
-            noise(RandomStream.generatorNoise, t, into: g.input)                            // z₂
-            g.forward(again, to: fakes)                                                     // G(z₂)
-        }
+        if overlaps { drawAgain(again, t) }                                                 // G(z₂)
         patience.note(step: t + 1, phase: .discriminatorReduction)
         try update(discriminatorReducer, discriminatorMoments, of: d, t)                    // D ← Adam
+        if !overlaps { drawAgain(again, t) }
 
         patience.note(step: t + 1, phase: .generator)
-        d.forward(again, slot: 1)                                                   // D(G(z))
+        forward(d, again, slot: 1)                                                          // D(G(z))
         judge(fakeOutput, .one, gradient: fakeError, generatorRows, again)                  // L(D(G(z)), 1)
-        d.backward(again, slot: 1, inputError: g.outputError)
-        g.backward(configuration.generatorStep == .fresh ? again : fake)
-        g.weightGradients(generatorSums)
+        backward(d, again, slot: 1, inputError: g.outputError)
+        backward(g, configuration.generatorStep == .fresh ? again : fake)
+        weightGradients(g, generatorSums)
         record(requests)
         try generatorReducer.publish()
         patience.note(step: t + 1, phase: .generatorReduction)
@@ -138,8 +140,13 @@ public final class TrainingStep {
         StepStatistics(shards: layout.shards, batch: configuration.batchSize) { shard in
             let rank = layout.rank(of: shard)
             let index = shard - layout.shards(of: rank).lowerBound
-            return UnsafePointer(record(of: rank) + 1 + StepStatistics.size * index)
+            return UnsafePointer(record(of: rank) + TrainingStep.recordHeader + StepStatistics.size * index)
         }
+    }
+
+    /// Seconds since the start that each rank has waited for others, and has spent in reductions with all of them there.
+    var exchangeSeconds: [(waiting: Double, communication: Double)] {
+        (0..<layout.ranks).map { (record(of: $0)[1], record(of: $0)[2]) }
     }
 
     // MARK: Parts of a step
@@ -148,14 +155,43 @@ public final class TrainingStep {
         Pass(kernels: kernels, columns: columns, kind: kind, seed: configuration.seed, step: t, firstRow: rows.lowerBound)
     }
 
+    private func gather(_ t: Int, into x: Matrix) {
+        batches.gather(step: t, into: x)
+        patience.stopwatch.lap(.data)
+    }
+
     private func noise(_ stream: UInt32, _ t: Int, into z: Matrix) {
         let key = RandomKey(seed: configuration.seed, stream: stream, step: t, firstRow: rows.lowerBound)
         kernels.randomNormals(key, z.base, configuration.latentDimension, columns, z.stride)
+        patience.stopwatch.lap(.noise)
+    }
+
+    /// The generator step's fakes, of fresh noise z₂. They do not need the new discriminator: its reduction hides behind them.
+    private func drawAgain(_ pass: Pass, _ t: Int) {
+        guard configuration.generatorStep == .fresh else { return }
+        noise(RandomStream.generatorNoise, t, into: generator.input)
+        forward(generator, pass, to: discriminator.input.slot(1))
+    }
+
+    private func forward(_ network: Network, _ pass: Pass, slot: Int = 0, to destination: Matrix? = nil) {
+        network.forward(pass, slot: slot, to: destination)
+        patience.stopwatch.lap(.forward)
+    }
+
+    private func backward(_ network: Network, _ pass: Pass, slot: Int = 0, inputError: Matrix? = nil) {
+        network.backward(pass, slot: slot, inputError: inputError)
+        patience.stopwatch.lap(.backward)
+    }
+
+    private func weightGradients(_ network: Network, _ sums: BatchSums) {
+        network.weightGradients(sums)
+        patience.stopwatch.lap(.weightGradients)
     }
 
     private func judge(_ outputs: Matrix, _ target: Loss.Target, gradient: Matrix, _ rows: RowStatistics, _ pass: Pass) {
         configuration.loss.apply(
             outputs, target: target, batch: configuration.batchSize, gradient: gradient, rows: rows, pass)
+        patience.stopwatch.lap(.loss)
     }
 
     private func update(_ reducer: Reducer, _ moments: Moments, of network: Network, _ t: Int) throws {
@@ -170,15 +206,21 @@ public final class TrainingStep {
 
     // MARK: Records
 
+    /// What each rank hands to all others in every step: its requests, two times, and the sums of its shards.
+    private static func recordSize(_ layout: ShardLayout) -> Int { recordHeader + StepStatistics.size * layout.largestShardCount }
+    private static let recordHeader = 3
+
     private func record(of rank: Int) -> UnsafeMutablePointer<Double> {
-        generatorReducer.records + rank * (1 + StepStatistics.size * layout.largestShardCount)
+        generatorReducer.records + rank * TrainingStep.recordSize(layout)
     }
 
     private func record(_ requests: Int) {
         let record = record(of: patience.communicator.rank)
         record[0] = Double(requests)
+        record[1] = patience.stopwatch.seconds(.waiting)
+        record[2] = patience.stopwatch.seconds(.communication)
         for (index, rows) in shardRows.enumerated() {
-            let sums = record + 1 + StepStatistics.size * index
+            let sums = record + TrainingStep.recordHeader + StepStatistics.size * index
             func sum(_ values: UnsafeMutablePointer<Float>) -> Double {
                 var total = 0.0
                 for row in rows { total += Double(values[row]) }

@@ -10,8 +10,8 @@ public final class Patience {
     public let communicator: any Communicator
     /// Seconds that a wait may last; 0 is for ever.
     public let limit: Double
-    /// Seconds spent waiting since the start.
-    public private(set) var waited = 0.0
+    /// Where this rank's time goes.
+    public let stopwatch: Stopwatch
     /// Host name and process of each rank, for messages.
     public private(set) var places: [String] = []
 
@@ -25,8 +25,9 @@ public final class Patience {
     private struct Report { var step = 0, phase = 0 }
 
     /// - Parameter limit: the watchdog's seconds, 0 for none.
-    public init(_ communicator: any Communicator, limit: Double) throws {
+    public init(_ communicator: any Communicator, limit: Double, stopwatch: Stopwatch = Stopwatch()) throws {
         self.communicator = communicator
+        self.stopwatch = stopwatch
         self.limit = limit
         // With more ranks than cores a spinning rank keeps the one that it waits for from running.
         spins = communicator.neighbours.count <= sysconf(Int32(_SC_NPROCESSORS_ONLN)) ? 2_000 : 20
@@ -46,7 +47,6 @@ public final class Patience {
     public func wait(until condition: () throws -> Bool) throws {
         if try condition() { return }
         let start = monotonicSeconds()
-        defer { waited += monotonicSeconds() - start }
         var turns = 0
         while try !condition() {
             turns += 1

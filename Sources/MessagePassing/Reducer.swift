@@ -40,6 +40,7 @@ public final class Reducer {
     private let treeSum: TreeSum
     private var round = 0
     private var pendingSum: Request?
+    private var publishedAt = 0.0
 
     private let flags: UnsafeMutablePointer<Atomic<Int>>
     private let failedRound: UnsafeMutablePointer<Atomic<Int>>
@@ -108,6 +109,7 @@ public final class Reducer {
 
     /// Declares this rank's gradients complete and its reads of the parameters over.
     public func publish() throws {
+        publishedAt = monotonicSeconds()
         round += 1
         if algorithm == .mpi {
             // The order of this sum is the library's, and so is its result.
@@ -129,13 +131,16 @@ public final class Reducer {
             pendingSum = nil
         }
         for neighbour in communicator.neighbours { try wait(for: ready(of: neighbour)) }
+        patience.stopwatch.lap(.waiting)
         if communicator.hosts.count > 1 {
             if algorithm == .tree { try remote.exchangeGradients(scratch: scratch, treeSum: treeSum) }
             try remote.exchangeRecords(records, recordSize: recordSize)
         }
         let isFinite = ownSum.run(treeSum, to: reduced, count: segment.count, scratch: scratch)
+        patience.stopwatch.lap(communicator.size > 1 ? .communication : .optimiser)
         if isFinite {
             update(reduced)
+            patience.stopwatch.lap(.optimiser)
         } else {
             failedRound.pointee.store(round, ordering: .releasing)
         }
@@ -144,6 +149,8 @@ public final class Reducer {
         }
         published(of: communicator.rank).pointee.store(round, ordering: .releasing)
         for neighbour in communicator.neighbours { try wait(for: published(of: neighbour)) }
+        patience.stopwatch.lap(.communication)
+        patience.stopwatch.noteReduction(since: publishedAt)
         return failedRound.pointee.load(ordering: .acquiring) != round
     }
 

@@ -40,6 +40,10 @@ struct Train: ParsableCommand {
     var isa = "auto"
     @Option(help: "tree (the same bytes at any number of ranks) or mpi (MPI_Allreduce, for comparison).")
     var reduction = "tree"
+    @Flag(help: "Compute nothing while a gradient is being reduced, to see what the overlap brings; the same bytes.")
+    var noOverlap = false
+    @Option(help: ArgumentHelp("Write where the time of the last steps went, as a Chrome trace (opens in Perfetto).", valueName: "file.json"))
+    var trace: String?
     @Option(help: "Steps between log lines.")
     var logInterval: String?
     @Option(help: "Steps between sample grids.")
@@ -87,6 +91,8 @@ struct Train: ParsableCommand {
         options.outdir = outdir
         options.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
         options.reduction = try choice("--reduction", reduction)
+        options.overlaps = !noOverlap
+        options.trace = trace
         options.watchdog = watchdog
         options.dumpSteps = dumpSteps
         options.isQuiet = quiet

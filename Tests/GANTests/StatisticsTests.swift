@@ -50,8 +50,12 @@ import Testing
         for object in stats {
             let fields = [
                 "loss_d", "loss_g", "loss_d_real", "loss_d_fake", "d_real", "d_fake", "images_per_second", "seconds",
-                "step_seconds", "communication_seconds",
+                "step_seconds",
             ]
+            for field in ["waiting_seconds", "communication_seconds"] {
+                let seconds = object[field] as? [Double] ?? []
+                #expect(seconds.count == (hosts ?? [1]).reduce(0, +) && seconds.allSatisfy { $0 >= 0 }, "\(field) of each rank: \(seconds)")
+            }
             for field in fields { #expect((object[field] as? Double)?.isFinite == true, "\(field)") }
             let number = { (field: String) in object[field] as? Double ?? .nan }
             #expect(abs(number("loss_d") - number("loss_d_real") - number("loss_d_fake")) < 1e-12)

@@ -107,7 +107,7 @@ extension Jobs {
             #expect(try runs.steps() == [1, 2, 3, 4, 5, 6])
             let expected: Set = [
                 "step", "epoch", "loss_d", "loss_g", "loss_d_real", "loss_d_fake", "d_real", "d_fake", "images_per_second",
-                "seconds", "step_seconds", "communication_seconds", "weights_sha256",
+                "seconds", "step_seconds", "waiting_seconds", "communication_seconds", "weights_sha256",
             ]
             #expect(try expected.isSubset(of: runs.stats().last.map { Set($0.keys) } ?? []))
         }
