@@ -3,80 +3,197 @@ import Kernels
 import MessagePassing
 import Networks
 
-/// What `gan-dist bench` prints: the peak of fused multiply-adds, the rate of each product of a step, and whole steps on
-/// one rank, the last two as fractions of the peak that was measured between them.
+/// What `gan-dist bench` measures on one rank: the machine, whole steps and where their time goes, and each kernel.
 ///
-/// Peak and steps are measured in turn in short windows; medians are stated, and the spread of the middle half of the
-/// peaks, since a shared machine's speed drifts.
-public func benchmark(_ configuration: Configuration, kernels: Kernels, seconds: Double, asJSON: Bool) throws -> String {
-    let patience = try Patience(SoloCommunicator(), limit: 0)
-    let layout = ShardLayout(shards: configuration.shards, ranks: 1)
-    let dataset = Dataset(synthetic: 64 * configuration.batchSize)
-    let step = try TrainingStep(
-        configuration, dataset: dataset, layout: layout, patience: patience, kernels: kernels, reduction: .tree)
-    try TrainingState(step: step, patience: patience).initialise(seed: configuration.seed)
+/// Everything is measured in short windows, the peak of fused multiply-adds before and after each: whatever else runs on
+/// the machine slows both or neither. Medians are stated, and the spread of the middle half of the peaks tells how noisy
+/// the machine was.
+struct Benchmark {
+    struct Bandwidth {
+        var kilobytes: Int
+        /// Bytes a second read, and read and written by a copy.
+        var read, copy: Double
+    }
 
-    let arena = Arena()
-    let sink = arena.floats(64)
+    struct Kernel {
+        var name: String
+        /// Floating-point operations or bytes of a call, and which of them.
+        var rate: Double
+        var unit: String
+        /// Of the peak, for operations.
+        var fraction: Double?
+    }
+
+    let configuration: Configuration
+    let kernels: Kernels
+    private let arena = Arena()
+    private let sink: UnsafeMutablePointer<Float>
+
+    init(_ configuration: Configuration, kernels: Kernels) {
+        self.configuration = configuration
+        self.kernels = kernels
+        sink = arena.floats(64)
+    }
+
+    /// Floating-point operations a second.
     func peak(_ window: Double) -> Double {
         let start = monotonicSeconds()
         var operations = 0
         repeat { operations += kernels.multiplyAddPeak(2_000, sink) } while monotonicSeconds() - start < window
         return Double(operations) / (monotonicSeconds() - start)
     }
-    // Windows of a few milliseconds, peak and step in turn: whatever else runs on the machine slows both or neither.
-    let window = 2e-3
-    var t = 0
-    func stepRate() throws -> Double {
-        let start = monotonicSeconds()
-        var count = 0
+
+    /// Calls a second, over windows of about a millisecond, and what each window's rate was in units of the peak.
+    private func rates(windows: Int = 15, _ call: () -> Void) -> (rate: Double, perPeak: Double) {
+        call()
+        let once = monotonicSeconds()
+        call()
+        let repeats = max(1, Int(1e-3 / max(monotonicSeconds() - once, 1e-9)))
+        var rates: [Double] = []
+        var perPeak: [Double] = []
+        for _ in 0..<windows {
+            let before = peak(2e-4)
+            let start = monotonicSeconds()
+            for _ in 0..<repeats { call() }
+            let rate = Double(repeats) / (monotonicSeconds() - start)
+            rates.append(rate)
+            perPeak.append(rate / ((before + peak(2e-4)) / 2))
+        }
+        return (rates.median, perPeak.median)
+    }
+
+    // MARK: The machine
+
+    /// From what the first-level cache holds to what none does.
+    func bandwidths() -> [Bandwidth] {
+        [16, 256, 4_096, 131_072].map { kilobytes in
+            let count = kilobytes * 256
+            let x = arena.floats(count)
+            // Pages that were never written are all the same one.
+            x.update(repeating: 1, count: count)
+            let windows = kilobytes > 10_000 ? 3 : 15
+            let read = rates(windows: windows) { kernels.read(x, count, sink) }
+            // Half of it to the other half, so that a copy works on as many bytes as a read.
+            let copy = rates(windows: windows) { (x + count / 2).update(from: x, count: count / 2) }
+            return Bandwidth(kilobytes: kilobytes, read: read.rate * 4 * Double(count), copy: copy.rate * 4 * Double(count))
+        }
+    }
+
+    // MARK: Whole steps
+
+    struct Steps {
+        var peak = 0.0
+        var peakSpread = 0.0
+        var stepsPerSecond = 0.0
+        var fraction = 0.0
+        var parts: [(part: Stopwatch.Part, seconds: Double)] = []
+    }
+
+    func steps(seconds: Double) throws -> Steps {
+        let patience = try Patience(SoloCommunicator(), limit: 0)
+        let step = try TrainingStep(
+            configuration, dataset: Dataset(synthetic: 64 * configuration.batchSize),
+            layout: ShardLayout(shards: configuration.shards, ranks: 1), patience: patience, kernels: kernels, reduction: .tree)
+        try TrainingState(step: step, patience: patience).initialise(seed: configuration.seed)
+        let window = 2e-3
+        var t = 0
+        func rate() throws -> Double {
+            let start = monotonicSeconds()
+            let first = t
+            repeat {
+                _ = try step.run(t, requests: 0)
+                t += 1
+            } while monotonicSeconds() - start < window
+            return Double(t - first) / (monotonicSeconds() - start)
+        }
+        _ = peak(window)
+        _ = try rate()
+        let warm = Stopwatch.Part.allCases.map(patience.stopwatch.seconds)
+        let warmSteps = t
+        var peaks: [Double] = []
+        var rates: [Double] = []
+        var fractions: [Double] = []
+        let operations = try Double(configuration.operationsPerStep())
+        let end = monotonicSeconds() + seconds
         repeat {
-            _ = try step.run(t, requests: 0)
-            t += 1
-            count += 1
-        } while monotonicSeconds() - start < window
-        return Double(count) / (monotonicSeconds() - start)
+            let before = peak(window)
+            let rate = try rate()
+            peaks.append(before)
+            rates.append(rate)
+            fractions.append(rate * operations / ((before + peak(window)) / 2))
+        } while monotonicSeconds() < end
+        let sorted = peaks.sorted()
+        return Steps(
+            peak: peaks.median,
+            peakSpread: (sorted[sorted.count * 3 / 4] - sorted[sorted.count / 4]) / peaks.median,
+            stepsPerSecond: rates.median, fraction: fractions.median,
+            // On one rank nothing is waited for, and between steps the peak is measured.
+            parts: zip(Stopwatch.Part.allCases, warm).compactMap { part, warm in
+                guard ![.waiting, .communication, .other].contains(part) else { return nil }
+                return (part, (patience.stopwatch.seconds(part) - warm) / Double(t - warmSteps))
+            })
     }
-    _ = peak(window)
-    _ = try stepRate()
-    var peaks: [Double] = []
-    var rates: [Double] = []
-    var fractions: [Double] = []
-    let operations = try Double(configuration.operationsPerStep())
-    let end = monotonicSeconds() + seconds
-    repeat {
-        let before = peak(window)
-        let rate = try stepRate()
-        peaks.append(before)
-        rates.append(rate)
-        fractions.append(rate * operations / ((before + peak(window)) / 2))
-    } while monotonicSeconds() < end
-    let products = try productRates(configuration, kernels: kernels) { peak(2e-4) }
-    let median = (peak: peaks.median, rate: rates.median, fraction: fractions.median)
-    let sorted = peaks.sorted()
-    let noise = (sorted[sorted.count * 3 / 4] - sorted[sorted.count / 4]) / median.peak
-    if asJSON {
-        let object: [String: Any] = [
-            "preset": configuration.preset, "isa": kernels.instructionSet.rawValue, "peak_gflops": median.peak / 1e9,
-            "peak_spread": noise, "flop_per_step": operations, "steps_per_second": median.rate,
-            "images_per_second": median.rate * Double(configuration.batchSize), "fraction_of_peak": median.fraction,
-            "products": products.map { ["name": $0.name, "gflops": $0.rate / 1e9, "fraction_of_peak": $0.fraction] },
+
+    // MARK: Kernels
+
+    /// Forward, input gradient and weight gradient of each linear layer at the preset's batch, as a step calls them.
+    func products() throws -> [Kernel] {
+        let rows = configuration.batchSize.paddedToVectors
+        let workspace = arena.floats(Product.workspaceCount)
+        let layout = ShardLayout(shards: configuration.shards, ranks: 1)
+        let shards = (0..<configuration.shards).map { layout.rows(of: $0, batch: configuration.batchSize) }
+        let tree = TreePlan(leaves: (0..<configuration.shards).map { $0..<$0 + 1 }, total: 0..<configuration.shards)
+        let plans = try configuration.networkPlans()
+        let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
+        return [("generator", plans.generator), ("discriminator", plans.discriminator)].flatMap { network, plan in
+            plan.layers.filter { !$0.tensors.isEmpty }.flatMap { layer in
+                let count = layer.tensors.reduce(0) { $0 + $1.count.paddedToVectors }
+                let parameters = arena.floats(count)
+                let x = arena.matrix(features: layer.inputs, stride: rows)
+                let y = arena.matrix(features: layer.outputs, stride: rows)
+                for i in 0..<layer.inputs * rows { x.base[i] = Float(i % 17) / 17 - 0.5 }
+                for i in 0..<count { parameters[i] = Float(i % 13) / 13 - 0.5 }
+                let sums = BatchSums(
+                    kernels: kernels, slots: 1, columns: rows, shards: tree.sums(shards), outputs: [arena.floats(count)],
+                    largestInput: layer.inputs, arena: arena)
+                let operations = Double(2 * layer.inputs * layer.outputs * configuration.batchSize)
+                let calls: [(String, () -> Void)] = [
+                    ("forward", { layer.forward(x, y, parameters: parameters, workspace: workspace, pass) }),
+                    ("input gradient", { layer.inputGradient(y, x, x: x, parameters: parameters, workspace: workspace, pass) }),
+                    ("weight gradient", { layer.weightGradient(y, x: x, offset: 0, sums) }),
+                ]
+                return calls.map { name, call in
+                    let found = rates(call)
+                    return Kernel(
+                        name: "\(network) \(layer.inputs) → \(layer.outputs) \(name)", rate: found.rate * operations,
+                        unit: "FLOP/s", fraction: found.perPeak * operations)
+                }
+            }
+        }
+    }
+
+    /// The kernels that touch each element once, on as much as the preset's largest layer has.
+    func elementwise() throws -> [Kernel] {
+        let rows = configuration.batchSize.paddedToVectors
+        let features = Configuration.imageSize
+        let count = features * rows
+        let plans = try configuration.networkPlans()
+        let parameters = plans.discriminator.layout.count
+        let (x, y) = (arena.floats(count), arena.floats(count))
+        let state = (0..<4).map { _ in arena.floats(parameters) }
+        let constants = configuration.adam.constants(update: 1)
+        let key = RandomKey(seed: 0, stream: RandomStream.sampleNoise)
+        let calls: [(String, Double, String, () -> Void)] = [
+            ("Adam, 28 bytes a parameter", Double(28 * parameters), "B/s",
+             { kernels.adam(constants, state[0], state[1], state[2], state[3], parameters) }),
+            ("tanh", Double(count), "elements/s", { kernels.tanh(x, features, rows, rows) }),
+            ("leaky ReLU backward", Double(count), "elements/s", { kernels.rectifyBackward(x, y, features, rows, rows, 0.2) }),
+            ("normal noise", Double(count), "elements/s", { kernels.randomNormals(key, x, features, rows, rows) }),
+            ("dropout", Double(count), "elements/s", { kernels.dropout(key, y, features, rows, rows, .max, 1) }),
+            ("transpose", Double(count), "elements/s", { kernels.transpose(x, rows, features, rows, y, features) }),
         ]
-        let data = try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys])
-        return String(decoding: data, as: UTF8.self)
+        return calls.map { Kernel(name: $0, rate: rates($3).rate * $1, unit: $2, fraction: nil) }
     }
-    var lines = [
-        "\(configuration.preset), one rank, kernels \(kernels.instructionSet.rawValue)",
-        "peak of fused multiply-adds: \((median.peak / 1e9).fixed(1)) GFLOP/s (middle half within \((100 * noise).fixed(0)) %)",
-        "whole step: \((operations / 1e6).fixed(0)) MFLOP, \(median.rate.fixed(1)) steps/s, "
-            + "\((median.rate * Double(configuration.batchSize)).grouped) images/s, "
-            + "\((100 * median.fraction).fixed(1)) % of the peak",
-        "products:",
-    ]
-    for product in products {
-        lines.append("  \(product.name): \((product.rate / 1e9).fixed(1)) GFLOP/s, \((100 * product.fraction).fixed(1)) %")
-    }
-    return lines.joined(separator: "\n")
 }
 
 extension Configuration {
@@ -94,56 +211,6 @@ extension Configuration {
         let generator = (generatorStep == .fresh ? 2 : 1) * gAll + (gAll - g[0]) + gAll
         return 2 * batchSize * (discriminator + generator)
     }
-}
-
-/// Forward, input gradient and weight gradient of each linear layer at the preset's batch, as a step calls them.
-private func productRates(
-    _ configuration: Configuration, kernels: Kernels, peak: () -> Double
-) throws -> [(name: String, rate: Double, fraction: Double)] {
-    let arena = Arena()
-    let rows = configuration.batchSize.paddedToVectors
-    let workspace = arena.floats(Product.workspaceCount)
-    let layout = ShardLayout(shards: configuration.shards, ranks: 1)
-    let shards = (0..<configuration.shards).map { layout.rows(of: $0, batch: configuration.batchSize) }
-    let tree = TreePlan(leaves: (0..<configuration.shards).map { $0..<$0 + 1 }, total: 0..<configuration.shards)
-    let plans = try configuration.networkPlans()
-    var result: [(String, Double, Double)] = []
-    for (network, plan) in [("generator", plans.generator), ("discriminator", plans.discriminator)] {
-        for layer in plan.layers where !layer.tensors.isEmpty {
-            let count = layer.tensors.reduce(0) { $0 + $1.count.paddedToVectors }
-            let parameters = arena.floats(count)
-            let x = arena.matrix(features: layer.inputs, stride: rows)
-            let y = arena.matrix(features: layer.outputs, stride: rows)
-            let gradient = arena.floats(count)
-            for i in 0..<layer.inputs * rows { x.base[i] = Float(i % 17) / 17 - 0.5 }
-            for i in 0..<count { parameters[i] = Float(i % 13) / 13 - 0.5 }
-            let sums = BatchSums(
-                kernels: kernels, slots: 1, columns: rows, shards: tree.sums(shards), outputs: [gradient],
-                largestInput: layer.inputs, arena: arena)
-            let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
-            let operations = Double(2 * layer.inputs * layer.outputs * configuration.batchSize)
-            let calls: [(String, () -> Void)] = [
-                ("forward", { layer.forward(x, y, parameters: parameters, workspace: workspace, pass) }),
-                ("input gradient", { layer.inputGradient(y, x, x: x, parameters: parameters, workspace: workspace, pass) }),
-                ("weight gradient", { layer.weightGradient(y, x: x, offset: 0, sums) }),
-            ]
-            for (name, call) in calls {
-                let repeats = kernels.instructionSet == .portable ? 1 : max(1, Int(2e7 / operations))
-                var rates: [Double] = []
-                var fractions: [Double] = []
-                for _ in 0..<15 {
-                    let reference = peak()
-                    let start = monotonicSeconds()
-                    for _ in 0..<repeats { call() }
-                    rates.append(operations * Double(repeats) / (monotonicSeconds() - start))
-                    fractions.append(rates[rates.count - 1] / reference)
-                }
-                result.append(
-                    ("\(network) \(layer.inputs) → \(layer.outputs) \(name)", rates.median, fractions.median))
-            }
-        }
-    }
-    return result
 }
 
 extension [Double] {

@@ -25,3 +25,23 @@ public func multiplyAddPeak(_ count: Int, _ sink: UnsafeMutablePointer<Float>) -
     store(total, sink)
     return count * 12 * lanes * 2
 }
+
+/// Reads `count` floats, a multiple of 128, from the first to the last and writes a sum of them to `sink`.
+public func read(_ x: UnsafePointer<Float>, count: Int, _ sink: UnsafeMutablePointer<Float>) {
+    var sums = TileRow<8>(repeating: Vector())
+    var i = 0
+    while i < count {
+        var v = 0
+        while v < 8 {
+            sums[unchecked: v] += load(x + i + v * lanes)
+            v += 1
+        }
+        i += 8 * lanes
+    }
+    var v = 1
+    while v < 8 {
+        sums[unchecked: 0] += sums[unchecked: v]
+        v += 1
+    }
+    store(sums[unchecked: 0], sink)
+}

@@ -88,6 +88,7 @@ public struct Kernels: Sendable {
         ) -> Void
 
     public let multiplyAddPeak: @Sendable (_ count: Int, _ sink: MutableFloats) -> Int
+    public let read: @Sendable (_ x: Floats, _ count: Int, _ sink: MutableFloats) -> Void
 
     /// The kernels of an instruction set of `InstructionSet.available`, or nil.
     public static func select(_ instructionSet: InstructionSet) -> Kernels? {

@@ -29,6 +29,7 @@ extension Kernels {
             treeSum: Reference.treeSum,
             adam: Reference.adam,
             // A rate has no twin.
-            multiplyAddPeak: KernelsPortable.multiplyAddPeak)
+            multiplyAddPeak: KernelsPortable.multiplyAddPeak,
+            read: KernelsPortable.read)
     }
 }

@@ -28,7 +28,8 @@ extension Kernels {
             dropout: KernelsAVX512.dropout,
             treeSum: KernelsAVX512.treeSum,
             adam: KernelsAVX512.adam,
-            multiplyAddPeak: KernelsAVX512.multiplyAddPeak)
+            multiplyAddPeak: KernelsAVX512.multiplyAddPeak,
+            read: KernelsAVX512.read)
     }
 
     static var avx2: Kernels {
@@ -51,7 +52,8 @@ extension Kernels {
             dropout: KernelsAVX2.dropout,
             treeSum: KernelsAVX2.treeSum,
             adam: KernelsAVX2.adam,
-            multiplyAddPeak: KernelsAVX2.multiplyAddPeak)
+            multiplyAddPeak: KernelsAVX2.multiplyAddPeak,
+            read: KernelsAVX2.read)
     }
     #endif
 
@@ -75,6 +77,7 @@ extension Kernels {
             dropout: KernelsPortable.dropout,
             treeSum: KernelsPortable.treeSum,
             adam: KernelsPortable.adam,
-            multiplyAddPeak: KernelsPortable.multiplyAddPeak)
+            multiplyAddPeak: KernelsPortable.multiplyAddPeak,
+            read: KernelsPortable.read)
     }
 }

@@ -183,7 +183,15 @@ extension Jobs {
                 [Program.path, "bench", "--preset", "mlp", "--seconds", "0.2"] + (asJSON ? ["--json"] : []))
             #expect(outcome.code == 0, "\(outcome)")
             if asJSON {
-                #expect(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) is [String: Any])
+                let figures = try #require(JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+                let fraction = try #require(figures["fraction_of_peak"] as? Double)
+                #expect((0.01..<1).contains(fraction))
+                let parts = try #require(figures["step_seconds"] as? [String: Double])
+                let step = try 1 / #require(figures["steps_per_second"] as? Double)
+                #expect(parts.values.allSatisfy { $0 > 0 } && parts.count == 7, "\(parts)")
+                #expect((0.5..<2).contains(parts.values.reduce(0, +) / step), "the parts are the step: \(parts), \(step) s")
+                #expect((figures["kernels"] as? [[String: Any]])?.isEmpty == false)
+                #expect((figures["bandwidths"] as? [[String: Any]])?.isEmpty == false)
             } else {
                 #expect(outcome.output.contains("peak"), "\(outcome.output)")
             }
