@@ -44,7 +44,7 @@ private func block(_ p: csimd_product, _ column: Int, _ columns: Int, _ k: Int, 
         packPanels(b, p.b_depth, columns, end - k, p.workspace)
         b = UnsafePointer(p.workspace)
     }
-    let packed = p.workspace + groupColumns * 256
+    let packed = p.workspace + groupColumns * blockDepth
     var m = 0
     while m < p.rows {
         let last = p.rows - m < groupRows ? p.rows : m + groupRows
@@ -56,9 +56,9 @@ private func block(_ p: csimd_product, _ column: Int, _ columns: Int, _ k: Int, 
             let panel = b + (isPacked ? offset * (end - k) : offset)
             let bDepth = isPacked ? width * lanes : p.b_depth
             switch (width, p.a_depth) {
-            case (4, 1): rows(TileRow<4>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
-            case (2, 1): rows(TileRow<2>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
-            case (_, 1): rows(TileRow<1>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
+            case (4, 1): plainRows(TileRow<4>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
+            case (2, 1): plainRows(TileRow<2>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
+            case (_, 1): plainRows(TileRow<1>.self, p, m, last, column + offset, k, end, panel, bDepth, isFirst: vector == 0)
             case (4, _): packedRows(TileRow<4>.self, p, m, last, column + offset, k, end, packed, panel, bDepth)
             case (2, _): packedRows(TileRow<2>.self, p, m, last, column + offset, k, end, packed, panel, bDepth)
             default: packedRows(TileRow<1>.self, p, m, last, column + offset, k, end, packed, panel, bDepth)
@@ -125,54 +125,53 @@ private func packRows(
     }
 }
 
-/// Rows m ..< last of a panel where A's depth is contiguous.
-@inline(never)
+/// Rows m ..< last of a panel; A's element of row m and depth k is a[0].
+@inline(__always)
 private func rows<let Vectors: Int>(
     _: TileRow<Vectors>.Type, _ p: csimd_product, _ first: Int, _ last: Int, _ column: Int, _ k: Int, _ end: Int,
-    _ b: UnsafePointer<Float>, _ bDepth: Int, isFirst: Bool
+    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int, _ b: UnsafePointer<Float>, bDepth: Int, prefetches: Bool
 ) {
     var m = first
     while m < last {
         let height = nextRows(last - m, vectors: Vectors)
-        let a = p.a + m * p.a_row + k
-        if isFirst { prefetch(a + height * p.a_row, row: p.a_row, rows: height, columns: end - k) }
+        let a = a + (m - first) * aRow
+        if prefetches { prefetch(a + height * aRow, row: aRow, rows: height, columns: end - k) }
         switch height {
-        case 8: tile(Tile<8, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
-        case 6: tile(Tile<6, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
-        case 4: tile(Tile<4, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
-        case 2: tile(Tile<2, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
-        default: tile(Tile<1, Vectors>.self, p, m, column, k, end) { accumulate(&$0, a, aRow: p.a_row, b, bDepth: bDepth, depth: end - k) }
+        case 8: tile(Tile<8, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth, b, bDepth: bDepth)
+        case 6: tile(Tile<6, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth, b, bDepth: bDepth)
+        case 4: tile(Tile<4, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth, b, bDepth: bDepth)
+        case 2: tile(Tile<2, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth, b, bDepth: bDepth)
+        default: tile(Tile<1, Vectors>.self, p, m, column, k, end, a, aRow: aRow, aDepth: aDepth, b, bDepth: bDepth)
         }
         m += height
     }
 }
 
-/// The same with packed rows of A.
+/// The rows of a group where A's depth is contiguous.
+@inline(never)
+private func plainRows<let Vectors: Int>(
+    _ row: TileRow<Vectors>.Type, _ p: csimd_product, _ first: Int, _ last: Int, _ column: Int, _ k: Int, _ end: Int,
+    _ b: UnsafePointer<Float>, _ bDepth: Int, isFirst: Bool
+) {
+    rows(
+        row, p, first, last, column, k, end, p.a + first * p.a_row + k, aRow: p.a_row, aDepth: 1, b, bDepth: bDepth,
+        prefetches: isFirst)
+}
+
+/// The rows of a group that were packed.
 @inline(never)
 private func packedRows<let Vectors: Int>(
-    _: TileRow<Vectors>.Type, _ p: csimd_product, _ first: Int, _ last: Int, _ column: Int, _ k: Int, _ end: Int,
+    _ row: TileRow<Vectors>.Type, _ p: csimd_product, _ first: Int, _ last: Int, _ column: Int, _ k: Int, _ end: Int,
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ bDepth: Int
 ) {
-    var m = first
-    while m < last {
-        let height = nextRows(last - m, vectors: Vectors)
-        let a = a + (m - first)
-        switch height {
-        case 8: tile(Tile<8, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
-        case 6: tile(Tile<6, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
-        case 4: tile(Tile<4, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
-        case 2: tile(Tile<2, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
-        default: tile(Tile<1, Vectors>.self, p, m, column, k, end) { accumulatePacked(&$0, a, aDepth: groupRows, b, bDepth: bDepth, depth: end - k) }
-        }
-        m += height
-    }
+    rows(row, p, first, last, column, k, end, a, aRow: 1, aDepth: groupRows, b, bDepth: bDepth, prefetches: false)
 }
 
 /// One tile of C through a block of the depth: begun with the bias or taken from C, rectified in the last block.
 @inline(__always)
 private func tile<let Rows: Int, let Vectors: Int>(
     _: Tile<Rows, Vectors>.Type, _ p: csimd_product, _ m: Int, _ column: Int, _ k: Int, _ end: Int,
-    _ accumulate: (_ sums: inout Tile<Rows, Vectors>) -> Void
+    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int, _ b: UnsafePointer<Float>, bDepth: Int
 ) {
     var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
     let c = p.c + m * p.c_row + column
@@ -192,7 +191,7 @@ private func tile<let Rows: Int, let Vectors: Int>(
             i += 1
         }
     }
-    accumulate(&sums)
+    accumulate(&sums, a, aRow: aRow, aDepth: aDepth, b, bDepth: bDepth, depth: end - k)
     let rectifies = end == p.depth && p.rectifies != 0
     let gate = p.gate.map { $0 + m * p.gate_row + column }
     i = 0

@@ -15,11 +15,11 @@ func store(_ value: Vector, _ pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: Vector.self)
 }
 
-/// tile[m][v] += Σ_k a[m · aRow + k] · b[k · bDepth + v · lanes ...], k ascending, one FMA at a time.
+/// tile[m][v] += Σ_k a[m · aRow + k · aDepth] · b[k · bDepth + v · lanes ...], k ascending, one FMA at a time.
 @inline(__always)
 func accumulate<let Rows: Int, let Vectors: Int>(
-    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, _ b: UnsafePointer<Float>, bDepth: Int,
-    depth: Int
+    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int, _ b: UnsafePointer<Float>,
+    bDepth: Int, depth: Int
 ) {
     var sums = tile
     // Two pointers reach six rows by one stride register; the compiler must not know that they belong together.
@@ -27,29 +27,21 @@ func accumulate<let Rows: Int, let Vectors: Int>(
     var a3 = csimd_opaque(a + 3 * aRow)
     var b = b
     var k = 0
+    // Four at a time in the widest tile, whose loads and multiply-adds leave little room for counting; others lose by it.
+    while Vectors == 4 && k + 4 <= depth {
+        multiplyAdd(&sums, a, a3, aRow: aRow, b)
+        multiplyAdd(&sums, a + aDepth, a3 + aDepth, aRow: aRow, b + bDepth)
+        multiplyAdd(&sums, a + 2 * aDepth, a3 + 2 * aDepth, aRow: aRow, b + 2 * bDepth)
+        multiplyAdd(&sums, a + 3 * aDepth, a3 + 3 * aDepth, aRow: aRow, b + 3 * bDepth)
+        a += 4 * aDepth
+        a3 += 4 * aDepth
+        b += 4 * bDepth
+        k += 4
+    }
     while k < depth {
         multiplyAdd(&sums, a, a3, aRow: aRow, b)
-        a += 1
-        a3 += 1
-        b += bDepth
-        k += 1
-    }
-    tile = sums
-}
-
-/// tile[m][v] += Σ_k a[m + k · aDepth] · b[k · bDepth + v · lanes ...], k ascending, one FMA at a time.
-@inline(__always)
-func accumulatePacked<let Rows: Int, let Vectors: Int>(
-    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aDepth: Int, _ b: UnsafePointer<Float>, bDepth: Int,
-    depth: Int
-) {
-    var sums = tile
-    var a = a
-    var b = b
-    var k = 0
-    while k < depth {
-        multiplyAdd(&sums, a, a + 3, aRow: 1, b)
         a += aDepth
+        a3 += aDepth
         b += bDepth
         k += 1
     }

@@ -61,7 +61,8 @@ private func tile<let Rows: Int, let Vectors: Int>(
         let count = Int(shard.pointee.count)
         var pass = 0
         while pass < p.passes {
-            accumulate(&sums, a + pass * p.a_pass, aRow: aRow, b + pass * p.b_pass, bDepth: bRow, depth: count)
+            accumulate(
+                &sums, a + pass * p.a_pass, aRow: aRow, aDepth: 1, b + pass * p.b_pass, bDepth: bRow, depth: count)
             pass += 1
         }
         a += count
