@@ -1,0 +1,71 @@
+"""The scripts that measure run, and refuse what they must; how fast anything is, no test says."""
+
+import csv
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 240  # seconds
+
+
+def run(script, *arguments, **variables):
+    return subprocess.run([ROOT / "launch" / script, *map(str, arguments)], env={**os.environ, **variables}, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT, check=False)
+
+
+def write_images(folder, count=640):
+    sizes = [count, 28, 28]
+    pixels = bytes((31 * i + i // 784) % 256 for i in range(count * 784))
+    Path(folder, "train-images-idx3-ubyte").write_bytes(
+        b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in sizes) + pixels)
+    Path(folder, "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + count.to_bytes(4, "big") + bytes(count))
+
+
+class Scaling(unittest.TestCase):
+    def test_splits_every_step_and_traces_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_images(folder)
+            done = run("scaling", "--preset", "mlp", "--ranks", "1,2", "--steps", 40, "--repeats", 1, "--strong",
+                       "--csv", f"{folder}/table.csv", "--trace", f"{folder}/trace.json", "--", "--data", folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("time by rank", done.stdout)
+            rows = list(csv.DictReader(Path(folder, "table.csv").read_text().splitlines()))
+            self.assertEqual([row["ranks"] for row in rows], ["1", "2"])
+            for row in rows:
+                shares = [float(share) for key in ("communication_by_rank", "waiting_by_rank") for share in row[key].split()]
+                self.assertEqual(len(shares), 2 * int(row["ranks"]))
+                self.assertTrue(all(0 <= share < 1 for share in shares), shares)
+            events = json.loads(Path(folder, "trace.json").read_text())["traceEvents"]
+            self.assertEqual({event["tid"] for event in events}, {0, 1, 2, 3})
+
+    def test_a_failed_run_gives_its_code(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = run("scaling", "--preset", "mlp", "--ranks", "1", "--steps", 20, "--repeats", 1, "--", "--data", folder)
+            self.assertEqual(done.returncode, 66, done.stderr)
+
+
+class Compare(unittest.TestCase):
+    def test_usage_errors(self):
+        for arguments in (["--ranks", "0"], ["--peers", "caffe"], ["--preset", "nothing"], ["--seconds", "-1"]):
+            done = run("compare", *arguments)
+            self.assertEqual(done.returncode, 64, done.stderr)
+
+    def test_a_report_that_cannot_be_written(self):
+        self.assertEqual(run("compare", "--json", "/nowhere/report.json").returncode, 74)
+
+    def test_without_a_way_to_the_packages_nothing_is_left(self):
+        with tempfile.TemporaryDirectory() as cache:
+            # Nobody listens there.
+            done = run("compare", "--preset", "mlp", XDG_CACHE_HOME=cache, PIP_INDEX_URL="http://127.0.0.1:9/simple",
+                       PIP_CONFIG_FILE=os.devnull)
+            self.assertEqual(done.returncode, 66, done.stderr)
+            self.assertIn("pip", done.stderr)
+            self.assertEqual(list(Path(cache, "gan-dist").iterdir()), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

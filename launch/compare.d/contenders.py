@@ -1,0 +1,130 @@
+"""Everything that is measured: gan-dist by real training, each setting of a peer by workers that stay warm."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from environment import HERE, Failed
+
+LAUNCH = HERE.parent
+BINARY = Path(os.environ.get("GAN_DIST_BINARY", LAUNCH.parent / ".build" / "release" / "gan-dist")).resolve()
+INTERVALS = 10  # lines of gan-dist's statistics that count
+CALIBRATION_STEPS = 300
+# Runs a command on the core of its rank.
+PINNED = 'cores=($1); shift; exec taskset --cpu-list "${cores[${OMPI_COMM_WORLD_LOCAL_RANK:-0}]}" "$@"'
+
+
+def shell(command, *arguments, **options):
+    """A command of common.sh."""
+    script = 'set -euo pipefail; common=$1; shift; source "$common"; ' + command
+    return subprocess.run(["bash", "-c", script, "compare", str(LAUNCH / "common.sh"), *map(str, arguments)],
+                          check=False, text=True, stdin=subprocess.DEVNULL, **options)
+
+
+class GanDist:
+    """One rank a core, as launch/train starts them but on these cores."""
+
+    peer, precision, problem = "gan-dist", "fp32", None
+
+    def __init__(self, task, data, scratch):
+        self.configuration, self.cores = task["configuration"], task["cores"]
+        self.name = f"gan-dist, {len(self.cores)} rank" + "s" * (len(self.cores) > 1)
+        self.data, self.scratch = data, scratch
+        self.rate = None
+        self.facts = {}
+
+    def start(self):
+        self.rate = self.train(CALIBRATION_STEPS)
+
+    def measure(self, seconds):
+        steps = self.rate * seconds / self.configuration["batch_size"]
+        self.rate = self.train(max(INTERVALS + 1, round(steps * (INTERVALS + 1) / INTERVALS)))
+        return self.rate
+
+    def train(self, steps):
+        """Images a second over all lines of statistics but the first."""
+        ranks = len(self.cores)
+        shards = max(8, 1 << (ranks - 1).bit_length())
+        with tempfile.TemporaryDirectory(dir=self.scratch) as outdir:
+            command = ["bash", "-c", PINNED, "pinned", " ".join(map(str, self.cores)), BINARY, "train",
+                       "--preset", self.configuration["preset"], "--batch-size", self.configuration["batch_size"],
+                       "--shards", shards, "--data", self.data, "--outdir", outdir, "--steps", steps,
+                       "--log-interval", steps // (INTERVALS + 1), "--sample-interval", 0, "--checkpoint-interval", 0,
+                       "--hash-interval", 0, "--quiet"]
+            script = '"$@"' if ranks == 1 else f'PIN_RANKS=1 run_ranks {ranks} "$@"'
+            done = shell(script, *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.returncode:
+                raise Failed(f"{self.name} ended with code {done.returncode}:\n{done.stdout}", done.returncode)
+            text = next(Path(outdir).glob("*/stats.jsonl")).read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        counts = [line["step"] - before["step"] for before, line in zip(lines, lines[1:])]
+        seconds = sum(n / line["images_per_second"] for n, line in zip(counts, lines[1:]))
+        return sum(counts) / seconds
+
+    def stop(self):
+        pass
+
+
+class Peer:
+    """A setting of a peer: a worker, or one for each rank."""
+
+    def __init__(self, peer, name, script, setting, *, precision="fp32", processes=1, threads=1, environment=()):
+        self.peer, self.name, self.script, self.setting = peer, name, script, setting
+        self.precision, self.processes, self.threads = precision, processes, threads
+        self.environment = dict(environment)
+        self.problem = None
+        self.facts = {}
+        self.workers = []
+
+    def prepare(self, task, python, scratch):
+        self.task, self.python = task, python
+        self.folder = tempfile.mkdtemp(dir=scratch)
+
+    def start(self):
+        """Until all workers are warm. A setting that does not work has its problem said instead."""
+        cores = self.task["cores"][:max(self.processes, self.threads)]
+        for rank in range(self.processes):
+            own = [cores[rank]] if self.processes > 1 else cores
+            task = dict(self.task, setting=self.setting, cores=own, rank=rank, processes=self.processes,
+                        meeting=f"{self.folder}/meeting")
+            environment = dict(
+                os.environ, OMP_NUM_THREADS=str(len(own)), MKL_NUM_THREADS=str(len(own)), PYTHONDONTWRITEBYTECODE="1",
+                GLOO_SOCKET_IFNAME="lo", TORCHINDUCTOR_CACHE_DIR=f"{self.folder}/inductor", **self.environment)
+            with open(f"{self.folder}/{rank}.txt", "w", encoding="utf-8") as errors:
+                cpus = ",".join(map(str, own))
+                self.workers.append(subprocess.Popen(
+                    ["taskset", "--cpu-list", cpus, self.python, HERE / self.script, json.dumps(task)], env=environment,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True))
+        self.facts = self.answer()
+        if self.facts.get("parameters", self.task["parameters"]) != self.task["parameters"]:
+            raise Failed(f"{self.name} has {self.facts['parameters']} parameters, not {self.task['parameters']}", 70)
+        if self.facts.get("mkl_asked") is False:
+            self.problem = "MKL does not ask which CPU this is"
+
+    def measure(self, seconds):
+        for worker in self.workers:
+            try:
+                worker.stdin.write(f"{seconds}\n")
+                worker.stdin.flush()
+            except BrokenPipeError:
+                pass  # its answer will be missing
+        return self.answer().get("images_per_second")
+
+    def answer(self):
+        """Rank 0's line, when all ranks have given theirs; nothing, and a problem, where one ended instead."""
+        lines = [worker.stdout.readline() for worker in self.workers]
+        for rank, line in enumerate(lines):
+            if not line:
+                said = Path(f"{self.folder}/{rank}.txt").read_text(encoding="utf-8").strip().splitlines()
+                self.problem = said[-1] if said else f"ended with code {self.workers[rank].wait()}"
+                return {}
+        return json.loads(lines[0])
+
+    def stop(self):
+        for worker in self.workers:
+            worker.send_signal(signal.SIGKILL)
+            worker.communicate()
+        self.workers = []

@@ -1,0 +1,143 @@
+"""PyTorch's training step: eager in one process or as a rank of DistributedDataParallel over gloo.
+
+Settings, beside "eager as the tutorials write it" (all false):
+    fused     Adam in one pass over each parameter
+    lean      the discriminator judges real and fake images in one batch, and its weights get no gradient in the
+              generator's step, where none is used; DistributedDataParallel reduces gradients in place, in one bucket
+    compiled  the losses by torch.compile
+    bf16      autocast
+"""
+
+import contextlib
+import ctypes
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+import worker
+
+LAYERS = {
+    "linear": lambda layer: nn.Linear(layer["inputs"], layer["outputs"]),
+    "relu": lambda layer: nn.ReLU(),
+    "leaky_relu": lambda layer: nn.LeakyReLU(layer["slope"]),
+    "tanh": lambda layer: nn.Tanh(),
+    "sigmoid": lambda layer: nn.Sigmoid(),
+    "dropout": lambda layer: nn.Dropout(layer["probability"]),
+}
+
+LOSSES = {"bce": functional.binary_cross_entropy_with_logits, "mse": functional.mse_loss}
+
+
+def network(layers):
+    return nn.Sequential(*(LAYERS[layer["type"]](layer) for layer in layers))
+
+
+class Training:
+    def __init__(self, task):
+        configuration, setting = task["configuration"], task["setting"]
+        self.lean, self.fresh = setting["lean"], configuration["generator_step"] == "fresh"
+        self.batch = configuration["batch_size"] // task["processes"]
+        self.latent = configuration["latent_dim"]
+        self.images = torch.from_numpy(worker.load_images(task["images"], task["rank"], task["processes"]))
+        self.rows = worker.Rows(len(self.images), self.batch, task["rank"])
+        self.generator = network(configuration["generator"])
+        self.discriminator = network(configuration["discriminator"])
+        self.parallel_generator, self.parallel_discriminator = self.generator, self.discriminator
+        if task["processes"] > 1:
+            options = {}
+            if self.lean:
+                options = dict(broadcast_buffers=False, gradient_as_bucket_view=True, bucket_cap_mb=100)
+            self.parallel_generator = DistributedDataParallel(self.generator, **options)
+            self.parallel_discriminator = DistributedDataParallel(self.discriminator, **options)
+        adam = dict(lr=configuration["lr"], betas=(configuration["beta1"], configuration["beta2"]),
+                    eps=configuration["epsilon"], fused=setting["fused"])
+        self.generator_adam = torch.optim.Adam(self.generator.parameters(), **adam)
+        self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), **adam)
+        self.loss = LOSSES[configuration["loss"]]
+        self.ones, self.zeros = torch.ones(self.batch, 1), torch.zeros(self.batch, 1)
+        self.ones_and_zeros = torch.cat([self.ones, self.zeros])
+        self.precision = contextlib.nullcontext
+        if setting["bf16"]:
+            self.precision = lambda: torch.autocast("cpu", torch.bfloat16)
+        if setting["compiled"]:
+            self.discriminator_loss = torch.compile(self.discriminator_loss)
+            self.generator_loss = torch.compile(self.generator_loss)
+
+    def noise(self):
+        return torch.randn(self.batch, self.latent)
+
+    def discriminator_loss(self, real, fake):
+        """L(D(x), 1) + L(D(G(z)), 0), each a mean over the batch."""
+        judge = self.parallel_discriminator
+        if self.lean:
+            return 2 * self.loss(judge(torch.cat([real, fake])).float(), self.ones_and_zeros)
+        return self.loss(judge(real).float(), self.ones) + self.loss(judge(fake).float(), self.zeros)
+
+    def generator_loss(self, fake):
+        return self.loss(self.discriminator(fake).float(), self.ones)
+
+    def step(self, rows):
+        real = self.images.index_select(0, rows)
+        with self.precision():
+            if self.fresh:
+                with torch.no_grad():
+                    fake = self.generator(self.noise())
+            else:
+                fake = self.parallel_generator(self.noise())
+            d_loss = self.discriminator_loss(real, fake.detach())
+        self.discriminator_adam.zero_grad()
+        d_loss.backward()
+        self.discriminator_adam.step()
+
+        if self.lean:
+            self.discriminator.requires_grad_(False)
+        with self.precision():
+            if self.fresh:
+                fake = self.parallel_generator(self.noise())
+            g_loss = self.generator_loss(fake)
+        self.generator_adam.zero_grad()
+        g_loss.backward()
+        self.generator_adam.step()
+        if self.lean:
+            self.discriminator.requires_grad_(True)
+        return d_loss, g_loss
+
+    def train(self, steps):
+        for rows in torch.from_numpy(self.rows.take(steps)):
+            losses = self.step(rows)
+        return steps, *(float(loss) for loss in losses)
+
+
+def mkl_asked():
+    """Whether MKL has asked the preloaded mkl_on_amd.c for the CPU's maker; nothing where it is not preloaded."""
+    with contextlib.suppress(ValueError):
+        return ctypes.c_int.in_dll(ctypes.CDLL(None), "mkl_asked").value > 0
+
+
+def agree(steps):
+    """Rank 0's number of steps."""
+    number = torch.tensor(steps)
+    dist.broadcast(number, 0)
+    return int(number)
+
+
+def main():
+    task = worker.task()
+    torch.set_num_threads(len(task["cores"]))
+    options = {}
+    if task["processes"] > 1:
+        dist.init_process_group("gloo", init_method=f"file://{task['meeting']}", rank=task["rank"],
+                                world_size=task["processes"])
+        options = dict(agree=agree)
+    torch.manual_seed(task["rank"])
+    training = Training(task)
+    counts = [sum(p.numel() for p in net.parameters()) for net in (training.generator, training.discriminator)]
+    worker.serve(training.train, task["configuration"]["batch_size"],
+                 lambda: dict(parameters=counts, version=torch.__version__, mkl_asked=mkl_asked()), **options)
+
+
+if __name__ == "__main__":
+    main()

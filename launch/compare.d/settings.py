@@ -1,0 +1,64 @@
+"""Which settings of each peer are tried on a number of cores."""
+
+import shutil
+
+from contenders import Peer
+
+PLAIN = dict(fused=False, lean=False, compiled=False, bf16=False)
+LEGEND = """eager: as tutorials write it; fused: Adam in one pass a parameter; compiled: the losses, by torch.compile
+lean: D judges real and fake images in one batch; PyTorch: no gradients for D's weights in the generator's step
+MKL forced: its faster path though the CPU is AMD's; bf16: autocast, apart from the best; rbg: XLA's random numbers"""
+FUSED = dict(PLAIN, fused=True)
+LEAN = dict(FUSED, lean=True)
+ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
+THREADS = {"XLA_FLAGS": ""}
+
+
+def pytorch(cores, batch, mkl, say):
+    """One process with a thread a core, and with one thread, which can be faster; then DistributedDataParallel."""
+    ways = [("", {})] + ([(", MKL forced", {"LD_PRELOAD": str(mkl)})] if mkl else [])
+
+    def single(name, setting, way, threads, **options):
+        suffix = "" if cores == 1 else f", {threads} thread" + "s" * (threads > 1)
+        return Peer("PyTorch", f"PyTorch {name}{suffix}{way[0]}", "pytorch_worker.py", setting, threads=threads,
+                    environment=way[1], **options)
+
+    found = []
+    for way in ways:
+        found += [single("eager", PLAIN, way, cores), single("eager, fused Adam", FUSED, way, cores),
+                  single("eager, fused Adam, lean", LEAN, way, cores)]
+    if cores > 1:
+        found += [single("eager, fused Adam", FUSED, ways[-1], 1),
+                  single("eager, fused Adam, lean", LEAN, ways[-1], 1)]
+    if shutil.which("g++") or shutil.which("clang++"):
+        found.append(single("compiled, fused Adam, lean", dict(LEAN, compiled=True), ways[-1], cores))
+    else:
+        say("no C++ compiler: PyTorch is not tried with torch.compile")
+    found.append(single("eager, fused Adam, lean, bf16", dict(LEAN, bf16=True), ways[0], cores, precision="bf16"))
+    if cores > 1 and batch % cores:
+        say(f"{cores} ranks cannot share a batch of {batch}: no PyTorch DDP there")
+    elif cores > 1:
+        for way in ways:
+            for name, setting in ("eager", PLAIN), ("eager, fused Adam, lean", LEAN):
+                found.append(Peer("PyTorch DDP", f"PyTorch DDP {name}, {cores} ranks{way[0]}", "pytorch_worker.py",
+                                  setting, processes=cores, environment=way[1]))
+    return found
+
+
+def jax(cores):
+    """One process with a thread a core, and with one thread, which can be faster."""
+    plain = dict(steps=100, unroll=1, random="threefry2x32", lean=False)
+    variants = [
+        ("scan of 100", plain),
+        ("scan of 100, lean", dict(plain, lean=True)),
+        ("scan of 100, lean, rbg", dict(plain, lean=True, random="rbg")),
+        ("scan of 100, unroll 4, lean, rbg", dict(plain, unroll=4, lean=True, random="rbg")),
+        ("scan of 900, lean, rbg", dict(plain, steps=900, lean=True, random="rbg")),
+    ]
+    found = []
+    for threads in sorted({1, cores}, reverse=True):
+        suffix = "" if cores == 1 else f", {threads} thread" + "s" * (threads > 1)
+        found += [Peer("JAX", f"JAX {name}{suffix}", "jax_worker.py", setting, threads=threads,
+                       environment=dict(JAX_PLATFORMS="cpu", **(ONE_THREAD if threads == 1 else THREADS)))
+                  for name, setting in (variants if threads == cores else variants[2:3])]
+    return found

@@ -1,0 +1,66 @@
+"""What the workers of all peers share: the task they are started with, the images, and measurements on demand.
+
+A worker is started with one argument, a task in JSON (contenders.py makes it). It prints a line of JSON when warm, then
+answers each line of its standard input, a number of seconds, with a line of JSON; at the input's end it ends.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy
+
+WARM_UP_SECONDS = 1
+
+
+def task():
+    return json.loads(sys.argv[1])
+
+
+def load_images(path, part=0, parts=1):
+    """Every parts-th image of an IDX file from number part on: float32 in [-1, 1], [n, 784]."""
+    pixels = numpy.frombuffer(Path(path).read_bytes(), numpy.uint8, offset=16).reshape(-1, 784)
+    return pixels[part::parts].astype(numpy.float32) / 127.5 - 1
+
+
+class Rows:
+    """Numbers of images, shuffled anew whenever all have had their turn; what does not fill a batch is left out."""
+
+    def __init__(self, images, batch, seed):
+        self.images, self.batch = images, batch
+        self.random = numpy.random.default_rng(seed)
+        self.waiting = numpy.empty((0, batch), numpy.int64)
+
+    def take(self, steps):
+        """The rows of the next steps' batches, [steps, batch]."""
+        while len(self.waiting) < steps:
+            order = self.random.permutation(self.images)
+            order = order[:self.images // self.batch * self.batch].reshape(-1, self.batch)
+            self.waiting = numpy.concatenate([self.waiting, order])
+        taken, self.waiting = self.waiting[:steps], self.waiting[steps:]
+        return taken
+
+
+def serve(train, batch, facts, agree=lambda steps: steps):
+    """Answers measurements until the input ends.
+
+    train(n) trains n steps or a few more and returns (steps, discriminator's loss, generator's loss) when all of it is
+    computed. facts() go into the first line. agree(n) makes the number of steps that of all ranks.
+    """
+    def timed(steps):
+        start = time.perf_counter()
+        done, *losses = train(agree(steps))
+        seconds = time.perf_counter() - start
+        return seconds / done, losses
+
+    def say(line):
+        print(json.dumps(line), flush=True)
+
+    timed(1)  # compiles
+    step_seconds, losses = timed(10)
+    step_seconds, losses = timed(max(1, round(WARM_UP_SECONDS / step_seconds)))
+    say(dict(facts(), losses=losses))
+    for line in sys.stdin:
+        step_seconds, losses = timed(max(1, round(float(line) / step_seconds)))
+        say(dict(images_per_second=batch / step_seconds, losses=losses))
