@@ -1,9 +1,11 @@
 """The scripts that measure run, and refuse what they must; how fast anything is, no test says."""
 
 import csv
+import importlib.util
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -57,6 +59,7 @@ class Compare(unittest.TestCase):
     def test_a_report_that_cannot_be_written(self):
         self.assertEqual(run("compare", "--json", "/nowhere/report.json").returncode, 74)
 
+    @unittest.skipUnless(importlib.util.find_spec("ensurepip") and sys.version_info >= (3, 11), "no venv, or an old Python")
     def test_without_a_way_to_the_packages_nothing_is_left(self):
         with tempfile.TemporaryDirectory() as cache:
             # Nobody listens there.
