@@ -10,20 +10,21 @@ final class Trace {
     /// Laps and reductions that each rank keeps: the last hundred steps and more.
     static let capacity = 4096
 
+    private let path: String
     private let patience: Patience
-    /// On rank 0.
-    private let file: AtomicFile?
 
     /// Every rank calls it; fails where the file cannot be made, before the first step.
     init(path: String, patience: Patience) throws {
+        self.path = path
         self.patience = patience
-        file = try patience.agree {
-            guard patience.communicator.rank == 0 else { return nil }
+        try patience.agree {
+            guard patience.communicator.rank == 0 else { return }
             var isFolder: ObjCBool = false
             if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
                 throw Failure(.inputOutput, "--trace \(path): this is a folder; name a file")
             }
-            return try withFiles { try AtomicFile(path: path) }
+            // Made and dropped again: a run that is killed leaves nothing of it behind.
+            _ = try withFiles { try AtomicFile(path: path) }
         }
     }
 
@@ -33,7 +34,7 @@ final class Trace {
         let own = patience.stopwatch.events.flatMap { [Double($0.part?.rawValue ?? -1), $0.start, $0.end] }
         let all = try patience.allGather(own.withUnsafeBytes { Array($0) })
         try patience.agree {
-            guard let file else { return }
+            guard patience.communicator.rank == 0 else { return }
             var lines: [String] = []
             for (host, ranks) in patience.communicator.hosts.enumerated() {
                 lines.append(name("process_name", host, 0, patience.places[ranks.lowerBound]))
@@ -45,6 +46,7 @@ final class Trace {
             }
             let text = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n" + lines.joined(separator: ",\n") + "\n]}\n"
             try withFiles {
+                let file = try AtomicFile(path: path)
                 try Array(text.utf8).withUnsafeBytes(file.append)
                 try file.commit()
             }
