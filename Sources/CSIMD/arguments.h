@@ -23,8 +23,8 @@ typedef struct {
     float *_Nonnull workspace;
 } csimd_product;
 
-/// Blocks of B, 64 columns wide and 256 deep, and of A, 3072 elements.
-#define CSIMD_PRODUCT_WORKSPACE 19456
+/// Blocks of B, 64 columns wide and 256 deep, and of A, 3072 elements, and a vector.
+#define CSIMD_PRODUCT_WORKSPACE 19472
 
 /// One logical shard in a sum over the batch: the next `count` rows of every pass, one pass after the other into one
 /// accumulator. After them `merges` earlier subtrees are added, and the sum is either kept for a later merge (output < 0)
@@ -39,7 +39,8 @@ typedef struct {
 /// In pass i, A[m, r] lies at a[i * a_pass + m * a_row + r], and B[r, n] at
 /// b[n / 64 * b_panel + i * b_pass + r * b_row + n % 64]: in panels of 64 columns that a cache holds without conflicts, or,
 /// with b_panel 64, row by row. B is readable up to columns rounded up to 16.
-/// Every output has row stride c_row and starts at outputs[j] + output_offset. scratch holds 32 tiles.
+/// Every output has row stride c_row and starts at outputs[j] + output_offset. scratch holds 32 tiles. Only bf16
+/// needs the workspace: (rows + 64) · passes · P + 3 shard_count + 64 floats, P the sum of the shards' counts, each even.
 typedef struct {
     const float *_Nonnull a;
     ptrdiff_t a_pass, a_row;
@@ -51,6 +52,7 @@ typedef struct {
     const csimd_shard_sum *_Nonnull shards;
     ptrdiff_t shard_count;
     float *_Nonnull scratch;
+    float *_Nullable workspace;
 } csimd_weight_gradient;
 
 /// Counter and key of Philox4x32-10. The counter of row i and block j is (first_block + j, first_row + i, step, stream).

@@ -17,6 +17,7 @@ typedef int64_t csimd_long16 __attribute__((ext_vector_type(16)));
 typedef uint8_t csimd_uchar4 __attribute__((ext_vector_type(4)));
 typedef uint8_t csimd_uchar8 __attribute__((ext_vector_type(8)));
 typedef uint8_t csimd_uchar16 __attribute__((ext_vector_type(16)));
+typedef uint16_t csimd_ushort32 __attribute__((ext_vector_type(32)));
 typedef int32_t csimd_int4 __attribute__((ext_vector_type(4)));
 typedef int32_t csimd_int8 __attribute__((ext_vector_type(8)));
 typedef int32_t csimd_int16 __attribute__((ext_vector_type(16)));
@@ -37,9 +38,9 @@ typedef uint64_t csimd_ulong16 __attribute__((ext_vector_type(16)));
         return __builtin_convertvector((__builtin_convertvector(a, csimd_ulong##N)                                     \
             * __builtin_convertvector(b, csimd_ulong##N)) >> 32, csimd_uint##N);                                       \
     }                                                                                                                  \
-    /* a * b + c, rounded once, without an FMA instruction. The product is exact in double; the sum is rounded to      \
-       odd (Boldo and Melquiond 2008), so that rounding it again to float is correct. NaN compares false. */           \
-    CSIMD csimd_float##N csimd_soft_fma##N(csimd_float##N a, csimd_float##N b, csimd_float##N c) {                     \
+    /* a * b + c without an FMA instruction. The product is exact in double; the sum is rounded to odd (Boldo and       \
+       Melquiond 2008), so that rounding it again to float is correct. NaN compares false. */                          \
+    CSIMD csimd_double##N csimd_odd_fma##N(csimd_float##N a, csimd_float##N b, csimd_float##N c) {                     \
         csimd_double##N p = __builtin_convertvector(a, csimd_double##N) * __builtin_convertvector(b, csimd_double##N); \
         csimd_double##N d = __builtin_convertvector(c, csimd_double##N);                                               \
         csimd_double##N s = p + d, t = s - p, e = (p - (s - t)) + (d - t);                                             \
@@ -48,7 +49,10 @@ typedef uint64_t csimd_ulong16 __attribute__((ext_vector_type(16)));
         csimd_long##N even = (bits & 1) - 1;                                                                           \
         /* Away from zero where the error has the sign of the sum, towards it otherwise. */                            \
         csimd_long##N step = ((csimd_long##N)((e > 0.0) == (s > 0.0)) & 2) - 1;                                        \
-        return __builtin_convertvector((csimd_double##N)(bits + (step & inexact & even)), csimd_float##N);             \
+        return (csimd_double##N)(bits + (step & inexact & even));                                                      \
+    }                                                                                                                  \
+    CSIMD csimd_float##N csimd_soft_fma##N(csimd_float##N a, csimd_float##N b, csimd_float##N c) {                     \
+        return __builtin_convertvector(csimd_odd_fma##N(a, b, c), csimd_float##N);                                     \
     }
 
 CSIMD_WIDTH(4)
@@ -72,6 +76,79 @@ static inline __attribute__((always_inline)) const float *_Nonnull csimd_opaque(
     return address;
 }
 
+/// Takes denormals for zeros of their sign, as operands and as results; returns what was so before.
+static inline __attribute__((always_inline)) uint64_t csimd_flush_denormals(void) {
+    uint64_t before = 0;
+#if defined(__x86_64__)
+    before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr((uint32_t)before | 0x8040);
+#elif defined(__aarch64__)
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1 << 24));
+#endif
+    __asm__ volatile("" : : : "memory");
+    return before;
+}
+
+static inline __attribute__((always_inline)) void csimd_restore_denormals(uint64_t before) {
+    __asm__ volatile("" : : : "memory");
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr((uint32_t)before);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(before));
+#endif
+}
+
+#if defined(__aarch64__)
+/// a * b + c as x86 rounds it while denormals are flushed: Arm decides before rounding what is tiny, x86 after it.
+CSIMD csimd_float4 csimd_flushed_fma4(csimd_float4 a, csimd_float4 b, csimd_float4 c) {
+    csimd_double4 s = csimd_odd_fma4(a, b, c), magnitude = __builtin_elementwise_abs(s);
+    csimd_int4 is_tiny = __builtin_convertvector(magnitude < 0x1p-126, csimd_int4);
+    csimd_int4 rounds_up = __builtin_convertvector(magnitude >= 0x1p-126 - 0x1p-151, csimd_int4);
+    csimd_int4 rounded = (csimd_int4)__builtin_convertvector(s, csimd_float4);
+    csimd_int4 smallest = (csimd_int4)((csimd_float4)0 + 0x1p-126f) & rounds_up;
+    return (csimd_float4)((rounded & ~is_tiny) | (((rounded & INT32_MIN) | smallest) & is_tiny));
+}
+#endif
+
+#if defined(__AVX512F__)
+// AVX-512 BF16, which the kernels' own instruction set lacks: written as assembly, to be called where the CPU has it.
+
+/// fma(a0, b0, fma(a1, b1, sum)) of the pair of bf16 in each lane.
+CSIMD csimd_float16 csimd_dot_bf16(csimd_float16 a, csimd_float16 b, csimd_float16 sum) {
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+
+/// Both vectors rounded to bf16, the first in the lower half.
+CSIMD csimd_ushort32 csimd_to_bf16(csimd_float16 low, csimd_float16 high) {
+    csimd_ushort32 both;
+    __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(low), "v"(high));
+    return both;
+}
+
+/// Two vectors of pairs of neighbours.
+CSIMD csimd_float16 csimd_bf16_row(csimd_float16 low, csimd_float16 high) {
+    return (csimd_float16)csimd_to_bf16(low, high);
+}
+
+/// The pair (a, b) in each lane.
+CSIMD csimd_float16 csimd_bf16_pairs(csimd_float16 a, csimd_float16 b) {
+    csimd_ushort32 both = csimd_to_bf16(a, b);
+    return (csimd_float16)__builtin_shufflevector(
+        both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29,
+        14, 30, 15, 31);
+}
+
+/// The first `count` elements, at most 16, and zeros.
+static inline __attribute__((always_inline)) csimd_float16 csimd_load_first(const float *_Nonnull x, int64_t count) {
+    csimd_float16 vector = 0;
+    uint16_t mask = count >= 16 ? 0xffff : (uint16_t)((1u << count) - 1);
+    __asm__("vmovups %1, %0%{%2%}%{z%}" : "=v"(vector) : "m"(*(const csimd_float16 *)x), "Yk"(mask));
+    return vector;
+}
+#endif
+
 static inline __attribute__((always_inline)) void csimd_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -87,4 +164,5 @@ CSIMD int csimd_cpu_has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd")
         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+CSIMD int csimd_cpu_has_avx512_bf16(void) { return csimd_cpu_has_avx512() && __builtin_cpu_supports("avx512bf16"); }
 #endif

@@ -155,7 +155,7 @@ struct Benchmark {
                 for i in 0..<count { parameters[i] = Float(i % 13) / 13 - 0.5 }
                 let sums = BatchSums(
                     kernels: kernels, slots: 1, columns: rows, shards: tree.sums(shards), outputs: [arena.floats(count)],
-                    largestInput: layer.inputs, arena: arena)
+                    largestInput: layer.inputs, largestOutput: layer.outputs, arena: arena)
                 let operations = Double(2 * layer.inputs * layer.outputs * configuration.batchSize)
                 let calls: [(String, () -> Void)] = [
                     ("forward", { layer.forward(x, y, parameters: parameters, workspace: workspace, pass) }),

@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import MessagePassing
 import Networks
 
@@ -33,6 +34,8 @@ public struct Configuration: Codable, Equatable, Sendable {
     public var beta1: Double
     public var beta2: Double
     public var epsilon: Double
+    /// How the factors of matrix products are rounded.
+    public var precision: Precision
     public var logInterval: Interval
     public var sampleInterval: Interval
     public var checkpointInterval: Interval
@@ -48,7 +51,7 @@ public struct Configuration: Codable, Equatable, Sendable {
         case generator, discriminator, loss
         case generatorStep = "generator_step"
         case learningRate = "lr"
-        case beta1, beta2, epsilon
+        case beta1, beta2, epsilon, precision
         case logInterval = "log_interval"
         case sampleInterval = "sample_interval"
         case checkpointInterval = "checkpoint_interval"

@@ -17,7 +17,9 @@ public func drawSamples(checkpoint path: String, count: Int, seed: UInt64?, to o
     let arena = Arena()
     let parameters = arena.floats(layout.count)
     try checkpoint.readParameters(of: "generator", layout, into: parameters)
-    let pictures = try Sampler(configuration, parameters: parameters, kernels: .fastest).pictures(first: 0, count: count)
+    let sampler = try Sampler(
+        configuration, parameters: parameters, kernels: selectKernels(nil, configuration.precision))
+    let pictures = sampler.pictures(first: 0, count: count)
     if out.hasSuffix(".png") {
         try Pictures.writeGrid(pictures, to: out)
     } else {
@@ -43,6 +45,7 @@ public func information(ranks: Int?, shards: Int) throws -> String {
         let state = available.contains(set) ? (set == available[0] ? "available, the default" : "available") : "not on this CPU"
         lines.append("  \(set.rawValue): \(state)\(set.isTested ? "" : "; never tested by the authors")")
     }
+    lines.append("bf16: \(Kernels.hasNativeBFloat16 ? "AVX-512 BF16" : "emulated, no faster than fp32")")
     let layout = ShardLayout(shards: shards, ranks: ranks)
     lines.append("\(shards) logical shards on \(ranks) ranks:")
     for rank in 0..<ranks {

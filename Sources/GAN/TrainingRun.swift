@@ -48,7 +48,7 @@ private func train(
     }
     try patience.agree { try checkRanks(communicator.size, configuration, options) }
     let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
-    let kernels = try patience.agree { try selectKernels(options.instructionSet) }
+    let kernels = try patience.agree { try selectKernels(options.instructionSet, configuration.precision) }
 
     let dataset = try Dataset(configuration, folder: options.dataFolder, layout: layout, patience: patience)
     let firstStep = Int(try patience.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
@@ -112,18 +112,18 @@ public func dryRun(
     let resumption = try resume.flatMap { try Resumption.find($0, request, outdir: options.outdir) { _ in } }
     let configuration = try resumption?.configuration ?? request.fresh()
     try checkRanks(ranks, configuration, options)
-    _ = try selectKernels(options.instructionSet)
+    _ = try selectKernels(options.instructionSet, configuration.precision)
     return try configuration.json(pretty: true, adding: ["version": Version.current])
 }
 
-/// The kernels that `--isa` names, or the fastest.
-public func selectKernels(_ wanted: InstructionSet?) throws -> Kernels {
-    guard let wanted else { return Kernels.fastest }
+/// The kernels that `--isa` names, or the fastest, in a precision.
+public func selectKernels(_ wanted: InstructionSet?, _ precision: Precision) throws -> Kernels {
+    guard let wanted else { return Kernels.fastest.rounding(to: precision) }
     guard let kernels = Kernels.select(wanted) else {
         let available = InstructionSet.available.map(\.rawValue).joined(separator: ", ")
         throw Failure(.usage, "--isa \(wanted.rawValue): this CPU cannot run it; available are \(available)")
     }
-    return kernels
+    return kernels.rounding(to: precision)
 }
 
 private func checkRanks(_ ranks: Int, _ configuration: Configuration, _ options: RunOptions) throws {
@@ -192,7 +192,7 @@ private func introduction(
     let steps = configuration.stepsPerEpoch(images: dataset.count)
     var lines = [
         "gan-dist \(Version.current): preset \(configuration.preset), \(world), "
-            + "\(configuration.shards) logical shards, kernels \(kernels.instructionSet.rawValue)",
+            + "\(configuration.shards) logical shards, kernels \(kernels.description)",
         "Data: \(Double(dataset.count).grouped) images of \(configuration.dataset.rawValue) in \(options.dataFolder), "
             + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
         "Generator: \(Double(plans.generator.layout.parameterCount).grouped) parameters, discriminator: "
@@ -206,6 +206,9 @@ private func introduction(
     }
     if kernels.instructionSet == .portable {
         lines.append("Note: the portable kernels do without fused multiply-add instructions: the same bytes, very much slower")
+    }
+    if kernels.precision == .bf16, !kernels.hasNativeProducts {
+        lines.append("Note: these kernels lack AVX-512 BF16 and emulate it: the same bytes, no faster than fp32")
     }
     if !kernels.instructionSet.isTested { lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have never been tested") }
     if options.reduction == .mpi {

@@ -71,10 +71,12 @@ public final class TrainingStep {
         let tree = TreePlan(leaves: own.map { $0..<$0 + 1 }, total: own)
         generatorSums = BatchSums(
             kernels: kernels, slots: 1, columns: columns, shards: tree.sums(shardRows),
-            outputs: generatorReducer.gradients, largestInput: plans.generator.largestInput, arena: arena)
+            outputs: generatorReducer.gradients, largestInput: plans.generator.largestInput,
+            largestOutput: plans.generator.largestOutput, arena: arena)
         discriminatorSums = BatchSums(
             kernels: kernels, slots: 2, columns: columns, shards: tree.sums(shardRows),
-            outputs: discriminatorReducer.gradients, largestInput: plans.discriminator.largestInput, arena: arena)
+            outputs: discriminatorReducer.gradients, largestInput: plans.discriminator.largestInput,
+            largestOutput: plans.discriminator.largestOutput, arena: arena)
         batches = Batches(
             configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
         realRows = RowStatistics(columns: columns, arena: arena)

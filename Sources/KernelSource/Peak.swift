@@ -3,6 +3,12 @@
 /// a latency of up to six cycles on two units, and fit the registers of every instruction set.
 /// The chains' final values go to `sink`, so that they are not optimised away.
 public func multiplyAddPeak(_ count: Int, _ sink: UnsafeMutablePointer<Float>) -> Int {
+    multiplyAddPeak(Singles.self, count, sink)
+}
+
+/// The same in any format, a multiply-add counted once a lane.
+@inline(__always)
+func multiplyAddPeak<Elements: Format>(_: Elements.Type, _ count: Int, _ sink: UnsafeMutablePointer<Float>) -> Int {
     var sums = Tile<6, 2>(repeating: InlineArray(repeating: Vector()))
     let a = load(sink)
     let b = load(sink + lanes)
@@ -10,8 +16,8 @@ public func multiplyAddPeak(_ count: Int, _ sink: UnsafeMutablePointer<Float>) -
     while i < count {
         var m = 0
         while m < 6 {
-            sums[unchecked: m][unchecked: 0] = fma(a, b, sums[unchecked: m][unchecked: 0])
-            sums[unchecked: m][unchecked: 1] = fma(a, b, sums[unchecked: m][unchecked: 1])
+            sums[unchecked: m][unchecked: 0] = Elements.multiplyAdd(a, b, sums[unchecked: m][unchecked: 0])
+            sums[unchecked: m][unchecked: 1] = Elements.multiplyAdd(a, b, sums[unchecked: m][unchecked: 1])
             m += 1
         }
         i += 1

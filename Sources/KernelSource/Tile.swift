@@ -15,10 +15,10 @@ func store(_ value: Vector, _ pointer: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: Vector.self)
 }
 
-/// tile[m][v] += Σ_k a[m · aRow + k · aDepth] · b[k · bDepth + v · lanes ...], k ascending, one FMA at a time.
+/// tile[m][v] += Σ_k a[m · aRow + k · aDepth] · b[k · bDepth + v · lanes ...], k ascending, one multiply-add at a time.
 @inline(__always)
-func accumulate<let Rows: Int, let Vectors: Int>(
-    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int, _ b: UnsafePointer<Float>,
+func accumulate<Elements: Format, let Rows: Int, let Vectors: Int>(
+    _: Elements.Type, _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int, _ b: UnsafePointer<Float>,
     bDepth: Int, depth: Int
 ) {
     var sums = tile
@@ -29,17 +29,17 @@ func accumulate<let Rows: Int, let Vectors: Int>(
     var k = 0
     // Four at a time in the widest tile, whose loads and multiply-adds leave little room for counting; others lose by it.
     while Vectors == 4 && k + 4 <= depth {
-        multiplyAdd(&sums, a, a3, aRow: aRow, b)
-        multiplyAdd(&sums, a + aDepth, a3 + aDepth, aRow: aRow, b + bDepth)
-        multiplyAdd(&sums, a + 2 * aDepth, a3 + 2 * aDepth, aRow: aRow, b + 2 * bDepth)
-        multiplyAdd(&sums, a + 3 * aDepth, a3 + 3 * aDepth, aRow: aRow, b + 3 * bDepth)
+        multiplyAdd(Elements.self, &sums, a, a3, aRow: aRow, b)
+        multiplyAdd(Elements.self, &sums, a + aDepth, a3 + aDepth, aRow: aRow, b + bDepth)
+        multiplyAdd(Elements.self, &sums, a + 2 * aDepth, a3 + 2 * aDepth, aRow: aRow, b + 2 * bDepth)
+        multiplyAdd(Elements.self, &sums, a + 3 * aDepth, a3 + 3 * aDepth, aRow: aRow, b + 3 * bDepth)
         a += 4 * aDepth
         a3 += 4 * aDepth
         b += 4 * bDepth
         k += 4
     }
     while k < depth {
-        multiplyAdd(&sums, a, a3, aRow: aRow, b)
+        multiplyAdd(Elements.self, &sums, a, a3, aRow: aRow, b)
         a += aDepth
         a3 += aDepth
         b += bDepth
@@ -50,8 +50,8 @@ func accumulate<let Rows: Int, let Vectors: Int>(
 
 /// tile[m][v] += a[m · aRow] · b[v · lanes ...], where a3 = a + 3 · aRow.
 @inline(__always)
-private func multiplyAdd<let Rows: Int, let Vectors: Int>(
-    _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, _ a3: UnsafePointer<Float>, aRow: Int,
+private func multiplyAdd<Elements: Format, let Rows: Int, let Vectors: Int>(
+    _: Elements.Type, _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, _ a3: UnsafePointer<Float>, aRow: Int,
     _ b: UnsafePointer<Float>
 ) {
     var row = TileRow<Vectors>(repeating: Vector())
@@ -65,7 +65,8 @@ private func multiplyAdd<let Rows: Int, let Vectors: Int>(
         let scale = Vector(repeating: m < 3 ? a[m * aRow] : a3[(m - 3) * aRow])
         v = 0
         while v < Vectors {
-            tile[unchecked: m][unchecked: v] = fma(scale, row[unchecked: v], tile[unchecked: m][unchecked: v])
+            tile[unchecked: m][unchecked: v] = Elements.multiplyAdd(
+                scale, row[unchecked: v], tile[unchecked: m][unchecked: v])
             v += 1
         }
         m += 1

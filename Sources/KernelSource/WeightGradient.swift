@@ -6,31 +6,38 @@ import CSIMD
 
 /// See `csimd_weight_gradient`.
 public func weightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
-    let p = arguments.pointee
+    weightGradient(Singles.self, arguments.pointee)
+}
+
+/// The same of elements in any format.
+@inline(__always)
+func weightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_weight_gradient) {
     let vectors = (p.columns + lanes - 1) / lanes
     var vector = 0
     while vector < vectors {
         let width = nextVectors(vectors - vector)
         switch width {
-        case 4: panel(TileRow<4>.self, p, column: vector * lanes)
-        case 2: panel(TileRow<2>.self, p, column: vector * lanes)
-        default: panel(TileRow<1>.self, p, column: vector * lanes)
+        case 4: panel(elements, TileRow<4>.self, p, column: vector * lanes)
+        case 2: panel(elements, TileRow<2>.self, p, column: vector * lanes)
+        default: panel(elements, TileRow<1>.self, p, column: vector * lanes)
         }
         vector += width
     }
 }
 
 @inline(never)
-private func panel<let Vectors: Int>(_: TileRow<Vectors>.Type, _ p: csimd_weight_gradient, column: Int) {
+private func panel<Elements: Format, let Vectors: Int>(
+    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ p: csimd_weight_gradient, column: Int
+) {
     var m = 0
     while m < p.rows {
         let height = nextGradientRows(p.rows - m, vectors: Vectors)
         switch height {
-        case 8: tile(Tile<8, Vectors>.self, p, m, column)
-        case 6: tile(Tile<6, Vectors>.self, p, m, column)
-        case 4: tile(Tile<4, Vectors>.self, p, m, column)
-        case 2: tile(Tile<2, Vectors>.self, p, m, column)
-        default: tile(Tile<1, Vectors>.self, p, m, column)
+        case 8: tile(elements, Tile<8, Vectors>.self, p, m, column)
+        case 6: tile(elements, Tile<6, Vectors>.self, p, m, column)
+        case 4: tile(elements, Tile<4, Vectors>.self, p, m, column)
+        case 2: tile(elements, Tile<2, Vectors>.self, p, m, column)
+        default: tile(elements, Tile<1, Vectors>.self, p, m, column)
         }
         m += height
     }
@@ -45,8 +52,8 @@ private func nextGradientRows(_ remaining: Int, vectors: Int) -> Int {
 }
 
 @inline(__always)
-private func tile<let Rows: Int, let Vectors: Int>(
-    _: Tile<Rows, Vectors>.Type, _ p: csimd_weight_gradient, _ m: Int, _ column: Int
+private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
+    _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ p: csimd_weight_gradient, _ m: Int, _ column: Int
 ) {
     let size = Rows * Vectors * lanes
     let aRow = p.a_row
@@ -62,7 +69,8 @@ private func tile<let Rows: Int, let Vectors: Int>(
         var pass = 0
         while pass < p.passes {
             accumulate(
-                &sums, a + pass * p.a_pass, aRow: aRow, aDepth: 1, b + pass * p.b_pass, bDepth: bRow, depth: count)
+                elements, &sums, a + pass * p.a_pass, aRow: aRow, aDepth: 1, b + pass * p.b_pass, bDepth: bRow,
+                depth: count)
             pass += 1
         }
         a += count

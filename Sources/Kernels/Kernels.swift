@@ -27,24 +27,60 @@ public enum InstructionSet: String, CaseIterable, Sendable {
     public var isTested: Bool { self != .neon }
 }
 
+/// How the factors of matrix products are rounded; sums, parameters and everything else are in single precision.
+public enum Precision: String, Codable, CaseIterable, Sendable { case fp32, bf16 }
+
 /// The kernels of one instruction set. Each member has a plain-loop twin in `Reference.swift`, which gives its formula;
 /// its doc comment stands with its source in `KernelSource`.
 public struct Kernels: Sendable {
     public let instructionSet: InstructionSet
+    public internal(set) var precision = Precision.fp32
+    /// Whether the products multiply pairs of bf16 by one instruction.
+    public internal(set) var hasNativeProducts = false
+    /// For example "avx512", or "avx2, bf16".
+    public var description: String { instructionSet.rawValue + (precision == .fp32 ? "" : ", \(precision.rawValue)") }
 
     /// Columns that the kernels work on at once: those of a matrix are a multiple of it.
     public var columnMultiple: Int { instructionSet == .avx512 ? 16 : 8 }
 
     /// The kernels for matrices of so few columns that half of every vector would be idle; the same bits.
     public func narrow(columns: Int) -> Kernels {
-        columns <= 8 && instructionSet == .avx512 ? Kernels.select(.avx2) ?? self : self
+        guard columns <= 8, instructionSet == .avx512, !(precision == .bf16 && Kernels.hasNativeBFloat16) else { return self }
+        return Kernels.select(.avx2)?.rounding(to: precision) ?? self
+    }
+
+    /// Whether this CPU multiplies pairs of bf16 at once; elsewhere bf16 gives the same bits, no faster than fp32.
+    public static var hasNativeBFloat16: Bool {
+        #if arch(x86_64)
+        csimd_cpu_has_avx512_bf16() != 0
+        #else
+        false
+        #endif
+    }
+
+    /// These kernels with the factors of products rounded.
+    /// - Parameter usesNative: whether to use instructions that multiply pairs, where the instruction set has them.
+    public func rounding(to precision: Precision, usesNative: Bool = hasNativeBFloat16) -> Kernels {
+        guard precision == .bf16, self.precision == .fp32 else { return self }
+        var kernels = self
+        kernels.precision = .bf16
+        switch instructionSet {
+        #if arch(x86_64)
+        case .avx512: kernels.setAVX512BFloat16(usesNative: usesNative)
+        case .avx2: kernels.setAVX2BFloat16()
+        #endif
+        default: kernels.setPortableBFloat16()
+        }
+        return kernels
     }
 
     public typealias MutableFloats = UnsafeMutablePointer<Float>
     public typealias Floats = UnsafePointer<Float>
 
-    public let product: @Sendable (_ arguments: UnsafePointer<Product>) -> Void
-    public let weightGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
+    public internal(set) var product: @Sendable (_ arguments: UnsafePointer<Product>) -> Void
+    public internal(set) var weightGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
+    /// Sums over the batch whose second factor is one: never rounded.
+    public internal(set) var biasGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
     public let transpose:
         @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
     public let rectify: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) -> Void
@@ -76,7 +112,7 @@ public struct Kernels: Sendable {
             _ random: RandomKey, _ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int,
             _ threshold: UInt32, _ scale: Float
         ) -> Void
-    public let treeSum:
+    public internal(set) var treeSum:
         @Sendable (
             _ leaves: UnsafePointer<Floats>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
             _ out: MutableFloats, _ count: Int, _ scratch: MutableFloats
@@ -87,7 +123,7 @@ public struct Kernels: Sendable {
             _ firstMoment: MutableFloats, _ secondMoment: MutableFloats, _ count: Int
         ) -> Void
 
-    public let multiplyAddPeak: @Sendable (_ count: Int, _ sink: MutableFloats) -> Int
+    public internal(set) var multiplyAddPeak: @Sendable (_ count: Int, _ sink: MutableFloats) -> Int
     public let read: @Sendable (_ x: Floats, _ count: Int, _ sink: MutableFloats) -> Void
 
     /// The kernels of an instruction set of `InstructionSet.available`, or nil.
@@ -115,4 +151,13 @@ public typealias AdamConstants = csimd_adam
 extension Product {
     /// Floats that a product's workspace holds.
     public static var workspaceCount: Int { Int(CSIMD_PRODUCT_WORKSPACE) }
+}
+
+extension WeightGradient {
+    /// Floats that the workspace of a weight gradient in bf16 holds, for so many rows of A and shards of so many rows.
+    public static func workspaceCount(rows: Int, passes: Int, shards: [ShardSum]) -> Int {
+        let places = passes * shards.reduce(0) { $0 + (Int($1.count) + 1) / 2 * 2 }
+        // A, a panel of B, the shards, and what the parts are rounded up by.
+        return (rows + 64) * places + 3 * shards.count + 64
+    }
 }

@@ -13,6 +13,7 @@ extension Kernels {
             instructionSet: .portable,
             product: Reference.product,
             weightGradient: Reference.weightGradient,
+            biasGradient: Reference.weightGradient,
             transpose: Reference.transpose,
             rectify: Reference.rectify,
             tanh: Reference.tanh,
@@ -31,5 +32,16 @@ extension Kernels {
             // A rate has no twin.
             multiplyAddPeak: KernelsPortable.multiplyAddPeak,
             read: KernelsPortable.read)
+    }
+
+    /// The twins of `rounding(to: .bf16)`.
+    public static var bfloat16Reference: Kernels {
+        var kernels = reference
+        kernels.precision = .bf16
+        kernels.product = Reference.bfloat16Product
+        kernels.weightGradient = Reference.bfloat16WeightGradient
+        kernels.biasGradient = Reference.flushedWeightGradient
+        kernels.treeSum = Reference.flushedTreeSum
+        return kernels
     }
 }

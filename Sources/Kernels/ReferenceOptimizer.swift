@@ -9,12 +9,19 @@ extension Reference {
         _ leaves: UnsafePointer<Kernels.Floats>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
         _ out: Kernels.MutableFloats, _ count: Int, _ scratch: Kernels.MutableFloats
     ) -> Bool {
+        treeSum(leaves, merges, leafCount, offset, out, count, add: +)
+    }
+
+    static func treeSum(
+        _ leaves: UnsafePointer<Kernels.Floats>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
+        _ out: Kernels.MutableFloats, _ count: Int, add: (Float, Float) -> Float
+    ) -> Bool {
         var isFinite = true
         for i in 0..<count {
             var subtrees: [Float] = []
             for leaf in 0..<leafCount {
                 var sum = leaves[leaf][offset + i]
-                for _ in 0..<merges[leaf] { sum += subtrees.removeLast() }
+                for _ in 0..<merges[leaf] { sum = add(sum, subtrees.removeLast()) }
                 subtrees.append(sum)
             }
             out[i] = subtrees.removeLast()

@@ -23,7 +23,14 @@ extension Reference {
     /// out[j][m, n] = tree j of the shards' sums Σ_r A[m, r] B[r, n], r ascending through the passes; a shard is added to
     /// the subtrees before it, latest first, as many as it says.
     static func weightGradient(_ arguments: UnsafePointer<WeightGradient>) {
-        let p = arguments.pointee
+        sumShards(arguments.pointee, add: +) { sum, count, a, b in (0..<count).reduce(sum) { fma(a($1), b($1), $0) } }
+    }
+
+    /// `weightGradient` with `accumulate` for the sum over the rows of a shard in a pass, and `add` for the tree.
+    static func sumShards(
+        _ p: WeightGradient, add: (Float, Float) -> Float,
+        accumulate: (_ sum: Float, _ count: Int, _ a: (Int) -> Float, _ b: (Int) -> Float) -> Float
+    ) {
         for m in 0..<p.rows {
             for n in 0..<p.columns {
                 var subtrees: [Float] = []
@@ -31,13 +38,12 @@ extension Reference {
                 for shard in UnsafeBufferPointer(start: p.shards, count: p.shard_count) {
                     var sum: Float = 0
                     for pass in 0..<p.passes {
-                        for r in start..<start + Int(shard.count) {
-                            let b = p.b[n / 64 * p.b_panel + pass * p.b_pass + r * p.b_row + n % 64]
-                            sum = fma(p.a[pass * p.a_pass + m * p.a_row + r], b, sum)
-                        }
+                        let a = p.a + pass * p.a_pass + m * p.a_row + start
+                        let b = p.b + n / 64 * p.b_panel + pass * p.b_pass + start * p.b_row + n % 64
+                        sum = accumulate(sum, Int(shard.count), { a[$0] }, { b[$0 * p.b_row] })
                     }
                     start += Int(shard.count)
-                    for _ in 0..<shard.merges { sum += subtrees.removeLast() }
+                    for _ in 0..<shard.merges { sum = add(sum, subtrees.removeLast()) }
                     if shard.output < 0 {
                         subtrees.append(sum)
                     } else {

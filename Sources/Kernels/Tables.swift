@@ -4,7 +4,7 @@ import KernelsAVX2
 import KernelsAVX512
 #endif
 
-// The table of each instruction set.
+// The table of each instruction set, and what bf16 changes in it.
 
 extension Kernels {
     #if arch(x86_64)
@@ -13,6 +13,7 @@ extension Kernels {
             instructionSet: .avx512,
             product: KernelsAVX512.product,
             weightGradient: KernelsAVX512.weightGradient,
+            biasGradient: KernelsAVX512.weightGradient,
             transpose: KernelsAVX512.transpose,
             rectify: KernelsAVX512.rectify,
             tanh: KernelsAVX512.tanhForward,
@@ -37,6 +38,7 @@ extension Kernels {
             instructionSet: .avx2,
             product: KernelsAVX2.product,
             weightGradient: KernelsAVX2.weightGradient,
+            biasGradient: KernelsAVX2.weightGradient,
             transpose: KernelsAVX2.transpose,
             rectify: KernelsAVX2.rectify,
             tanh: KernelsAVX2.tanhForward,
@@ -57,11 +59,37 @@ extension Kernels {
     }
     #endif
 
+    #if arch(x86_64)
+    mutating func setAVX512BFloat16(usesNative: Bool) {
+        product = usesNative ? KernelsAVX512.nativeBFloat16Product : KernelsAVX512.bfloat16Product
+        weightGradient = usesNative ? KernelsAVX512.nativeBFloat16WeightGradient : KernelsAVX512.bfloat16WeightGradient
+        biasGradient = KernelsAVX512.flushedWeightGradient
+        treeSum = KernelsAVX512.flushedTreeSum
+        hasNativeProducts = usesNative
+        if usesNative { multiplyAddPeak = KernelsAVX512.nativeBFloat16Peak }
+    }
+
+    mutating func setAVX2BFloat16() {
+        product = KernelsAVX2.bfloat16Product
+        weightGradient = KernelsAVX2.bfloat16WeightGradient
+        biasGradient = KernelsAVX2.flushedWeightGradient
+        treeSum = KernelsAVX2.flushedTreeSum
+    }
+    #endif
+
+    mutating func setPortableBFloat16() {
+        product = KernelsPortable.bfloat16Product
+        weightGradient = KernelsPortable.bfloat16WeightGradient
+        biasGradient = KernelsPortable.flushedWeightGradient
+        treeSum = KernelsPortable.flushedTreeSum
+    }
+
     static func portable(as instructionSet: InstructionSet) -> Kernels {
         Kernels(
             instructionSet: instructionSet,
             product: KernelsPortable.product,
             weightGradient: KernelsPortable.weightGradient,
+            biasGradient: KernelsPortable.weightGradient,
             transpose: KernelsPortable.transpose,
             rectify: KernelsPortable.rectify,
             tanh: KernelsPortable.tanhForward,

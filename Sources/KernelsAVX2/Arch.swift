@@ -18,6 +18,8 @@ typealias Bytes = SIMD8<UInt8>
 
 /// a · b + c, rounded once.
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
+/// `fma` while denormals are flushed.
+@inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
 
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt8(x) }
 @inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes8(x) }

@@ -19,9 +19,13 @@ typealias Bytes = SIMD4<UInt8>
 #if arch(arm64)
 /// a · b + c, rounded once.
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
+/// `fma` while denormals are flushed.
+@inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { csimd_flushed_fma4(a, b, c) }
 #else
 /// a · b + c, rounded once, on a CPU that may lack the instruction.
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { csimd_soft_fma4(a, b, c) }
+/// `fma` while denormals are flushed.
+@inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
 #endif
 
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt4(x) }

@@ -64,10 +64,15 @@ public final class BatchSums {
     let transposed: UnsafeMutablePointer<Float>
     let scratch: UnsafeMutablePointer<Float>
     let ones: UnsafeMutablePointer<Float>
+    /// Where bf16 lays out its pairs.
+    let workspace: UnsafeMutablePointer<Float>?
 
+    /// - Parameters:
+    ///   - largestInput: the most inputs of a layer.
+    ///   - largestOutput: the most outputs of a layer.
     public init(
         kernels: Kernels, slots: Int, columns: Int, shards: [ShardSum], outputs: [UnsafeMutablePointer<Float>],
-        largestInput: Int, arena: Arena
+        largestInput: Int, largestOutput: Int, arena: Arena
     ) {
         self.kernels = kernels
         self.slots = slots
@@ -80,6 +85,9 @@ public final class BatchSums {
         scratch = arena.floats(32 * 6 * 4 * 16)
         ones = arena.floats(16)
         ones.update(repeating: 1, count: 16)
+        workspace = kernels.precision == .fp32
+            ? nil
+            : arena.floats(WeightGradient.workspaceCount(rows: largestOutput, passes: slots, shards: shards))
     }
 
     deinit {

@@ -73,7 +73,8 @@ final class Linear: Layer {
         var gradient = WeightGradient(
             a: dy.base, a_pass: self.outputs * dy.stride, a_row: dy.stride, b: sums.transposed, b_panel: panel,
             b_pass: 64 * sums.columns, b_row: 64, outputs: outputs, output_offset: offset, c_row: inputs, rows: self.outputs,
-            columns: inputs, passes: sums.slots, shards: shards, shard_count: sums.shards.count, scratch: sums.scratch)
+            columns: inputs, passes: sums.slots, shards: shards, shard_count: sums.shards.count, scratch: sums.scratch,
+            workspace: sums.workspace)
         sums.kernels.weightGradient(&gradient)
         // The bias is the weight of an input that is always 1.
         gradient.b = UnsafePointer(sums.ones)
@@ -83,6 +84,6 @@ final class Linear: Layer {
         gradient.output_offset = offset + biasOffset
         gradient.c_row = 1
         gradient.columns = 1
-        sums.kernels.weightGradient(&gradient)
+        sums.kernels.biasGradient(&gradient)
     }
 }

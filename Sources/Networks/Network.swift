@@ -102,8 +102,8 @@ public struct NetworkPlan: Sendable {
     public let outputs: Int
     public let layers: [any Layer]
     public let layout: ParameterLayout
-    /// The largest number of inputs of a layer.
-    public let largestInput: Int
+    /// The largest numbers of inputs and of outputs of a layer.
+    public let largestInput, largestOutput: Int
     let offsets: [Int]
 
     /// - Parameters:
@@ -149,6 +149,7 @@ public struct NetworkPlan: Sendable {
         outputs = features
         self.layers = layers
         largestInput = layers.map(\.inputs).max() ?? inputs
+        largestOutput = layers.map(\.outputs).max() ?? features
         layout = ParameterLayout(layers.flatMap(\.tensors))
         var offsets: [Int] = []
         var next = 0

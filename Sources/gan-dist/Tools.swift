@@ -50,14 +50,18 @@ struct Bench: ParsableCommand {
     var preset = Preset.standard
     @Option(help: "Instruction set, as for train.")
     var isa = "auto"
+    @Option(help: "fp32 or bf16, as for train.")
+    var precision: String?
     @Option(parsing: .unconditional, help: "Seconds to measure whole steps.")
     var seconds = 3.0
     @Flag(help: "Print JSON.")
     var json = false
 
     func run() throws {
-        let kernels = try selectKernels(isa == "auto" ? nil : try choice("--isa", isa))
+        var configuration = try Preset.named(preset)
+        if let precision { configuration.precision = try choice("--precision", precision) }
+        let kernels = try selectKernels(isa == "auto" ? nil : try choice("--isa", isa), configuration.precision)
         guard seconds > 0, seconds <= 3_600 else { throw Failure(.usage, "--seconds \(seconds): must be between 0 and 3600") }
-        print(try benchmark(Preset.named(preset), kernels: kernels, seconds: seconds, asJSON: json))
+        print(try benchmark(configuration, kernels: kernels, seconds: seconds, asJSON: json))
     }
 }

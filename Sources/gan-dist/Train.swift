@@ -33,6 +33,8 @@ struct Train: ParsableCommand {
     var latentDim: Int?
     @Option(help: "bce (on logits) or mse (least squares on the raw output).")
     var loss: String?
+    @Option(help: "fp32, or bf16: products of factors rounded to bf16, everything else in fp32.")
+    var precision: String?
     @Option(parsing: .unconditional) var seed: UInt64?
     @Option(parsing: .unconditional, help: "Logical shards, a power of two; the bytes of a run depend on it, and not on the number of ranks.")
     var shards: Int?
@@ -111,6 +113,7 @@ struct Train: ParsableCommand {
         }
         let dataset: Configuration.Dataset? = try self.dataset.map { try choice("--dataset", $0) }
         let loss: Loss? = try self.loss.map { try choice("--loss", $0) }
+        let precision: Precision? = try self.precision.map { try choice("--precision", $0) }
         let log = try interval("--log-interval", logInterval)
         let sample = try interval("--sample-interval", sampleInterval)
         let checkpoint = try interval("--checkpoint-interval", checkpointInterval)
@@ -118,6 +121,7 @@ struct Train: ParsableCommand {
         request.override = { [self] configuration in
             if let dataset { configuration.dataset = dataset }
             if let loss { configuration.loss = loss }
+            if let precision { configuration.precision = precision }
             if let batchSize { configuration.batchSize = batchSize }
             if let lr { configuration.learningRate = lr }
             if let beta1 { configuration.beta1 = beta1 }

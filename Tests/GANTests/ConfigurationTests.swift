@@ -83,6 +83,7 @@ import Testing
         (#"{"lr": true}"#, "model.json: field lr: "),
         (#"{"dataset": "cifar"}"#, "model.json: field dataset: "),
         (#"{"loss": "hinge"}"#, "model.json: field loss: "),
+        (#"{"precision": "fp16"}"#, "model.json: field precision: "),
         (#"{"generator_step": 3}"#, "model.json: field generator_step: "),
         (#"{"log_interval": "often"}"#, "model.json: field log_interval: \"often\" is not an interval"),
         (#"{"generator": {}}"#, "model.json: field generator: "),

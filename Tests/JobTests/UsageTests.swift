@@ -36,6 +36,7 @@ struct Misuse: CustomTestStringConvertible, Sendable {
         Misuse("--preset", "mlq", says: ["\"mlq\"", "mlp", "mlp-dropout", "mlp-wide", "mlp-reuse"]),
         Misuse("--loss", "hinge", says: ["--loss hinge", "bce", "mse"]),
         Misuse("--dataset", "cifar", says: ["--dataset cifar", "mnist", "fashion"]),
+        Misuse("--precision", "fp16", says: ["--precision fp16", "fp32", "bf16"]),
         Misuse("--isa", "sse", says: ["--isa sse", "portable"]),
         Misuse("--isa", "neon", says: ["--isa neon", "available"]),
         Misuse("--reduction", "ring", says: ["--reduction ring", "tree", "mpi"]),

@@ -45,7 +45,7 @@ import Testing
                     var gradient = WeightGradient(
                         a: dy.base, a_pass: 0, a_row: batch, b: transposed.base, b_panel: 64, b_pass: 0, b_row: xRow,
                         outputs: output, output_offset: 0, c_row: inputs, rows: outputs, columns: inputs, passes: 1,
-                        shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base)
+                        shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil)
                     kernels.weightGradient(&gradient)
                 }
             }

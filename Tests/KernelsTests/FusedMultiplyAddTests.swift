@@ -108,9 +108,11 @@ import Testing
             kernels.product(&arguments)
             return output
         }
-        let twin = result(.reference)
-        for kernels in tables {
-            #expect(result(kernels).difference(from: twin) == nil, "\(kernels.instructionSet)")
+        for family in families {
+            let twin = result(family.twin)
+            for kernels in family.tables {
+                #expect(result(kernels).difference(from: twin) == nil, "\(kernels.name)")
+            }
         }
     }
 }

@@ -75,4 +75,18 @@ func hex(_ x: Float) -> String { String(x.bitPattern, radix: 16) }
 /// The kernels of every instruction set that this machine has.
 let tables = InstructionSet.available.compactMap(Kernels.select)
 
+/// The same in bf16; on a CPU that multiplies pairs at once also without its doing so.
+let bfloat16Tables = tables.flatMap { table in
+    [table.rounding(to: .bf16, usesNative: false)]
+        + (Kernels.hasNativeBFloat16 && table.instructionSet == .avx512 ? [table.rounding(to: .bf16)] : [])
+}
+
+/// Kernels and the twins whose bits they must give.
+let families: [(twin: Kernels, tables: [Kernels])] = [(.reference, tables), (.bfloat16Reference, bfloat16Tables)]
+
+extension Kernels {
+    /// For messages of tests.
+    var name: String { description + (hasNativeProducts ? ", native" : "") }
+}
+
 func roundedUp(_ x: Int, to multiple: Int = 16) -> Int { (x + multiple - 1) / multiple * multiple }

@@ -42,10 +42,11 @@ import Testing
             kernels.product(&arguments)
             return output
         }
-        let twin = result(.reference)
-        for kernels in tables where c.columns % kernels.columnMultiple == 0 {
-            if let difference = result(kernels).difference(from: twin) {
-                return "\(kernels.instructionSet), \(c): \(difference)"
+        // Twins in bf16 are slow, and blocks and tiles are the same.
+        for family in families.prefix(seed % 4 == 0 ? 2 : 1) {
+            let twin = result(family.twin)
+            for kernels in family.tables where c.columns % kernels.columnMultiple == 0 {
+                if let difference = result(kernels).difference(from: twin) { return "\(kernels.name), \(c): \(difference)" }
             }
         }
         return nil

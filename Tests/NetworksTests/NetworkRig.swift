@@ -61,7 +61,7 @@ struct NetworkRig {
         }
         sums = BatchSums(
             kernels: kernels, slots: 2, columns: columns, shards: shardSums, outputs: gradients,
-            largestInput: plan.largestInput, arena: arena)
+            largestInput: plan.largestInput, largestOutput: plan.largestOutput, arena: arena)
         inputErrors = [0, 1].map { [arena, columns] _ in arena.matrix(features: inputs, stride: columns) }
         // Columns past the rows hold anything finite; here, something that would show.
         for slot in 0..<2 {

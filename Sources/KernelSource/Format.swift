@@ -1,0 +1,64 @@
+import CSIMD
+
+// What a register tile multiplies: a place of the size of a float that holds one element of a sum, or two.
+
+/// How the elements of a sum lie in memory, and how a tile takes a place of A and one of B into it. Elements that follow
+/// one another in the sum are laid out in pairs, an odd one with a zero.
+protocol Format {
+    /// Whether elements must be laid out before they can be multiplied.
+    static var mustPack: Bool { get }
+    /// Places that so many elements take.
+    static func places(_ count: Int) -> Int
+    /// sum + a · b, elementwise, of the one or two elements of a place.
+    static func multiplyAdd(_ a: Vector, _ b: Vector, _ sum: Vector) -> Vector
+    /// Lays out pairs of elements in each lane; places that follow one another in the sum lie `stride` apart.
+    static func pack(even: Vector, odd: Vector, _ target: UnsafeMutablePointer<Float>, stride: Int)
+    /// Lays out elements that lie side by side; up to a vector of places past the last may be written.
+    static func packRow(_ x: UnsafePointer<Float>, count: Int, _ target: UnsafeMutablePointer<Float>)
+}
+
+/// Single precision: each element is a place.
+enum Singles: Format {
+    @inline(__always) static var mustPack: Bool { false }
+    @inline(__always) static func places(_ count: Int) -> Int { count }
+    @inline(__always) static func multiplyAdd(_ a: Vector, _ b: Vector, _ sum: Vector) -> Vector { fma(a, b, sum) }
+
+    @inline(__always)
+    static func pack(even: Vector, odd: Vector, _ target: UnsafeMutablePointer<Float>, stride: Int) {
+        store(even, target)
+        store(odd, target + stride)
+    }
+
+    @inline(__always)
+    static func packRow(_ x: UnsafePointer<Float>, count: Int, _ target: UnsafeMutablePointer<Float>) {
+        var i = 0
+        while i < count {
+            target[i] = x[i]
+            i += 1
+        }
+    }
+}
+
+/// target = the columns of x, vectors[·] of them, elements of a column following one another in a sum. The places of a
+/// column lie `targetRow` apart.
+@inline(__always)
+func packColumns<Elements: Format>(
+    _: Elements.Type, _ x: UnsafePointer<Float>, row: Int, depth: Int, vectors: Int,
+    _ target: UnsafeMutablePointer<Float>, targetRow: Int
+) {
+    var source = x
+    var target = target
+    var k = 0
+    while k < depth {
+        let hasOdd = k + 1 < depth
+        var v = 0
+        while v < vectors {
+            let odd = hasOdd ? load(source + row + v * lanes) : Vector()
+            Elements.pack(even: load(source + v * lanes), odd: odd, target + v * lanes, stride: targetRow)
+            v += 1
+        }
+        source += 2 * row
+        target += Elements.places(2) * targetRow
+        k += 2
+    }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import Kernels
+import Testing
+
+/// What bf16 means, without the twins' help: rounding, the order within a pair, and what is tiny.
+@Suite struct BFloat16Tests {
+    /// fma by fma over the depth: sum = bias, then A[0, k] B[k, 0].
+    private func product(_ kernels: Kernels, bias: Float, _ factors: [(Float, Float)]) -> Float {
+        let columns = 16
+        let a = Memory(factors.map(\.0))
+        let b = Memory(factors.flatMap { Array(repeating: $0.1, count: columns) })
+        let start = Memory([bias])
+        let output = Memory<Float>(count: columns)
+        let workspace = Memory<Float>(count: Product.workspaceCount)
+        defer { keep(a, b, start, workspace) }
+        var arguments = Product(
+            a: a.base, a_row: factors.count, a_depth: 1, b: b.base, b_depth: columns, c: output.base, c_row: columns, rows: 1,
+            columns: columns, depth: factors.count, bias: UnsafePointer(start.base), gate: nil, gate_row: 0, rectifies: 0,
+            slope: 0, workspace: workspace.base)
+        kernels.product(&arguments)
+        for i in 1..<columns { #expect(areSame(output[i], output[0]), "\(kernels.name), column \(i)") }
+        return output[0]
+    }
+
+    private var everyTable: [Kernels] { bfloat16Tables + [.bfloat16Reference] }
+
+    /// The multiple of 2⁻⁷ of its leading power of two that is nearest, the even one of two; a denormal is zero.
+    private func rounded(_ x: Float) -> Float {
+        guard x.isNormal else { return x.isSubnormal ? (x.sign == .minus ? -0.0 : 0) : x }
+        let unit = Double(sign: .plus, exponent: Int(x.exponent) - 7, significand: 1)
+        return Float((Double(x) / unit).rounded(.toNearestOrEven) * unit)
+    }
+
+    @Test func roundsFactorsToNearestEven() {
+        var random = SplitMix64(21)
+        var values = specialAndRandomValues(atLeast: 400, seed: 22)
+        // Exactly between two, and a bit beside that.
+        for _ in 0..<400 {
+            let middle = UInt32(truncatingIfNeeded: random.next()) & 0xffff_0000 | 0x8000
+            values += [middle - 1, middle, middle + 1].map(Float.init(bitPattern:))
+        }
+        for kernels in everyTable {
+            // In the place of the first factor and of the second, of the first of a pair and of the second.
+            for x in values where !x.isNaN {
+                let expected = rounded(x) + 0
+                #expect(areSame(product(kernels, bias: 0, [(x, 1)]), expected), "\(kernels.name): \(x)")
+                #expect(areSame(product(kernels, bias: 0, [(1, x)]), expected), "\(kernels.name): \(x)")
+                #expect(areSame(product(kernels, bias: 0, [(0, 0), (x, 1)]), expected), "\(kernels.name): \(x)")
+                #expect(areSame(product(kernels, bias: 0, [(0, 0), (1, x)]), expected), "\(kernels.name): \(x)")
+            }
+            #expect(product(kernels, bias: 0, [(.nan, 1)]).isNaN, "\(kernels.name)")
+            #expect(product(kernels, bias: 0, [(1, Float(bitPattern: 0xffff_ffff))]).isNaN, "\(kernels.name)")
+        }
+    }
+
+    /// The second of a pair comes first, and each multiply-add is rounded.
+    @Test func addsSecondOfPairFirst() {
+        let large: Float = 0x1p24
+        for kernels in everyTable {
+            // 1 + 2²⁴ rounds to 2²⁴; the other way round nothing would be lost.
+            #expect(product(kernels, bias: 1, [(-large, 1), (large, 1)]) == 0, "\(kernels.name)")
+            #expect(product(kernels, bias: 1, [(0, 0), (-large, 1), (large, 1)]) == 1, "\(kernels.name)")
+            #expect(product(kernels, bias: 1, [(0, 0), (0, 0), (-large, 1), (large, 1)]) == 0, "\(kernels.name)")
+            // The product is not rounded before it is added: (1 + 2⁻⁷)² − 1 − 2⁻⁶.
+            let x: Float = 1 + 0x1p-7
+            #expect(product(kernels, bias: -1 - 0x1p-6, [(x, x)]) == 0x1p-14, "\(kernels.name)")
+        }
+    }
+
+    /// A denormal is zero as a bias and as a result, however it came about.
+    @Test func flushesDenormals() {
+        let least = Float.leastNormalMagnitude
+        for kernels in everyTable {
+            #expect(areSame(product(kernels, bias: least / 2, [(0, 0)]), 0), "\(kernels.name)")
+            #expect(areSame(product(kernels, bias: 0, [(0x1p-100, 0x1p-27)]), 0), "\(kernels.name)")
+            #expect(areSame(product(kernels, bias: 0, [(-0x1p-100, 0x1p-27)]), -0.0), "\(kernels.name)")
+            #expect(areSame(product(kernels, bias: 0, [(0x1p-100, 0x1p-26)]), least), "\(kernels.name)")
+            #expect(areSame(product(kernels, bias: 1.5 * least, [(-1, least)]), 0), "\(kernels.name)")
+            // Halfway between the two largest numbers of 24 bits below 2⁻¹²⁶ and it: rounds to even, and is not tiny.
+            #expect(areSame(product(kernels, bias: least, [(-0x1p-100, 0x1p-51)]), least), "\(kernels.name)")
+            #expect(areSame(product(kernels, bias: -least, [(0x1p-100, 0x1p-51)]), -least), "\(kernels.name)")
+            // A bit more than that, and it is.
+            #expect(areSame(product(kernels, bias: least, [(-0x1p-100 * (1 + 0x1p-7), 0x1p-51)]), 0), "\(kernels.name)")
+            #expect(areSame(product(kernels, bias: -least, [(0x1p-100 * (1 + 0x1p-7), 0x1p-51)]), -0.0), "\(kernels.name)")
+        }
+    }
+
+    /// Denormals are flushed within a kernel only.
+    @Test func leavesDenormalsToTheRest() {
+        for kernels in bfloat16Tables {
+            _ = product(kernels, bias: 0, [(1, 1)])
+            let least = Memory<Float>([.leastNormalMagnitude])
+            #expect((least[0] / 2).isSubnormal, "\(kernels.name)")
+        }
+    }
+
+    /// Sums of leaves of any kind, flushed.
+    @Test func treeSumEqualsTwin() {
+        let leaves = (0..<5).map { Memory<Float>(specialAndRandomValues(atLeast: 4_096, seed: UInt64($0))) }
+        // Sums that are denormal.
+        for i in 200..<2_000 {
+            leaves[0][i] = Float.leastNormalMagnitude * (1 + Float(i) * 0x1p-12)
+            leaves[1][i] = -Float.leastNormalMagnitude
+        }
+        func sum(_ kernels: Kernels) -> Memory<Float> {
+            let out = Memory<Float>(count: leaves[0].count)
+            let scratch = Memory<Float>(count: 32 * 16)
+            defer { keep(scratch, leaves) }
+            _ = kernels.treeSum(leaves.map { UnsafePointer($0.base) }, [0, 1, 0, 1, 1], 5, 0, out.base, out.count, scratch.base)
+            return out
+        }
+        let twin = sum(.bfloat16Reference)
+        #expect(twin.difference(from: sum(.reference)) != nil)
+        for kernels in bfloat16Tables { #expect(sum(kernels).difference(from: twin) == nil, "\(kernels.name)") }
+    }
+
+    /// Bias gradients are sums of numbers that are not rounded.
+    @Test func biasGradientKeepsPrecision() {
+        let a = Memory<Float>([1 + 0x1p-20, 0x1p-10])
+        let b = Memory<Float>(Array(repeating: 1, count: 16))
+        let shards = [ShardSum(count: 2, merges: 0, output: 0)]
+        for kernels in everyTable {
+            let out = Memory<Float>(count: 1)
+            let scratch = Memory<Float>(count: 32 * 6 * 4 * 16)
+            let workspace = Memory<Float>(count: WeightGradient.workspaceCount(rows: 1, passes: 1, shards: shards))
+            defer { keep(a, b, scratch, workspace) }
+            func run(_ gradient: (UnsafePointer<WeightGradient>) -> Void) -> Float {
+                withUnsafePointer(to: out.base) { output in
+                    shards.withUnsafeBufferPointer { shards in
+                        var arguments = WeightGradient(
+                            a: a.base, a_pass: 0, a_row: 2, b: b.base, b_panel: 0, b_pass: 0, b_row: 0, outputs: output,
+                            output_offset: 0, c_row: 1, rows: 1, columns: 1, passes: 1, shards: shards.baseAddress!,
+                            shard_count: 1, scratch: scratch.base, workspace: workspace.base)
+                        gradient(&arguments)
+                    }
+                }
+                return out[0]
+            }
+            #expect(run(kernels.biasGradient) == 1 + 0x1p-20 + 0x1p-10, "\(kernels.name)")
+            #expect(run(kernels.weightGradient) == 1 + 0x1p-10, "\(kernels.name)")
+        }
+    }
+}
