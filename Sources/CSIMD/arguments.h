@@ -3,6 +3,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// What a long kernel calls between blocks of its work, so that messages go on meanwhile; denormals are kept during it.
+typedef struct {
+    void (*_Nullable call)(void *_Nullable context);
+    void *_Nullable context;
+} csimd_interlude;
+
 /// C[m, n] = bias[m] + Σ_k A[m, k] B[k, n], k ascending, one fused multiply-add at a time.
 /// A[m, k] lies at a[m * a_row + k * a_depth], B[k, n] at b[k * b_depth + n], C[m, n] at c[m * c_row + n].
 /// columns is a multiple of 8, on AVX-512 of 16; a null bias is zero. If rectifies, the element is then multiplied by slope unless
@@ -21,6 +27,7 @@ typedef struct {
     int32_t rectifies;
     float slope;
     float *_Nonnull workspace;
+    csimd_interlude interlude;
 } csimd_product;
 
 /// Blocks of B, 64 columns wide and 256 deep, and of A, 3072 elements, and a vector.
@@ -53,6 +60,7 @@ typedef struct {
     ptrdiff_t shard_count;
     float *_Nonnull scratch;
     float *_Nullable workspace;
+    csimd_interlude interlude;
 } csimd_weight_gradient;
 
 /// Counter and key of Philox4x32-10. The counter of row i and block j is (first_block + j, first_row + i, step, stream).

@@ -76,27 +76,45 @@ static inline __attribute__((always_inline)) const float *_Nonnull csimd_opaque(
     return address;
 }
 
-/// Takes denormals for zeros of their sign, as operands and as results; returns what was so before.
-static inline __attribute__((always_inline)) uint64_t csimd_flush_denormals(void) {
-    uint64_t before = 0;
+/// How the CPU takes denormals, among other things.
+static inline __attribute__((always_inline)) uint64_t csimd_float_control(void) {
+    uint64_t control = 0;
 #if defined(__x86_64__)
-    before = __builtin_ia32_stmxcsr();
-    __builtin_ia32_ldmxcsr((uint32_t)before | 0x8040);
+    control = __builtin_ia32_stmxcsr();
 #elif defined(__aarch64__)
-    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1 << 24));
+    __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+#endif
+    return control;
+}
+
+static inline __attribute__((always_inline)) void csimd_set_float_control(uint64_t control) {
+    __asm__ volatile("" : : : "memory");
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr((uint32_t)control);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"(control));
 #endif
     __asm__ volatile("" : : : "memory");
+}
+
+#if defined(__aarch64__)
+#define CSIMD_FLUSHES (1ull << 24)
+#else
+#define CSIMD_FLUSHES 0x8040ull
+#endif
+
+/// Takes denormals for zeros of their sign, as operands and as results; returns what was so before.
+static inline __attribute__((always_inline)) uint64_t csimd_flush_denormals(void) {
+    uint64_t before = csimd_float_control();
+    csimd_set_float_control(before | CSIMD_FLUSHES);
     return before;
 }
 
-static inline __attribute__((always_inline)) void csimd_restore_denormals(uint64_t before) {
-    __asm__ volatile("" : : : "memory");
-#if defined(__x86_64__)
-    __builtin_ia32_ldmxcsr((uint32_t)before);
-#elif defined(__aarch64__)
-    __asm__ volatile("msr fpcr, %0" : : "r"(before));
-#endif
+/// Takes denormals for what they are; returns what was so before.
+static inline __attribute__((always_inline)) uint64_t csimd_keep_denormals(void) {
+    uint64_t before = csimd_float_control();
+    csimd_set_float_control(before & ~CSIMD_FLUSHES);
+    return before;
 }
 
 #if defined(__aarch64__)

@@ -81,19 +81,19 @@ final class Trainer {
         }
         lineStart = monotonicSeconds()
         for t in first..<max(first, totalSteps) {
-            let requests = try step.run(t, requests: Signals.take())
+            try step.run(t, requests: Signals.take())
             let done = t + 1
-            if done <= options.dumpSteps { try dump.write(after: done) }
-            try report(done)
-            if done == totalSteps || configuration.sampleInterval.isDue(after: done, stepsPerEpoch: stepsPerEpoch) {
-                try drawSamples("fakes-\(done.padded(to: 6)).png")
-            }
+            let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+            let isDumped = done <= options.dumpSteps
+            // What is asked for when the next step settles this one is done after that one.
+            if due.isAny || isDumped { try step.settle() }
+            let requests = step.takeRequests()
+            if requests != 0 { try step.settle() }
+            if isDumped { try dump.write(after: done) }
+            try report(done, due)
+            if due.isSampled { try drawSamples("fakes-\(done.padded(to: 6)).png") }
             let end = Signals.end(of: requests)
-            if done == totalSteps || requests != 0
-                || configuration.checkpointInterval.isDue(after: done, stepsPerEpoch: stepsPerEpoch)
-            {
-                try saveCheckpoint(done)
-            }
+            if due.isSaved || requests != 0 { try saveCheckpoint(done) }
             if let end, done < totalSteps {
                 throw Failure(
                     end, "stopped by a signal after step \(done) of \(totalSteps); resume with --resume latest", isShared: true)
@@ -105,23 +105,19 @@ final class Trainer {
 
     // MARK: Log
 
-    private func report(_ done: Int) throws {
+    private func report(_ done: Int, _ due: Due) throws {
         guard run != nil else { return }
-        let epoch = (done - 1) / stepsPerEpoch + 1
-        let stepOfEpoch = (done - 1) % stepsPerEpoch + 1
-        // As the recipes do, steps between lines are counted anew in each epoch.
-        let isLogged = done == totalSteps || configuration.logInterval.isDue(after: stepOfEpoch, stepsPerEpoch: stepsPerEpoch, epoch: epoch)
-        let isHashed = done == totalSteps || configuration.hashInterval.isDue(after: done, stepsPerEpoch: stepsPerEpoch)
+        let (epoch, stepOfEpoch) = (due.epoch, due.stepOfEpoch)
         let now = monotonicSeconds()
         let elapsed = max(now - lineStart, 1e-9)
         let rate = Double((done - lineStep) * configuration.batchSize) / elapsed
-        if !isLogged, !isHashed {
+        if !due.isLogged, !due.isHashed {
             let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
             log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
             return
         }
         let s = step.statistics
-        if isLogged {
+        if due.isLogged {
             let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
             try log.print(
                 "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], "
@@ -138,7 +134,7 @@ final class Trainer {
             + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
             + "\"waiting_seconds\": [\(spent.map { $0.0.fixed(6) }.joined(separator: ", "))], "
             + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
-        if isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
+        if due.isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
         try stats?.append(line + "}")
         lineStep = done
         lineExchange = exchange
@@ -170,6 +166,27 @@ final class Trainer {
                 "data_sha256": dataset.digest, "configuration": try configuration.json(),
             ], configuration: configuration)
         run?.prune(keep: configuration.keep)
+    }
+}
+
+/// What is to be done after a step, the same on every rank.
+private struct Due {
+    let epoch, stepOfEpoch: Int
+    let isLogged, isHashed, isSampled, isSaved: Bool
+    var isAny: Bool { isLogged || isHashed || isSampled || isSaved }
+
+    init(_ done: Int, _ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) {
+        func isDue(_ interval: Interval) -> Bool {
+            done == totalSteps || interval.isDue(after: done, stepsPerEpoch: stepsPerEpoch)
+        }
+        epoch = (done - 1) / stepsPerEpoch + 1
+        stepOfEpoch = (done - 1) % stepsPerEpoch + 1
+        // As the recipes do, steps between lines are counted anew in each epoch.
+        isLogged = done == totalSteps
+            || configuration.logInterval.isDue(after: stepOfEpoch, stepsPerEpoch: stepsPerEpoch, epoch: epoch)
+        isHashed = isDue(configuration.hashInterval)
+        isSampled = isDue(configuration.sampleInterval)
+        isSaved = isDue(configuration.checkpointInterval)
     }
 }
 

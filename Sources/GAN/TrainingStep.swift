@@ -11,6 +11,13 @@ public final class TrainingStep {
     let discriminatorReducer: Reducer
     let generatorMoments: Moments
     let discriminatorMoments: Moments
+    /// The reduction under way, if any.
+    private var pending: Reducer?
+    /// What this rank computes.
+    private var part = Stopwatch.Part.other
+    /// Steps that have begun, and what signals asked for in those that are settled.
+    private var begun = 0
+    private var settledRequests = 0
     let kernels: Kernels
 
     private let configuration: Configuration
@@ -43,16 +50,18 @@ public final class TrainingStep {
                 count: plan.layout.count, recordSize: recordSize, layout: layout, communicator: communicator)
         }
         var space = try SharedSpace(communicator, byteCount: bytes)
-        func reducer(_ plan: NetworkPlan, recordSize: Int = 0) -> Reducer {
-            Reducer(
-                patience: patience, layout: layout, count: plan.layout.count, recordSize: recordSize, algorithm: reduction,
-                space: &space, treeSum: kernels.treeSum)
-        }
-        generatorReducer = reducer(plans.generator, recordSize: recordSize)
-        discriminatorReducer = reducer(plans.discriminator)
         let arena = Arena()
-        generatorMoments = Moments(generatorReducer.segment, arena: arena)
-        discriminatorMoments = Moments(discriminatorReducer.segment, arena: arena)
+        func reducer(_ plan: NetworkPlan, recordSize: Int = 0) -> (Reducer, Moments) {
+            let count = plan.layout.count
+            let segment = Reducer.segment(of: communicator.rank, size: communicator.size, count: count)
+            let moments = Moments(segment, kernels: kernels, arena: arena)
+            let reducer = Reducer(
+                patience: patience, layout: layout, count: count, buckets: plan.buckets, recordSize: recordSize,
+                algorithm: reduction, space: &space, treeSum: kernels.treeSum, update: moments.update)
+            return (reducer, moments)
+        }
+        (generatorReducer, generatorMoments) = reducer(plans.generator, recordSize: recordSize)
+        (discriminatorReducer, discriminatorMoments) = reducer(plans.discriminator)
 
         let own = layout.shards(of: communicator.rank)
         rows = layout.rows(of: own, batch: configuration.batchSize)
@@ -91,12 +100,12 @@ public final class TrainingStep {
     }
 
     /// Step number t, from 0. x are the real rows, z₁ and z₂ noise, D and G the networks; slot 0 of D's
-    /// activations are the real rows, slot 1 the fake ones.
+    /// activations are the real rows, slot 1 the fake ones. The generator's new parameters may still be on their way
+    /// when it returns; `settle` waits for them.
     ///
     /// - Parameter requests: what signals ask of this rank.
-    /// - Returns: the requests of all ranks together.
     /// - Throws: a failure on all ranks, naming the tensor, where a gradient is infinite or NaN; nothing is updated then.
-    public func run(_ t: Int, requests: Int) throws -> Int {
+    public func run(_ t: Int, requests: Int) throws {
         let real = pass(.real, t)
         let fake = pass(.fake, t)
         let again = pass(.generator, t)
@@ -112,16 +121,16 @@ public final class TrainingStep {
         forward(d, real)                                                                    // D(x)
         judge(d.output, .one, gradient: d.outputError, realRows, real)                      // L(D(x), 1)
         backward(d, real)
+        try settle()                                                                        // G of step t − 1
+        begun = t + 1
         noise(RandomStream.discriminatorNoise, t, into: g.input)                            // z₁
         forward(g, fake, to: fakes)                                                         // G(z₁)
         forward(d, fake, slot: 1)                                                           // D(G(z₁))
         judge(fakeOutput, .zero, gradient: fakeError, fakeRows, fake)                       // L(D(G(z₁)), 0)
         backward(d, fake, slot: 1)
-        weightGradients(d, discriminatorSums)
-        try discriminatorReducer.publish()
+        try weightGradients(d, discriminatorSums, discriminatorReducer, discriminatorMoments, t)
         if overlaps { drawAgain(again, t) }                                                 // G(z₂)
-        patience.note(step: t + 1, phase: .discriminatorReduction)
-        try update(discriminatorReducer, discriminatorMoments, of: d, t)                    // D ← Adam
+        try finish(.discriminatorReduction, of: d)                                          // D ← Adam
         if !overlaps { drawAgain(again, t) }
 
         patience.note(step: t + 1, phase: .generator)
@@ -129,12 +138,22 @@ public final class TrainingStep {
         judge(fakeOutput, .one, gradient: fakeError, generatorRows, again)                  // L(D(G(z)), 1)
         backward(d, again, slot: 1, inputError: g.outputError)
         backward(g, configuration.generatorStep == .fresh ? again : fake)
-        weightGradients(g, generatorSums)
         record(requests)
-        try generatorReducer.publish()
-        patience.note(step: t + 1, phase: .generatorReduction)
-        try update(generatorReducer, generatorMoments, of: g, t)                            // G ← Adam
-        return combinedRequests
+        try weightGradients(g, generatorSums, generatorReducer, generatorMoments, t)
+        if !overlaps { try settle() }                                                       // G ← Adam
+    }
+
+    /// Waits until the last step's parameters are everywhere.
+    func settle() throws {
+        guard pending != nil else { return }
+        try finish(.generatorReduction, of: generator)
+        for rank in 0..<layout.ranks { settledRequests |= Int(record(of: rank)[0]) }
+    }
+
+    /// What signals have asked of any rank in the steps that are settled, once.
+    func takeRequests() -> Int {
+        defer { settledRequests = 0 }
+        return settledRequests
     }
 
     /// Losses and scores of the last step, over the whole batch.
@@ -153,8 +172,21 @@ public final class TrainingStep {
 
     // MARK: Parts of a step
 
+    /// Lets the reduction under way go on, between blocks of long products.
+    private var interlude: Interlude {
+        guard overlaps, patience.communicator.size > 1 else { return .none }
+        return Interlude(
+            call: { context in
+                guard let context else { return }
+                let step = Unmanaged<TrainingStep>.fromOpaque(context).takeUnretainedValue()
+                step.pending?.progress(during: step.part)
+            }, context: Unmanaged.passUnretained(self).toOpaque())
+    }
+
     private func pass(_ kind: PassKind, _ t: Int) -> Pass {
-        Pass(kernels: kernels, columns: columns, kind: kind, seed: configuration.seed, step: t, firstRow: rows.lowerBound)
+        Pass(
+            kernels: kernels, columns: columns, kind: kind, seed: configuration.seed, step: t, firstRow: rows.lowerBound,
+            interlude: interlude)
     }
 
     private func gather(_ t: Int, into x: Matrix) {
@@ -176,17 +208,26 @@ public final class TrainingStep {
     }
 
     private func forward(_ network: Network, _ pass: Pass, slot: Int = 0, to destination: Matrix? = nil) {
+        part = .forward
         network.forward(pass, slot: slot, to: destination)
         patience.stopwatch.lap(.forward)
     }
 
     private func backward(_ network: Network, _ pass: Pass, slot: Int = 0, inputError: Matrix? = nil) {
+        part = .backward
         network.backward(pass, slot: slot, inputError: inputError)
         patience.stopwatch.lap(.backward)
     }
 
-    private func weightGradients(_ network: Network, _ sums: BatchSums) {
-        network.weightGradients(sums)
+    /// The gradients of all parameters, each layer's handed to the reduction as soon as it is done.
+    private func weightGradients(_ network: Network, _ sums: BatchSums, _ reducer: Reducer, _ moments: Moments, _ t: Int) throws {
+        moments.constants = configuration.adam.constants(update: t + 1)
+        pending = reducer
+        part = .weightGradients
+        sums.interlude = interlude
+        try network.weightGradients(sums) { element in
+            if overlaps || element == 0 { try reducer.publish(downTo: element) }
+        }
         patience.stopwatch.lap(.weightGradients)
     }
 
@@ -196,14 +237,11 @@ public final class TrainingStep {
         patience.stopwatch.lap(.loss)
     }
 
-    private func update(_ reducer: Reducer, _ moments: Moments, of network: Network, _ t: Int) throws {
-        let constants = configuration.adam.constants(update: t + 1)
-        let segment = reducer.segment
-        let isFinite = try reducer.finish { gradient in
-            kernels.adam(
-                constants, gradient, reducer.parameters + segment.lowerBound, moments.first, moments.second, segment.count)
-        }
-        if !isFinite { throw try nonFiniteGradient(reducer, of: network, t) }
+    private func finish(_ phase: Phase, of network: Network) throws {
+        guard let reducer = pending else { return }
+        patience.note(step: begun, phase: phase)
+        pending = nil
+        if try !reducer.finish() { throw try nonFiniteGradient(reducer, of: network, begun - 1) }
     }
 
     // MARK: Records
@@ -236,12 +274,6 @@ public final class TrainingStep {
         }
     }
 
-    private var combinedRequests: Int {
-        var combined = 0
-        for rank in 0..<layout.ranks { combined |= Int(record(of: rank)[0]) }
-        return combined
-    }
-
     private func nonFiniteGradient(_ reducer: Reducer, of network: Network, _ t: Int) throws -> Failure {
         let found = network.layout.tensors.first { tensor in
             reducer.gradients.contains { gradient in tensor.range.contains { !gradient[$0].isFinite } }
@@ -258,16 +290,25 @@ public final class TrainingStep {
     }
 }
 
-/// Adam's moments of the segment that this rank owns.
+/// Adam on the segment that this rank owns, and its moments.
 final class Moments {
     let segment: Range<Int>
     let first: UnsafeMutablePointer<Float>
     let second: UnsafeMutablePointer<Float>
+    /// Of the next update.
+    var constants = AdamConstants()
+    private let kernels: Kernels
 
-    init(_ segment: Range<Int>, arena: Arena) {
+    init(_ segment: Range<Int>, kernels: Kernels, arena: Arena) {
         self.segment = segment
+        self.kernels = kernels
         first = arena.floats(segment.count)
         second = arena.floats(segment.count)
+    }
+
+    /// Takes the segment's parameters one update further.
+    func update(_ gradient: UnsafePointer<Float>, _ parameters: UnsafeMutablePointer<Float>) {
+        kernels.adam(constants, gradient, parameters, first, second, segment.count)
     }
 }
 

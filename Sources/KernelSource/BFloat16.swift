@@ -56,21 +56,21 @@ func roundedToBFloat16(_ x: Vector) -> Vector {
 public func bfloat16Product(_ arguments: UnsafePointer<csimd_product>) {
     let before = csimd_flush_denormals()
     product(SeparatedPairs.self, arguments.pointee)
-    csimd_restore_denormals(before)
+    csimd_set_float_control(before)
 }
 
 /// `weightGradient` in bf16: the rows of a shard in a pass are a sum of their own pairs.
 public func bfloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
     let before = csimd_flush_denormals()
     pairedWeightGradient(SeparatedPairs.self, arguments.pointee)
-    csimd_restore_denormals(before)
+    csimd_set_float_control(before)
 }
 
 /// `weightGradient` in single precision, denormals flushed.
 public func flushedWeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
     let before = csimd_flush_denormals()
     weightGradient(Singles.self, arguments.pointee)
-    csimd_restore_denormals(before)
+    csimd_set_float_control(before)
 }
 
 /// `treeSum`, denormals flushed: the tree over shards of bf16 products, whether within a kernel or between ranks.
@@ -80,7 +80,7 @@ public func flushedTreeSum(
 ) -> Bool {
     let before = csimd_flush_denormals()
     let isFinite = treeSum(leaves, merges: merges, leafCount: leafCount, offset: offset, out, count: count, scratch: scratch)
-    csimd_restore_denormals(before)
+    csimd_set_float_control(before)
     return isFinite
 }
 

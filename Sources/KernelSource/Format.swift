@@ -39,6 +39,15 @@ enum Singles: Format {
     }
 }
 
+/// Between blocks of work.
+@inline(__always)
+func pause(_ interlude: csimd_interlude) {
+    guard let call = interlude.call else { return }
+    let control = csimd_keep_denormals()
+    call(interlude.context)
+    csimd_set_float_control(control)
+}
+
 /// target = the columns of x, vectors[·] of them, elements of a column following one another in a sum. The places of a
 /// column lie `targetRow` apart.
 @inline(__always)

@@ -32,6 +32,7 @@ func product<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
             let most = places * 2 / Elements.places(2)
             let end = p.depth - k < most ? p.depth : k + most
             block(elements, p, column, columns, k, end)
+            pause(p.interlude)
             k = end
         } while k < p.depth
         column += columns

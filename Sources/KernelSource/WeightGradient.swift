@@ -22,6 +22,7 @@ func weightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_weig
         default: panel(elements, TileRow<1>.self, p, column: vector * lanes)
         }
         vector += width
+        if vector * lanes % 64 == 0 { pause(p.interlude) }
     }
 }
 

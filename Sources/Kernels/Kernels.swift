@@ -145,12 +145,19 @@ public struct Kernels: Sendable {
 public typealias Product = csimd_product
 public typealias WeightGradient = csimd_weight_gradient
 public typealias ShardSum = csimd_shard_sum
+/// What a long kernel calls between blocks of its work.
+public typealias Interlude = csimd_interlude
 public typealias RandomKey = csimd_random
 public typealias AdamConstants = csimd_adam
 
 extension Product {
     /// Floats that a product's workspace holds.
     public static var workspaceCount: Int { Int(CSIMD_PRODUCT_WORKSPACE) }
+}
+
+extension Interlude {
+    /// Nothing to call.
+    public static var none: Interlude { Interlude() }
 }
 
 extension WeightGradient {

@@ -30,14 +30,14 @@ private enum Pairs: Format {
 public func nativeBFloat16Product(_ arguments: UnsafePointer<csimd_product>) {
     let before = csimd_flush_denormals()
     product(Pairs.self, arguments.pointee)
-    csimd_restore_denormals(before)
+    csimd_set_float_control(before)
 }
 
 /// `bfloat16WeightGradient` where the CPU has AVX-512 BF16.
 public func nativeBFloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
     let before = csimd_flush_denormals()
     pairedWeightGradient(Pairs.self, arguments.pointee)
-    csimd_restore_denormals(before)
+    csimd_set_float_control(before)
 }
 
 /// `multiplyAddPeak` where the CPU has AVX-512 BF16, two multiply-adds a lane.

@@ -5,9 +5,11 @@ import Synchronization
 /// Reduce-scatter in tree order, the optimiser on the owner of each segment, all-gather of the parameters: the same
 /// bytes as an all-reduce followed by the same optimiser everywhere, for 1/R of its work. Within a host everything lies
 /// in shared memory: an owner reads the others' gradients in place, and everyone reads the parameters in place. Between
-/// hosts each host adds up its own subtrees first, and one of its ranks sends a segment's sums to the owner.
+/// hosts each host adds up its own subtrees first, and one of its ranks sends a segment's sums to the owner, bucket by
+/// bucket as they become complete.
 ///
-///     fill gradients → publish() → … other work … → finish { Adam on the segment } → parameters are new everywhere
+///     last layer's gradients → publish(downTo:) → … → first layer's gradients → publish(downTo: 0)
+///     → other work, with progress(during:) now and then → finish() → parameters are new everywhere
 ///
 /// A rank publishes after its last read of the old parameters, and rewrites its gradients after `finish`.
 public final class Reducer {
@@ -18,6 +20,8 @@ public final class Reducer {
             _ leaves: UnsafePointer<UnsafePointer<Float>>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
             _ out: Floats, _ count: Int, _ scratch: Floats
         ) -> Bool
+    /// The optimiser on this rank's segment.
+    public typealias Update = (_ gradient: UnsafePointer<Float>, _ parameters: Floats) -> Void
 
     /// How gradients are added over the ranks.
     public enum Algorithm: String, Sendable, CaseIterable { case tree, mpi }
@@ -38,9 +42,23 @@ public final class Reducer {
     private let recordSize: Int
     private let algorithm: Algorithm
     private let treeSum: TreeSum
+    private let update: Update
     private var round = 0
+    private var stage = Stage.finished
     private var pendingSum: Request?
     private var publishedAt = 0.0
+    private var lastProgress = 0.0
+    /// What went wrong in `progress`; `finish` throws it.
+    private var failure: (any Error)?
+
+    private enum Stage {
+        /// Gradients are being published, of this rank and of others.
+        case reducing
+        /// This rank's segment is done; parameters are under way between hosts.
+        case distributing
+        /// This rank has nothing left to do.
+        case finished
+    }
 
     private let flags: UnsafeMutablePointer<Atomic<Int>>
     private let failedRound: UnsafeMutablePointer<Atomic<Int>>
@@ -60,10 +78,12 @@ public final class Reducer {
 
     /// - Parameters:
     ///   - count: the elements of the network's parameters, a multiple of 16.
+    ///   - buckets: where parts begin that are sent one by one, ascending multiples of 16, the first 0.
     ///   - recordSize: doubles that each rank hands to all others with every reduction.
+    ///   - update: called with the sums of this rank's segment, unless one of them is infinite or NaN.
     public init(
-        patience: Patience, layout: ShardLayout, count: Int, recordSize: Int, algorithm: Algorithm = .tree,
-        space: inout SharedSpace, treeSum: @escaping TreeSum
+        patience: Patience, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
+        algorithm: Algorithm = .tree, space: inout SharedSpace, treeSum: @escaping TreeSum, update: @escaping Update
     ) {
         precondition(count % 16 == 0, "\(count) elements are not a multiple of 16")
         self.patience = patience
@@ -73,6 +93,7 @@ public final class Reducer {
         self.recordSize = recordSize
         self.algorithm = algorithm
         self.treeSum = treeSum
+        self.update = update
         let rank = communicator.rank
         let size = communicator.size
 
@@ -89,7 +110,8 @@ public final class Reducer {
         self.segment = segment(rank)
         scratch = allocateZeroed(byteCount: 4 * 32 * 16).bindMemory(to: Float.self, capacity: 32 * 16)
         remote = RemoteExchange(
-            patience: patience, layout: layout, segment: segment, parameters: parameters, localTrees: trees)
+            patience: patience, layout: layout, segment: segment, buckets: zip(buckets, buckets.dropFirst() + [count]).map { $0..<$1 },
+            parameters: parameters, records: records, recordSize: recordSize, localTrees: trees)
         if algorithm == .mpi {
             ownSum = Addition(leaves: [UnsafePointer(gradients[0] + self.segment.lowerBound)], merges: [0])
         } else {
@@ -103,59 +125,104 @@ public final class Reducer {
     /// The elements that a rank owns.
     public func segment(of rank: Int) -> Range<Int> { Reducer.segment(of: rank, size: communicator.size, count: count) }
 
-    private static func segment(of rank: Int, size: Int, count: Int) -> Range<Int> {
+    public static func segment(of rank: Int, size: Int, count: Int) -> Range<Int> {
         count / 16 * rank / size * 16..<count / 16 * (rank + 1) / size * 16
     }
 
-    /// Declares this rank's gradients complete and its reads of the parameters over.
-    public func publish() throws {
-        publishedAt = monotonicSeconds()
-        round += 1
-        if algorithm == .mpi {
+    /// Declares this rank's gradients complete from an element on, and its reads of the parameters over.
+    public func publish(downTo element: Int) throws {
+        if stage == .finished {
+            round += 1
+            stage = .reducing
+            publishedAt = monotonicSeconds()
+            try remote.begin(receivesGradients: algorithm == .tree)
+        }
+        if element == 0, algorithm == .mpi {
             // The order of this sum is the library's, and so is its result.
             for tree in gradients.dropFirst() {
                 for i in 0..<count { gradients[0][i] += tree[i] }
             }
             pendingSum = try communicator.startSum(UnsafeMutableBufferPointer(start: gradients[0], count: count))
         }
-        ready(of: communicator.rank).pointee.store(round, ordering: .releasing)
+        ready(of: communicator.rank).pointee.store(mark(element), ordering: .releasing)
     }
 
-    /// Reduces, calls `update` with the sums of this rank's segment, and waits until all parameters are new.
-    ///
-    /// - Returns: false if a sum of any rank is infinite or NaN; then `update` was not called on that segment, and all
-    ///   ranks return false.
-    public func finish(update: (_ gradient: UnsafePointer<Float>) -> Void) throws -> Bool {
-        if let request = pendingSum {
-            try patience.wait(for: request)
-            pendingSum = nil
-        }
-        for neighbour in communicator.neighbours { try wait(for: ready(of: neighbour)) }
-        patience.stopwatch.lap(.waiting)
+    /// Does what of the reduction can be done now, without waiting for anyone.
+    /// - Parameter part: what this rank has been doing since the stopwatch's last lap.
+    public func progress(during part: Stopwatch.Part) {
+        guard stage != .finished, failure == nil else { return }
         if communicator.hosts.count > 1 {
-            if algorithm == .tree { try remote.exchangeGradients(scratch: scratch, treeSum: treeSum) }
-            try remote.exchangeRecords(records, recordSize: recordSize)
+            // Asking after messages takes some microseconds.
+            let now = monotonicSeconds()
+            guard now - lastProgress > 50e-6 else { return }
+            lastProgress = now
         }
-        let isFinite = ownSum.run(treeSum, to: reduced, count: segment.count, scratch: scratch)
-        patience.stopwatch.lap(communicator.size > 1 ? .communication : .optimiser)
-        if isFinite {
-            update(reduced)
-            patience.stopwatch.lap(.optimiser)
-        } else {
-            failedRound.pointee.store(round, ordering: .releasing)
+        do { try advance(part) } catch { failure = error }
+    }
+
+    /// Completes the reduction: returns when all parameters are new.
+    ///
+    /// - Returns: false if a sum of any rank is infinite or NaN; then that segment was not updated, and all ranks return
+    ///   false.
+    public func finish() throws -> Bool {
+        if let failure { throw failure }
+        while stage == .reducing, !communicator.neighbours.allSatisfy({ isReady($0, 0) }) {
+            try patience.wait {
+                try advance(.waiting)
+                return stage != .reducing || communicator.neighbours.allSatisfy { isReady($0, 0) }
+            }
+            patience.stopwatch.lap(.waiting)
         }
-        if communicator.hosts.count > 1, try !remote.exchangeParameters(isFinite: isFinite) {
-            failedRound.pointee.store(round, ordering: .releasing)
+        try patience.wait {
+            try advance(.communication)
+            return stage == .finished
         }
-        published(of: communicator.rank).pointee.store(round, ordering: .releasing)
-        for neighbour in communicator.neighbours { try wait(for: published(of: neighbour)) }
+        for neighbour in communicator.neighbours {
+            let flag = published(of: neighbour)
+            try patience.wait { flag.pointee.load(ordering: .acquiring) >= round }
+        }
         patience.stopwatch.lap(.communication)
         patience.stopwatch.noteReduction(since: publishedAt)
         return failedRound.pointee.load(ordering: .acquiring) != round
     }
 
-    private func wait(for flag: UnsafeMutablePointer<Atomic<Int>>) throws {
-        try patience.wait { flag.pointee.load(ordering: .acquiring) >= round }
+    private func advance(_ part: Stopwatch.Part) throws {
+        if stage == .reducing {
+            if algorithm == .tree { try remote.sendSums(part, treeSum, scratch: scratch, isReady: isReady) }
+            guard communicator.neighbours.allSatisfy({ isReady($0, 0) }), try haveGradientsArrived() else { return }
+            patience.stopwatch.lap(part)
+            let isFinite = ownSum.run(treeSum, to: reduced, 0..<segment.count, scratch: scratch)
+            patience.stopwatch.lap(communicator.size > 1 ? .communication : .optimiser)
+            if isFinite {
+                update(reduced, parameters + segment.lowerBound)
+                patience.stopwatch.lap(.optimiser)
+            } else {
+                failedRound.pointee.store(round, ordering: .releasing)
+            }
+            try remote.sendParametersAndRecords(isFinite: isFinite)
+            stage = .distributing
+        }
+        if stage == .distributing, let isFinite = try remote.takeParametersAndRecords() {
+            if !isFinite { failedRound.pointee.store(round, ordering: .releasing) }
+            published(of: communicator.rank).pointee.store(round, ordering: .releasing)
+            stage = .finished
+        }
+    }
+
+    private func haveGradientsArrived() throws -> Bool {
+        if algorithm == .tree { return try remote.haveGradientsArrived() }
+        guard let request = pendingSum else { return true }
+        guard try communicator.isComplete(request) else { return false }
+        pendingSum = nil
+        return true
+    }
+
+    /// How far a rank has published, as a number that only grows.
+    private func mark(_ element: Int) -> Int { round << 40 | (count - element) }
+
+    /// Whether a rank of this host has published down to an element in this round.
+    private func isReady(_ rank: Int, _ element: Int) -> Bool {
+        ready(of: rank).pointee.load(ordering: .acquiring) >= mark(element)
     }
 
     private func ready(of rank: Int) -> UnsafeMutablePointer<Atomic<Int>> { flags + flagStride * rank }
@@ -188,9 +255,12 @@ final class Addition {
     /// The sum itself where there is nothing to add.
     var onlyLeaf: UnsafePointer<Float>? { count == 1 ? leaves[0] : nil }
 
-    func run(_ treeSum: Reducer.TreeSum, to out: UnsafeMutablePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>)
-        -> Bool
-    {
-        treeSum(leaves, merges, self.count, 0, out, count, scratch)
+    /// Adds some elements of the leaves.
+    /// - Returns: whether all sums are finite.
+    func run(
+        _ treeSum: Reducer.TreeSum, to out: UnsafeMutablePointer<Float>, _ range: Range<Int>,
+        scratch: UnsafeMutablePointer<Float>
+    ) -> Bool {
+        treeSum(leaves, merges, count, range.lowerBound, out, range.count, scratch)
     }
 }

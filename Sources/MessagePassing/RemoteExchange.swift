@@ -1,6 +1,7 @@
 /// The part of a reduction that crosses hosts. For each segment that another host owns, one rank of this host adds up
 /// the host's own gradients and sends the sums of its maximal subtrees to the owner; the owner sends the new parameters
-/// back to that rank, which writes them to its host's shared memory. All messages are under way at once.
+/// back to that rank, which writes them to its host's shared memory. A segment's sums go bucket by bucket, as soon as the
+/// host has them. Nothing here waits; all messages may be under way at once.
 final class RemoteExchange {
     typealias Floats = UnsafeMutablePointer<Float>
 
@@ -8,6 +9,8 @@ final class RemoteExchange {
     private struct Ward {
         let owner: Int
         let segment: Range<Int>
+        /// The segment by buckets, in the order of sending: the last first.
+        let pieces: [Range<Int>]
         /// One sum for each maximal subtree of this host, and where the sums lie, one behind the other.
         let sums: [Addition]
         let outgoing: Floats
@@ -27,12 +30,20 @@ final class RemoteExchange {
     private let parameters: Floats
     private let segment: Range<Int>
     private let ownParameters: Floats
+    private let records: UnsafeMutablePointer<Double>
+    private let recordSize: Int
     private var wards: [Ward] = []
     private var peers: [Int: Peer] = [:]
-    private var requests: [Request] = []
+    /// Pieces of each ward that have been sent in this round.
+    private var sentPieces: [Int] = []
+    private let ownPieces: [Range<Int>]
+    private var incomingGradients: [Request] = []
+    private var incoming: [Request] = []
+    private var outgoing: [Request] = []
 
     init(
-        patience: Patience, layout: ShardLayout, segment: (Int) -> Range<Int>, parameters: Floats, localTrees: [[Floats]]
+        patience: Patience, layout: ShardLayout, segment: (Int) -> Range<Int>, buckets: [Range<Int>], parameters: Floats,
+        records: UnsafeMutablePointer<Double>, recordSize: Int, localTrees: [[Floats]]
     ) {
         self.patience = patience
         self.layout = layout
@@ -42,6 +53,12 @@ final class RemoteExchange {
         let host = communicator.host
         let rank = communicator.rank
         self.segment = segment(rank)
+        self.records = records
+        self.recordSize = recordSize
+        let pieces = { (segment: Range<Int>) in
+            buckets.reversed().map { $0.clamped(to: segment) }.filter { !$0.isEmpty }
+        }
+        ownPieces = pieces(self.segment)
         ownParameters = RemoteExchange.buffer(self.segment.count + 1)
         guard hosts.count > 1 else { return }
 
@@ -61,12 +78,15 @@ final class RemoteExchange {
                 }
                 wards.append(
                     Ward(
-                        owner: owner, segment: ward, sums: sums,
+                        owner: owner, segment: ward, pieces: pieces(ward), sums: sums,
                         outgoing: RemoteExchange.buffer(ward.count * sums.count),
                         newParameters: RemoteExchange.buffer(ward.count + 1)))
             }
         }
-        requests.reserveCapacity(4 * (wards.count + peers.count) + 8)
+        sentPieces = Array(repeating: 0, count: wards.count)
+        incomingGradients.reserveCapacity(peers.values.reduce(0) { $0 + ownPieces.count * $1.subtrees.count })
+        incoming.reserveCapacity(wards.count + hosts.count)
+        outgoing.reserveCapacity(wards.reduce(0) { $0 + $1.pieces.count * $1.sums.count } + 2 * hosts.count)
     }
 
     /// The sum of a segment over all shards: the trees of this host's ranks, `own`, and the sums that other hosts send.
@@ -87,50 +107,81 @@ final class RemoteExchange {
         return Addition(leaves: leaves.map(\.values), merges: plan.steps.map { Int32($0.merges) })
     }
 
-    /// Sends this host's sums of other hosts' segments, and receives theirs of this rank's segment.
-    func exchangeGradients(scratch: Floats, treeSum: Reducer.TreeSum) throws {
-        for peer in peers.values {
-            try receive(peer.incoming, segment.count * peer.subtrees.count, from: peer.delegate, .gradients)
+    /// Begins a round: receives whatever others send.
+    func begin(receivesGradients: Bool) throws {
+        for index in sentPieces.indices { sentPieces[index] = 0 }
+        for peer in peers.values where receivesGradients {
+            for piece in ownPieces {
+                for number in peer.subtrees.indices {
+                    let place = peer.incoming + number * segment.count + (piece.lowerBound - segment.lowerBound)
+                    incomingGradients.append(try receive(place, piece.count, from: peer.delegate, .gradients))
+                }
+            }
         }
         for ward in wards {
-            for (number, sum) in ward.sums.enumerated() {
-                // Whether the sums are finite is the owner's to find.
-                _ = sum.run(treeSum, to: ward.outgoing + number * ward.segment.count, count: ward.segment.count, scratch: scratch)
-            }
-            try send(ward.outgoing, ward.segment.count * ward.sums.count, to: ward.owner, .gradients)
+            incoming.append(try receive(ward.newParameters, ward.segment.count + 1, from: ward.owner, .parameters))
         }
-        try finish()
     }
 
-    /// Sends the new parameters of this rank's segment to the other hosts, and receives those of its wards.
-    /// - Returns: whether all owners concerned had finite gradients; the last element of each message says it.
-    func exchangeParameters(isFinite: Bool) throws -> Bool {
-        for ward in wards { try receive(ward.newParameters, ward.segment.count + 1, from: ward.owner, .parameters) }
+    /// Sends what this host has the sums of.
+    /// - Parameter isReady: whether a rank has published down to an element.
+    func sendSums(
+        _ part: Stopwatch.Part, _ treeSum: Reducer.TreeSum, scratch: Floats, isReady: (_ rank: Int, _ element: Int) -> Bool
+    ) throws {
+        for (index, ward) in wards.enumerated() {
+            while sentPieces[index] < ward.pieces.count {
+                let piece = ward.pieces[sentPieces[index]]
+                guard communicator.neighbours.allSatisfy({ isReady($0, piece.lowerBound) }) else { break }
+                patience.stopwatch.lap(part)
+                let offset = piece.lowerBound - ward.segment.lowerBound
+                for (number, sum) in ward.sums.enumerated() {
+                    let place = ward.outgoing + number * ward.segment.count + offset
+                    // Whether the sums are finite is the owner's to find.
+                    _ = sum.run(treeSum, to: place, offset..<offset + piece.count, scratch: scratch)
+                    outgoing.append(try send(place, piece.count, to: ward.owner, .gradients))
+                }
+                sentPieces[index] += 1
+                patience.stopwatch.lap(.communication)
+            }
+        }
+    }
+
+    /// Whether the sums of this rank's segment are here, of all hosts, and those of its wards on their way.
+    func haveGradientsArrived() throws -> Bool {
+        for (index, ward) in wards.enumerated() where sentPieces[index] < ward.pieces.count { return false }
+        return try areComplete(&incomingGradients)
+    }
+
+    /// Sends the new parameters of this rank's segment to the other hosts, and for a leader its host's records to theirs.
+    func sendParametersAndRecords(isFinite: Bool) throws {
+        guard !peers.isEmpty else { return }
         ownParameters.update(from: parameters + segment.lowerBound, count: segment.count)
         ownParameters[segment.count] = isFinite ? 1 : 0
-        for peer in peers.values { try send(ownParameters, segment.count + 1, to: peer.delegate, .parameters) }
-        try finish()
+        for peer in peers.values {
+            outgoing.append(try send(ownParameters, segment.count + 1, to: peer.delegate, .parameters))
+        }
+        guard communicator.isHostLeader, recordSize > 0 else { return }
+        func bytes(of ranks: Range<Int>) -> UnsafeMutableRawBufferPointer {
+            UnsafeMutableRawBufferPointer(start: records + ranks.lowerBound * recordSize, count: 8 * ranks.count * recordSize)
+        }
+        for ranks in communicator.hosts where ranks != communicator.neighbours {
+            incoming.append(try communicator.startReceive(bytes(of: ranks), from: ranks.lowerBound, tag: .records))
+            let own = UnsafeRawBufferPointer(bytes(of: communicator.neighbours))
+            outgoing.append(try communicator.startSend(own, to: ranks.lowerBound, tag: .records))
+        }
+    }
+
+    /// Puts the new parameters of this rank's wards in their place, once all messages of the round are through.
+    /// - Returns: whether all owners concerned had finite gradients, as the last element of each message says; nil
+    ///   while something is under way.
+    func takeParametersAndRecords() throws -> Bool? {
+        guard try areComplete(&incoming), try areComplete(&outgoing) else { return nil }
         var allFinite = true
         for ward in wards {
             (parameters + ward.segment.lowerBound).update(from: ward.newParameters, count: ward.segment.count)
             if ward.newParameters[ward.segment.count] != 1 { allFinite = false }
         }
         return allFinite
-    }
-
-    /// Hosts' leaders hand each other the records of their hosts.
-    func exchangeRecords(_ records: UnsafeMutablePointer<Double>, recordSize: Int) throws {
-        guard communicator.isHostLeader, recordSize > 0 else { return }
-        func bytes(of ranks: Range<Int>) -> UnsafeMutableRawBufferPointer {
-            UnsafeMutableRawBufferPointer(start: records + ranks.lowerBound * recordSize, count: 8 * ranks.count * recordSize)
-        }
-        for ranks in communicator.hosts where ranks != communicator.neighbours {
-            requests.append(try communicator.startReceive(bytes(of: ranks), from: ranks.lowerBound, tag: .records))
-            requests.append(
-                try communicator.startSend(
-                    UnsafeRawBufferPointer(bytes(of: communicator.neighbours)), to: ranks.lowerBound, tag: .records))
-        }
-        try finish()
     }
 
     /// The rank of a host that looks after the segment of `owner` on another host.
@@ -142,18 +193,20 @@ final class RemoteExchange {
         allocateZeroed(byteCount: 4 * count).bindMemory(to: Float.self, capacity: count)
     }
 
-    private func send(_ values: Floats, _ count: Int, to rank: Int, _ tag: Tag) throws {
-        requests.append(
-            try communicator.startSend(UnsafeRawBufferPointer(start: values, count: 4 * count), to: rank, tag: tag))
+    private func send(_ values: Floats, _ count: Int, to rank: Int, _ tag: Tag) throws -> Request {
+        try communicator.startSend(UnsafeRawBufferPointer(start: values, count: 4 * count), to: rank, tag: tag)
     }
 
-    private func receive(_ values: Floats, _ count: Int, from rank: Int, _ tag: Tag) throws {
-        requests.append(
-            try communicator.startReceive(UnsafeMutableRawBufferPointer(start: values, count: 4 * count), from: rank, tag: tag))
+    private func receive(_ values: Floats, _ count: Int, from rank: Int, _ tag: Tag) throws -> Request {
+        try communicator.startReceive(UnsafeMutableRawBufferPointer(start: values, count: 4 * count), from: rank, tag: tag)
     }
 
-    private func finish() throws {
-        for request in requests { try patience.wait(for: request) }
-        requests.removeAll(keepingCapacity: true)
+    /// Drops the requests that are complete and says whether all were.
+    private func areComplete(_ requests: inout [Request]) throws -> Bool {
+        while let first = requests.first {
+            guard try communicator.isComplete(first) else { return false }
+            requests.removeFirst()
+        }
+        return true
     }
 }

@@ -37,9 +37,12 @@ public struct Pass {
     public let firstRow: Int
     /// Whether dropout is active.
     public let isTraining: Bool
+    /// What products call between blocks of their work.
+    public let interlude: Interlude
 
     public init(
-        kernels: Kernels, columns: Int, kind: PassKind, seed: UInt64, step: Int, firstRow: Int, isTraining: Bool = true
+        kernels: Kernels, columns: Int, kind: PassKind, seed: UInt64, step: Int, firstRow: Int, isTraining: Bool = true,
+        interlude: Interlude = .none
     ) {
         self.kernels = kernels
         self.columns = columns
@@ -48,6 +51,7 @@ public struct Pass {
         self.step = step
         self.firstRow = firstRow
         self.isTraining = isTraining
+        self.interlude = interlude
     }
 }
 
@@ -66,6 +70,8 @@ public final class BatchSums {
     let ones: UnsafeMutablePointer<Float>
     /// Where bf16 lays out its pairs.
     let workspace: UnsafeMutablePointer<Float>?
+    /// What sums call between blocks of their work.
+    public var interlude = Interlude.none
 
     /// - Parameters:
     ///   - largestInput: the most inputs of a layer.

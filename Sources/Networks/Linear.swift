@@ -38,7 +38,8 @@ final class Linear: Layer {
         var product = Product(
             a: parameters, a_row: inputs, a_depth: 1, b: x.base, b_depth: x.stride, c: y.base, c_row: y.stride,
             rows: outputs, columns: pass.columns, depth: inputs, bias: parameters + biasOffset, gate: nil, gate_row: 0,
-            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: workspace)
+            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: workspace,
+            interlude: pass.interlude)
         pass.kernels.product(&product)
     }
 
@@ -55,7 +56,8 @@ final class Linear: Layer {
         var product = Product(
             a: parameters, a_row: 1, a_depth: inputs, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
             rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base, gate_row: x.stride,
-            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: workspace)
+            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: workspace,
+            interlude: pass.interlude)
         pass.kernels.product(&product)
     }
 
@@ -74,7 +76,7 @@ final class Linear: Layer {
             a: dy.base, a_pass: self.outputs * dy.stride, a_row: dy.stride, b: sums.transposed, b_panel: panel,
             b_pass: 64 * sums.columns, b_row: 64, outputs: outputs, output_offset: offset, c_row: inputs, rows: self.outputs,
             columns: inputs, passes: sums.slots, shards: shards, shard_count: sums.shards.count, scratch: sums.scratch,
-            workspace: sums.workspace)
+            workspace: sums.workspace, interlude: sums.interlude)
         sums.kernels.weightGradient(&gradient)
         // The bias is the weight of an input that is always 1.
         gradient.b = UnsafePointer(sums.ones)

@@ -88,10 +88,12 @@ public final class Network {
     }
 
     /// After `backward` of every pass: the gradients of the parameters, last layer first.
-    public func weightGradients(_ sums: BatchSums) {
+    /// - Parameter afterLayer: told the first element from which on they are complete.
+    public func weightGradients(_ sums: BatchSums, afterLayer: (_ element: Int) throws -> Void) rethrows {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             layers[index].weightGradient(
                 errors[index], x: index > 0 ? activations[index - 1] : input, offset: offsets[index], sums)
+            if !layers[index].tensors.isEmpty { try afterLayer(offsets[index]) }
         }
     }
 }
@@ -105,6 +107,10 @@ public struct NetworkPlan: Sendable {
     /// The largest numbers of inputs and of outputs of a layer.
     public let largestInput, largestOutput: Int
     let offsets: [Int]
+    /// Where the parameters of layers begin, ascending; those of small layers belong to the layer before them.
+    public let buckets: [Int]
+    /// Fewer parameters than this are not worth a message of their own.
+    private static let smallestBucket = 16_384
 
     /// - Parameters:
     ///   - inputs: features of the network's input.
@@ -158,6 +164,12 @@ public struct NetworkPlan: Sendable {
             next += layer.tensors.count
         }
         self.offsets = offsets
+        var end = layout.count
+        buckets = zip(layers, offsets).reversed().compactMap { layer, offset in
+            guard !layer.tensors.isEmpty, offset == 0 || end - offset >= NetworkPlan.smallestBucket else { return nil }
+            end = offset
+            return offset
+        }.reversed()
     }
 }
 

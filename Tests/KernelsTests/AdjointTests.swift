@@ -23,14 +23,14 @@ import Testing
             var forward = Product(
                 a: w.base, a_row: inputs, a_depth: 1, b: x.base, b_depth: batch, c: y.base, c_row: batch,
                 rows: outputs, columns: batch, depth: inputs, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 0,
-                workspace: workspace.base)
+                workspace: workspace.base, interlude: .none)
             kernels.product(&forward)
 
             let dx = Memory<Float>(count: inputs * batch)
             var backward = Product(
                 a: w.base, a_row: 1, a_depth: inputs, b: dy.base, b_depth: batch, c: dx.base, c_row: batch,
                 rows: inputs, columns: batch, depth: outputs, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 0,
-                workspace: workspace.base)
+                workspace: workspace.base, interlude: .none)
             kernels.product(&backward)
 
             let xRow = roundedUp(inputs)
@@ -45,7 +45,7 @@ import Testing
                     var gradient = WeightGradient(
                         a: dy.base, a_pass: 0, a_row: batch, b: transposed.base, b_panel: 64, b_pass: 0, b_row: xRow,
                         outputs: output, output_offset: 0, c_row: inputs, rows: outputs, columns: inputs, passes: 1,
-                        shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil)
+                        shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil, interlude: .none)
                     kernels.weightGradient(&gradient)
                 }
             }

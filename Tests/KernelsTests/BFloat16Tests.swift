@@ -5,7 +5,9 @@ import Testing
 /// What bf16 means, without the twins' help: rounding, the order within a pair, and what is tiny.
 @Suite struct BFloat16Tests {
     /// fma by fma over the depth: sum = bias, then A[0, k] B[k, 0].
-    private func product(_ kernels: Kernels, bias: Float, _ factors: [(Float, Float)]) -> Float {
+    private func product(
+        _ kernels: Kernels, bias: Float, _ factors: [(Float, Float)], interlude: Interlude = .none
+    ) -> Float {
         let columns = 16
         let a = Memory(factors.map(\.0))
         let b = Memory(factors.flatMap { Array(repeating: $0.1, count: columns) })
@@ -16,7 +18,7 @@ import Testing
         var arguments = Product(
             a: a.base, a_row: factors.count, a_depth: 1, b: b.base, b_depth: columns, c: output.base, c_row: columns, rows: 1,
             columns: columns, depth: factors.count, bias: UnsafePointer(start.base), gate: nil, gate_row: 0, rectifies: 0,
-            slope: 0, workspace: workspace.base)
+            slope: 0, workspace: workspace.base, interlude: interlude)
         kernels.product(&arguments)
         for i in 1..<columns { #expect(areSame(output[i], output[0]), "\(kernels.name), column \(i)") }
         return output[0]
@@ -85,12 +87,21 @@ import Testing
         }
     }
 
-    /// Denormals are flushed within a kernel only.
+    /// Denormals are flushed within a kernel only: neither in what it calls between its blocks, nor after it.
     @Test func leavesDenormalsToTheRest() {
-        for kernels in bfloat16Tables {
-            _ = product(kernels, bias: 0, [(1, 1)])
-            let least = Memory<Float>([.leastNormalMagnitude])
-            #expect((least[0] / 2).isSubnormal, "\(kernels.name)")
+        for kernels in tables + bfloat16Tables {
+            // How often the interlude was called, the least normal number, and half of it.
+            let seen = Memory<Float>([0, .leastNormalMagnitude, 0])
+            let interlude = Interlude(
+                call: { context in
+                    guard let seen = context?.assumingMemoryBound(to: Float.self) else { return }
+                    seen[0] += 1
+                    seen[2] = seen[1] / 2
+                }, context: seen.base)
+            _ = product(kernels, bias: 0, Array(repeating: (1, 1), count: 600), interlude: interlude)
+            #expect(seen[0] >= 2, "\(kernels.name)")
+            #expect(seen[2].isSubnormal, "\(kernels.name)")
+            #expect((seen[1] / 2).isSubnormal, "\(kernels.name)")
         }
     }
 
@@ -130,7 +141,7 @@ import Testing
                         var arguments = WeightGradient(
                             a: a.base, a_pass: 0, a_row: 2, b: b.base, b_panel: 0, b_pass: 0, b_row: 0, outputs: output,
                             output_offset: 0, c_row: 1, rows: 1, columns: 1, passes: 1, shards: shards.baseAddress!,
-                            shard_count: 1, scratch: scratch.base, workspace: workspace.base)
+                            shard_count: 1, scratch: scratch.base, workspace: workspace.base, interlude: .none)
                         gradient(&arguments)
                     }
                 }

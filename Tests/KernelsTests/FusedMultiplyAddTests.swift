@@ -104,7 +104,7 @@ import Testing
             var arguments = Product(
                 a: left.base, a_row: 1, a_depth: 1, b: right.base, b_depth: columns, c: output.base, c_row: columns,
                 rows: rows, columns: columns, depth: 1, bias: bias.base, gate: nil, gate_row: 0, rectifies: 0, slope: 0,
-                workspace: workspace.base)
+                workspace: workspace.base, interlude: .none)
             kernels.product(&arguments)
             return output
         }

@@ -38,7 +38,7 @@ import Testing
                 bias: c.bias ? UnsafePointer(bias.base) : nil,
                 gate: c.rectification == .gate ? UnsafePointer(gate.base) : nil, gate_row: gateStride,
                 rectifies: c.rectification == .none ? 0 : 1, slope: 0.2,
-                workspace: workspace.base)
+                workspace: workspace.base, interlude: .none)
             kernels.product(&arguments)
             return output
         }
@@ -119,7 +119,7 @@ import Testing
             var arguments = Product(
                 a: empty.base, a_row: 0, a_depth: 1, b: empty.base, b_depth: columns, c: output.base, c_row: columns,
                 rows: rows, columns: columns, depth: 0, bias: hasBias ? UnsafePointer(bias.base) : nil, gate: nil,
-                gate_row: 0, rectifies: 1, slope: slope, workspace: workspace.base)
+                gate_row: 0, rectifies: 1, slope: slope, workspace: workspace.base, interlude: .none)
             kernels.product(&arguments)
             #expect(output.difference(from: expected) == nil, "\(kernels.instructionSet)")
         }
@@ -141,7 +141,7 @@ import Testing
                 var arguments = Product(
                     a: ones.base, a_row: 1, a_depth: 1, b: values.base, b_depth: count, c: output.base, c_row: count,
                     rows: 1, columns: count, depth: 1, bias: nil, gate: usesGate ? UnsafePointer(gates.base) : nil,
-                    gate_row: count, rectifies: 1, slope: 0.25, workspace: workspace.base)
+                    gate_row: count, rectifies: 1, slope: 0.25, workspace: workspace.base, interlude: .none)
                 kernels.product(&arguments)
                 for i in 0..<count {
                     let sum = 0 + values[i]

@@ -24,7 +24,7 @@ import Testing
                     outputs: pointers.baseAddress!,
                     output_offset: padding, c_row: row, rows: rows, columns: columns, passes: passes,
                     shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base,
-                    workspace: workspace.base)
+                    workspace: workspace.base, interlude: .none)
                 kernels.weightGradient(&arguments)
             }
         }

@@ -49,39 +49,50 @@ import Testing
         let layout: ShardLayout
         let reducer: Reducer
         let count: Int
+        let buckets: [Int]
         static let recordSize = 3
 
-        init(_ communicator: any Communicator, shards: Int, count: Int, algorithm: Reducer.Algorithm = .tree) throws {
+        init(
+            _ communicator: any Communicator, shards: Int, count: Int, buckets: [Int] = [0],
+            algorithm: Reducer.Algorithm = .tree
+        ) throws {
             self.communicator = communicator
             self.count = count
+            self.buckets = buckets
             patience = try Patience(communicator, limit: 50)
             layout = ShardLayout(shards: shards, ranks: communicator.size)
             var space = try SharedSpace(
                 communicator,
                 byteCount: Reducer.sharedBytes(
                     count: count, recordSize: Rig.recordSize, layout: layout, communicator: communicator))
+            let segment = Reducer.segment(of: communicator.rank, size: communicator.size, count: count)
             reducer = Reducer(
-                patience: patience, layout: layout, count: count, recordSize: Rig.recordSize, algorithm: algorithm,
-                space: &space, treeSum: ReducerTests.treeSum)
+                patience: patience, layout: layout, count: count, buckets: buckets, recordSize: Rig.recordSize,
+                algorithm: algorithm, space: &space, treeSum: ReducerTests.treeSum
+            ) { sums, parameters in
+                for i in 0..<segment.count { parameters[i] += sums[i] / 3 }
+            }
         }
 
-        /// Fills gradients and record, reduces, and adds a third of the sums to the parameters.
+        /// Fills gradients and record bucket by bucket, reduces, and adds a third of the sums to the parameters.
         func step(_ round: Int, poison: (rank: Int, element: Int, value: Float)? = nil) throws -> Bool {
             let own = ShardLayout.subtrees(layout.shards(of: communicator.rank))
-            for (buffer, shards) in zip(reducer.gradients, own) {
-                for element in 0..<count { buffer[element] = ReducerTests.sum(round, shards, element) }
-            }
-            if let poison, poison.rank == communicator.rank {
-                reducer.gradients[reducer.gradients.count - 1][poison.element] = poison.value
-            }
+            // Whatever is read before it is published shows.
+            for buffer in reducer.gradients { for element in 0..<count { buffer[element] = .nan } }
             for i in 0..<Rig.recordSize {
                 reducer.records[communicator.rank * Rig.recordSize + i] = Rig.record(round, communicator.rank, i)
             }
-            try reducer.publish()
-            let segment = reducer.segment
-            return try reducer.finish { sums in
-                for i in 0..<segment.count { reducer.parameters[segment.lowerBound + i] += sums[i] / 3 }
+            for (start, end) in zip(buckets, buckets.dropFirst() + [count]).reversed() {
+                for (buffer, shards) in zip(reducer.gradients, own) {
+                    for element in start..<end { buffer[element] = ReducerTests.sum(round, shards, element) }
+                }
+                if let poison, poison.rank == communicator.rank, (start..<end).contains(poison.element) {
+                    reducer.gradients[reducer.gradients.count - 1][poison.element] = poison.value
+                }
+                try reducer.publish(downTo: start)
+                for _ in 0..<3 { reducer.progress(during: .other) }
             }
+            return try reducer.finish()
         }
 
         static func record(_ round: Int, _ rank: Int, _ field: Int) -> Double { Double(round * 10_000 + rank * 10 + field) + 0.1 }
@@ -94,10 +105,10 @@ import Testing
     }
 
     /// Several rounds: parameters everywhere, and records, after each.
-    private func check(shards: Int, hosts: [Int], count: Int) throws {
+    private func check(shards: Int, hosts: [Int], count: Int, buckets: [Int] = [0]) throws {
         let expected = (0...Self.rounds).map { Self.expectedParameters(shards: shards, count: count, rounds: $0) }
         try onRanks(hosts: hosts) { communicator in
-            let rig = try Rig(communicator, shards: shards, count: count)
+            let rig = try Rig(communicator, shards: shards, count: count, buckets: buckets)
             for round in 0..<Self.rounds {
                 let isFinite = try rig.step(round)
                 #expect(isFinite)
@@ -124,6 +135,13 @@ import Testing
     ])
     func anySplitIntoHostsGivesTheTree(hosts: [Int]) throws {
         for count in Self.counts { try check(shards: 8, hosts: hosts, count: count) }
+    }
+
+    /// Buckets that cut segments, one as small as an element's block.
+    @Test(arguments: [[2], [5], [1, 1], [2, 2], [3, 5], [2, 1, 1], [1, 1, 1, 1, 1, 1, 1, 1]])
+    func bucketsGiveTheTree(hosts: [Int]) throws {
+        try check(shards: 8, hosts: hosts, count: 80, buckets: [0, 16, 64])
+        try check(shards: 8, hosts: hosts, count: 16 * 21, buckets: [0, 208, 224, 240])
     }
 
     @Test(arguments: [
@@ -187,8 +205,8 @@ import Testing
         }
     }
 
-    /// Within a host nothing is sent. Between hosts each segment's sums go once to its owner and its parameters once
-    /// back, for each other host, and the leaders exchange records.
+    /// Within a host nothing is sent. Between hosts each bucket of a segment's sums goes once to its owner and the segment's
+    /// parameters once back, for each other host, and the leaders exchange records.
     @Test(arguments: [[1], [2], [5], [8], [1, 1], [2, 2], [1, 3], [3, 5], [2, 1, 1], [1, 1, 1, 1]])
     func countsOfMessages(hosts: [Int]) throws {
         let messages = try onRanks(hosts: hosts) { communicator in
@@ -200,8 +218,30 @@ import Testing
             return counting.messages - before
         }
         let (ranks, others) = (hosts.reduce(0, +), hosts.count - 1)
-        #expect(messages.reduce(0, +) == Self.rounds * (2 * ranks * others + hosts.count * others))
+        let layout = ShardLayout(shards: 8, ranks: ranks)
+        var first = 0
+        var sums = 0
+        for size in hosts {
+            // One message for each maximal subtree of a host, to everyone elsewhere who owns anything.
+            let host = first..<first + size
+            let owners = (0..<ranks).filter { !host.contains($0) && !Reducer.segment(of: $0, size: ranks, count: 80).isEmpty }
+            sums += ShardLayout.subtrees(layout.shards(of: host)).count * owners.count
+            first += size
+        }
+        #expect(messages.reduce(0, +) == Self.rounds * (sums + ranks * others + hosts.count * others))
         if hosts.count == 1 { #expect(messages.allSatisfy { $0 == 0 }) }
+    }
+
+    @Test func countsOfMessagesOfBuckets() throws {
+        let messages = try onRanks(hosts: [1, 1]) { communicator in
+            let counting = CountingCommunicator(communicator)
+            // Segments 0 ..< 32 and 32 ..< 80: one bucket begins in the first, and two in the second.
+            let rig = try Rig(counting, shards: 8, count: 80, buckets: [0, 16, 32, 48])
+            let before = counting.messages
+            for round in 0..<Self.rounds { _ = try rig.step(round) }
+            return counting.messages - before
+        }
+        #expect(messages == [4 * Self.rounds, 4 * Self.rounds])
     }
 
     @Test func libraryIsAskedOnceARound() throws {

@@ -2,6 +2,20 @@ import Networks
 import Testing
 
 @Suite struct NetworkPlanTests {
+    /// Small layers go with the one before them.
+    @Test func bucketsBeginAtLargeLayers() throws {
+        let plan = try NetworkPlan(
+            [
+                .linear(inputs: 10, outputs: 200), .relu, .linear(inputs: 200, outputs: 100), .tanh,
+                .linear(inputs: 100, outputs: 300), .linear(inputs: 300, outputs: 1),
+            ], inputs: 10)
+        let second = (10 * 200).paddedToVectors + 200.paddedToVectors
+        let third = second + 200 * 100 + 100.paddedToVectors
+        #expect(plan.buckets == [0, second, third])
+        #expect(try NetworkPlan([.linear(inputs: 3, outputs: 2)], inputs: 3).buckets == [0])
+        #expect(try NetworkPlan([.relu, .linear(inputs: 3, outputs: 2)], inputs: 3).buckets == [0])
+    }
+
     @Test func tellsSizes() throws {
         let plan = try NetworkPlan(
             [.dropout(probability: 0.1), .linear(inputs: 3, outputs: 300), .relu, .linear(inputs: 300, outputs: 2), .tanh],
