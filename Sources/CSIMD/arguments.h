@@ -12,7 +12,8 @@ typedef struct {
 /// C[m, n] = bias[m] + Σ_k A[m, k] B[k, n], k ascending, one fused multiply-add at a time.
 /// A[m, k] lies at a[m * a_row + k * a_depth], B[k, n] at b[k * b_depth + n], C[m, n] at c[m * c_row + n].
 /// columns is a multiple of 8, on AVX-512 of 16; a null bias is zero. If rectifies, the element is then multiplied by slope unless
-/// gate[m * gate_row + n], or the element itself where gate is null, is positive. workspace holds CSIMD_PRODUCT_WORKSPACE floats.
+/// gate[m * gate_row + n], or the element itself where gate is null, is positive. workspace holds
+/// 64 · max(256, depth + 1) + 3072 + 16 + 64 · 48 floats.
 typedef struct {
     const float *_Nonnull a;
     ptrdiff_t a_row, a_depth;
@@ -30,9 +31,6 @@ typedef struct {
     csimd_interlude interlude;
 } csimd_product;
 
-/// Blocks of B, 64 columns wide and 256 deep, and of A, 3072 elements, and a vector.
-#define CSIMD_PRODUCT_WORKSPACE 19472
-
 /// One logical shard in a sum over the batch: the next `count` rows of every pass, one pass after the other into one
 /// accumulator. After them `merges` earlier subtrees are added, and the sum is either kept for a later merge (output < 0)
 /// or is the tree of the forest numbered `output`.
@@ -44,8 +42,8 @@ typedef struct {
 
 /// out[j][m, n] = Σ over the shards of tree j, combined as they say, of Σ over passes and rows of A[m, r] B[r, n].
 /// In pass i, A[m, r] lies at a[i * a_pass + m * a_row + r], and B[r, n] at
-/// b[n / 64 * b_panel + i * b_pass + r * b_row + n % 64]: in panels of 64 columns that a cache holds without conflicts, or,
-/// with b_panel 64, row by row. B is readable up to columns rounded up to 16.
+/// b[n / 64 * b_panel + i * b_pass + r * b_row + n % 64]: in panels of 64 columns that a cache holds without conflicts.
+/// b_row is 64, or 0 for a single column whose rows are all the same. B is readable up to columns rounded up to 16.
 /// Every output has row stride c_row and starts at outputs[j] + output_offset. scratch holds 32 tiles. Only bf16
 /// needs the workspace: (rows + 64) · passes · P + 3 shard_count + 64 floats, P the sum of the shards' counts, each even.
 typedef struct {

@@ -65,11 +65,6 @@ static inline __attribute__((always_inline)) void csimd_prefetch(const void *_No
     __builtin_prefetch(address, 0, 3);
 }
 
-/// The same, but no nearer than the second-level cache.
-static inline __attribute__((always_inline)) void csimd_prefetch_far(const void *_Nonnull address) {
-    __builtin_prefetch(address, 0, 2);
-}
-
 /// The same address, of which the compiler no longer knows where it comes from.
 static inline __attribute__((always_inline)) const float *_Nonnull csimd_opaque(const float *_Nonnull address) {
     __asm__("" : "+r"(address));

@@ -139,7 +139,6 @@ struct Benchmark {
     /// Forward, input gradient and weight gradient of each linear layer at the preset's batch, as a step calls them.
     func products() throws -> [Kernel] {
         let rows = configuration.batchSize.paddedToVectors
-        let workspace = arena.floats(Product.workspaceCount)
         let layout = ShardLayout(shards: configuration.shards, ranks: 1)
         let shards = (0..<configuration.shards).map { layout.rows(of: $0, batch: configuration.batchSize) }
         let tree = TreePlan(leaves: (0..<configuration.shards).map { $0..<$0 + 1 }, total: 0..<configuration.shards)
@@ -147,6 +146,7 @@ struct Benchmark {
         let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
         return [("generator", plans.generator), ("discriminator", plans.discriminator)].flatMap { network, plan in
             plan.layers.filter { !$0.tensors.isEmpty }.flatMap { layer in
+                let workspace = arena.floats(Product.workspaceCount(depth: max(layer.inputs, layer.outputs)))
                 let count = layer.tensors.reduce(0) { $0 + $1.count.paddedToVectors }
                 let parameters = arena.floats(count)
                 let x = arena.matrix(features: layer.inputs, stride: rows)

@@ -8,13 +8,11 @@ import CSIMD
 // the first-level cache, and within a tile all addresses run on without gaps.
 
 /// Columns of C that share a pass over A.
-@inline(__always) private var groupColumns: Int { 64 }
+@inline(__always) var groupColumns: Int { 64 }
 /// Rows of A that are packed at once: three vectors, and whole tiles of six.
 @inline(__always) private var groupRows: Int { 3 * lanes }
 /// Places of the depth of a block where A is packed: the packed rows fill 12 KiB.
-@inline(__always) private var packedDepth: Int { 1024 / lanes }
-/// Fewer rows than this do not pay for laying out B.
-@inline(__always) private var rowsWorthPacking: Int { 24 }
+@inline(__always) var packedDepth: Int { 1024 / lanes }
 
 /// C = bias + A B; see `csimd_product`.
 public func product(_ arguments: UnsafePointer<csimd_product>) { product(Singles.self, arguments.pointee) }
@@ -22,13 +20,19 @@ public func product(_ arguments: UnsafePointer<csimd_product>) { product(Singles
 /// The same of elements in any format.
 @inline(__always)
 func product<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
+    if p.a_depth == 1 { plainProduct(elements, p) } else { transposedProduct(elements, p) }
+}
+
+/// A product whose A has its depth side by side.
+@inline(__always)
+private func plainProduct<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
     var column = 0
     while column < p.columns {
         let columns = p.columns - column < groupColumns ? p.columns - column : groupColumns
         var k = 0
         // Once at least: a sum over nothing is the bias.
         repeat {
-            let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : blockDepth
+            let places = Elements.mustPack ? packedDepth : blockDepth
             let most = places * 2 / Elements.places(2)
             let end = p.depth - k < most ? p.depth : k + most
             block(elements, p, column, columns, k, end)
@@ -46,9 +50,8 @@ private func block<Elements: Format>(
 ) {
     var b = p.b + k * p.b_depth + column
     let places = Elements.places(end - k)
-    let widest = tileVectors * lanes
-    let packsB = Elements.mustPack || (columns > widest || p.b_depth != columns) && p.rows >= rowsWorthPacking
-    if packsB {
+    // Columns that are a panel as they are need not be laid out.
+    if Elements.mustPack || p.b_depth != columns || nextVectors(columns / lanes) * lanes != columns {
         packPanels(elements, b, p.b_depth, columns, end - k, p.workspace)
         b = UnsafePointer(p.workspace)
     }
@@ -58,10 +61,7 @@ private func block<Elements: Format>(
         let last = p.rows - m < groupRows ? p.rows : m + groupRows
         var a = p.a + m * p.a_row + k
         var aRow = p.a_row
-        if p.a_depth != 1 {
-            packGroup(elements, p, m, last - m, k, end, packed)
-            a = UnsafePointer(packed)
-        } else if Elements.mustPack {
+        if Elements.mustPack {
             aRow = places
             packRows(elements, a, p.a_row, last - m, end - k, packed)
             a = UnsafePointer(packed)
@@ -72,15 +72,12 @@ private func block<Elements: Format>(
             let offset = vector * lanes
             let part = Part(
                 m: m, last: last, column: column + offset, isFirst: k == 0, isLast: end == p.depth, places: places, a: a,
-                b: b + (packsB ? offset * places : offset), bDepth: packsB ? width * lanes : p.b_depth)
+                b: b + offset * places)
             let prefetches = !Elements.mustPack && vector == 0
-            switch (width, p.a_depth) {
-            case (4, 1): plainRows(elements, TileRow<4>.self, p, part, aRow: aRow, prefetches: prefetches)
-            case (2, 1): plainRows(elements, TileRow<2>.self, p, part, aRow: aRow, prefetches: prefetches)
-            case (_, 1): plainRows(elements, TileRow<1>.self, p, part, aRow: aRow, prefetches: prefetches)
-            case (4, _): groupedRows(elements, TileRow<4>.self, p, part)
-            case (2, _): groupedRows(elements, TileRow<2>.self, p, part)
-            default: groupedRows(elements, TileRow<1>.self, p, part)
+            switch width {
+            case 4: rows(elements, TileRow<4>.self, p, part, aRow: aRow, prefetches: prefetches)
+            case 2: rows(elements, TileRow<2>.self, p, part, aRow: aRow, prefetches: prefetches)
+            default: rows(elements, TileRow<1>.self, p, part, aRow: aRow, prefetches: prefetches)
             }
             vector += width
         }
@@ -98,12 +95,11 @@ private struct Part {
     let places: Int
     /// The block's first place of row m and of the panel.
     let a, b: UnsafePointer<Float>
-    let bDepth: Int
 }
 
 /// target = the columns of B panel by panel, each [places, width].
 @inline(__always)
-private func packPanels<Elements: Format>(
+func packPanels<Elements: Format>(
     _ elements: Elements.Type, _ b: UnsafePointer<Float>, _ bDepth: Int, _ columns: Int, _ depth: Int,
     _ target: UnsafeMutablePointer<Float>
 ) {
@@ -130,62 +126,10 @@ private func packRows<Elements: Format>(
     }
 }
 
-/// target[place · groupRows + i] = A's row m + i for i < count: a tile then finds what it reads side by side, and not in
-/// lines so far apart that they displace one another from the cache.
-@inline(__always)
-private func packGroup<Elements: Format>(
-    _: Elements.Type, _ p: csimd_product, _ m: Int, _ count: Int, _ k: Int, _ end: Int,
-    _ target: UnsafeMutablePointer<Float>
-) {
-    var target = target
-    var source = p.a + k * p.a_depth + m * p.a_row
-    var j = k
-    while j < end {
-        let hasOdd = j + 1 < end
-        var i = 0
-        while i < count {
-            let x = source + i * p.a_row
-            let isWhole = count - i >= lanes && p.a_row == 1
-            let even = isWhole ? load(x) : gather(x, p.a_row, count - i)
-            let odd = !hasOdd ? Vector() : isWhole ? load(x + p.a_depth) : gather(x + p.a_depth, p.a_row, count - i)
-            Elements.pack(even: even, odd: odd, target + i, stride: groupRows)
-            i += lanes
-        }
-        if count == groupRows && p.a_row == 1 {
-            // What the next group reads.
-            prefetchGroup(source + groupRows)
-            if hasOdd { prefetchGroup(source + groupRows + p.a_depth) }
-        }
-        source += 2 * p.a_depth
-        target += Elements.places(2) * groupRows
-        j += 2
-    }
-}
-
-@inline(__always)
-private func prefetchGroup(_ x: UnsafePointer<Float>) {
-    csimd_prefetch_far(x)
-    csimd_prefetch_far(x + 16)
-    csimd_prefetch_far(x + 32)
-}
-
-/// The first `count` lanes from elements `stride` apart.
-@inline(never)
-private func gather(_ x: UnsafePointer<Float>, _ stride: Int, _ count: Int) -> Vector {
-    var vector = Vector()
-    var i = 0
-    while i < count && i < lanes {
-        vector[i] = x[i * stride]
-        i += 1
-    }
-    return vector
-}
-
 /// Rows m ..< last of a panel; A's place of row m and depth k is a[0].
-@inline(__always)
+@inline(never)
 private func rows<Elements: Format, let Vectors: Int>(
-    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ p: csimd_product, _ part: Part, aRow: Int, aDepth: Int,
-    prefetches: Bool
+    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ p: csimd_product, _ part: Part, aRow: Int, prefetches: Bool
 ) {
     var m = part.m
     while m < part.last {
@@ -193,37 +137,21 @@ private func rows<Elements: Format, let Vectors: Int>(
         let a = part.a + (m - part.m) * aRow
         if prefetches { prefetch(a + height * aRow, row: aRow, rows: height, columns: part.places) }
         switch height {
-        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: aDepth)
-        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: aDepth)
-        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: aDepth)
-        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: aDepth)
-        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: aDepth)
+        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: aRow)
+        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: aRow)
+        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: aRow)
+        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: aRow)
+        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: aRow)
         }
         m += height
     }
-}
-
-/// The rows of a group where the depth of A is contiguous.
-@inline(never)
-private func plainRows<Elements: Format, let Vectors: Int>(
-    _ elements: Elements.Type, _ row: TileRow<Vectors>.Type, _ p: csimd_product, _ part: Part, aRow: Int, prefetches: Bool
-) {
-    rows(elements, row, p, part, aRow: aRow, aDepth: 1, prefetches: prefetches)
-}
-
-/// The rows of a group that were packed side by side.
-@inline(never)
-private func groupedRows<Elements: Format, let Vectors: Int>(
-    _ elements: Elements.Type, _ row: TileRow<Vectors>.Type, _ p: csimd_product, _ part: Part
-) {
-    rows(elements, row, p, part, aRow: 1, aDepth: groupRows, prefetches: false)
 }
 
 /// One tile of C through a block of the depth: begun with the bias or taken from C, rectified in the last block.
 @inline(__always)
 private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ p: csimd_product, _ part: Part, _ m: Int,
-    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int
+    _ a: UnsafePointer<Float>, aRow: Int
 ) {
     var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
     let c = p.c + m * p.c_row + part.column
@@ -243,7 +171,8 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             i += 1
         }
     }
-    accumulate(elements, &sums, a, aRow: aRow, aDepth: aDepth, part.b, bDepth: part.bDepth, depth: part.places)
+    accumulate(
+        elements, &sums, a, aRow: aRow, aDepth: 1, part.b, bDepth: Vectors * lanes, depth: part.places)
     let rectifies = part.isLast && p.rectifies != 0
     let gate = p.gate.map { $0 + m * p.gate_row + part.column }
     i = 0

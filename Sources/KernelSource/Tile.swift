@@ -73,6 +73,22 @@ private func multiplyAdd<Elements: Format, let Rows: Int, let Vectors: Int>(
     }
 }
 
+/// Stores the tile with the row stride given.
+@inline(__always)
+func store<let Rows: Int, let Vectors: Int>(
+    _ sums: Tile<Rows, Vectors>, _ c: UnsafeMutablePointer<Float>, row: Int
+) {
+    var i = 0
+    while i < Rows {
+        var v = 0
+        while v < Vectors {
+            store(sums[unchecked: i][unchecked: v], c + i * row + v * lanes)
+            v += 1
+        }
+        i += 1
+    }
+}
+
 /// Height of the next tile of so many vectors a row: six rows at a time, then four, two, one; eight of single vectors,
 /// since six sums would wait for one another. No result depends on the tiling: every element has its own accumulator.
 @inline(__always)

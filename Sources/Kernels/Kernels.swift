@@ -151,8 +151,9 @@ public typealias RandomKey = csimd_random
 public typealias AdamConstants = csimd_adam
 
 extension Product {
-    /// Floats that a product's workspace holds.
-    public static var workspaceCount: Int { Int(CSIMD_PRODUCT_WORKSPACE) }
+    /// Floats that the workspace of a product holds: 64 columns of B, at least 256 deep, a block of A, 3072 elements and a
+    /// vector, and 64 columns of 48 sums.
+    public static func workspaceCount(depth: Int) -> Int { 64 * max(256, depth + 1) + 3_072 + 16 + 64 * 48 }
 }
 
 extension Interlude {

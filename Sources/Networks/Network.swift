@@ -37,7 +37,7 @@ public final class Network {
         layers = plan.layers
         layout = plan.layout
         offsets = plan.offsets
-        workspace = arena.floats(Product.workspaceCount)
+        workspace = arena.floats(Product.workspaceCount(depth: max(plan.largestInput, plan.largestOutput)))
         input = arena.matrix(features: plan.inputs, stride: stride, slots: slots)
         var activations: [Matrix] = []
         var errors: [Matrix] = []

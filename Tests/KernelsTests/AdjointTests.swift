@@ -18,7 +18,7 @@ import Testing
         let dy = random.units(outputs * batch)
         for kernels in tables {
             let y = Memory<Float>(count: outputs * batch)
-            let workspace = Memory<Float>(count: Product.workspaceCount)
+            let workspace = Memory<Float>(count: Product.workspaceCount(depth: max(inputs, outputs)))
             defer { keep(workspace) }
             var forward = Product(
                 a: w.base, a_row: inputs, a_depth: 1, b: x.base, b_depth: batch, c: y.base, c_row: batch,
@@ -34,8 +34,9 @@ import Testing
             kernels.product(&backward)
 
             let xRow = roundedUp(inputs)
-            let transposed = Memory<Float>(count: roundedUp(batch) * xRow)
-            kernels.transpose(x.base, batch, inputs, batch, transposed.base, xRow)
+            let rowMajor = Memory<Float>(count: roundedUp(batch) * xRow)
+            kernels.transpose(x.base, batch, inputs, batch, rowMajor.base, xRow)
+            let transposed = inPanels(rowMajor, rows: batch, columns: inputs, row: xRow)
             let dw = Memory<Float>(count: outputs * inputs)
             let scratch = Memory<Float>(count: 32 * 6 * 4 * 16)
             defer { keep(transposed, scratch) }
@@ -43,9 +44,10 @@ import Testing
             withUnsafePointer(to: dw.base) { output in
                 plan.sums.withUnsafeBufferPointer { shards in
                     var gradient = WeightGradient(
-                        a: dy.base, a_pass: 0, a_row: batch, b: transposed.base, b_panel: 64, b_pass: 0, b_row: xRow,
+                        a: dy.base, a_pass: 0, a_row: batch, b: transposed.base, b_panel: 64 * batch, b_pass: 0, b_row: 64,
                         outputs: output, output_offset: 0, c_row: inputs, rows: outputs, columns: inputs, passes: 1,
-                        shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil, interlude: .none)
+                        shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil,
+                        interlude: .none)
                     kernels.weightGradient(&gradient)
                 }
             }

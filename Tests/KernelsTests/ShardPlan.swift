@@ -1,5 +1,16 @@
 import Kernels
 
+/// B of a weight gradient, whose columns lie in panels of 64, from a matrix of rows: [columns / 64, rows, 64], no longer
+/// than a kernel may read.
+func inPanels(_ matrix: Memory<Float>, rows: Int, columns: Int, row: Int) -> Memory<Float> {
+    let last = (columns - 1) / 64
+    let panels = Memory<Float>(count: 64 * (last * rows + rows - 1) + roundedUp(columns - 64 * last))
+    for r in 0..<rows {
+        for n in 0..<columns { panels[64 * (n / 64 * rows + r) + n % 64] = matrix[r * row + n] }
+    }
+    return panels
+}
+
 /// The shards of a weight gradient over part of a batch, and the trees that they form.
 struct ShardPlan {
     var sums: [ShardSum] = []

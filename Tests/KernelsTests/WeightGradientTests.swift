@@ -5,10 +5,10 @@ import Testing
     /// 32 tiles of the widest instruction set.
     private static let scratchCount = 32 * 6 * 4 * 16
 
-    /// The outputs of a table, one of [rows, columns] a tree.
+    /// The outputs of a table, one of [rows, columns] a tree. A and B have `batchRows` rows of the batch over all passes.
     private func outputs(
-        _ kernels: Kernels, _ plan: ShardPlan, rows: Int, columns: Int, passes: Int = 2, passStride: Int, a: Memory<Float>,
-        aRow: Int, b: Memory<Float>, bRow: Int, padding: Int = 0
+        _ kernels: Kernels, _ plan: ShardPlan, rows: Int, columns: Int, passes: Int = 2, passStride: Int, batchRows: Int,
+        a: Memory<Float>, aRow: Int, b: Memory<Float>, padding: Int = 0
     ) -> [Memory<Float>] {
         let row = columns + padding
         let memories = plan.trees.map { _ in Memory<Float>(count: padding + (rows - 1) * row + columns) }
@@ -20,7 +20,8 @@ import Testing
                     count: WeightGradient.workspaceCount(rows: rows, passes: passes, shards: plan.sums))
                 defer { keep(workspace) }
                 var arguments = WeightGradient(
-                    a: a.base, a_pass: passStride, a_row: aRow, b: b.base, b_panel: 64, b_pass: passStride * bRow, b_row: bRow,
+                    a: a.base, a_pass: passStride, a_row: aRow, b: b.base, b_panel: 64 * batchRows,
+                    b_pass: 64 * passStride, b_row: 64,
                     outputs: pointers.baseAddress!,
                     output_offset: padding, c_row: row, rows: rows, columns: columns, passes: passes,
                     shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base,
@@ -38,13 +39,12 @@ import Testing
     ) {
         var random = SplitMix64(seed)
         let aRow = batchRows + padding
-        let bRow = columns + 2 * padding + 1
         let a = random.units((rows - 1) * aRow + batchRows)
-        let b = random.units((batchRows - 1) * bRow + roundedUp(columns))
+        let b = inPanels(random.units(batchRows * columns), rows: batchRows, columns: columns, row: columns)
         func result(_ kernels: Kernels) -> [Memory<Float>] {
             outputs(
-                kernels, plan, rows: rows, columns: columns, passes: passes, passStride: passStride, a: a, aRow: aRow, b: b,
-                bRow: bRow, padding: padding)
+                kernels, plan, rows: rows, columns: columns, passes: passes, passStride: passStride,
+                batchRows: batchRows, a: a, aRow: aRow, b: b, padding: padding)
         }
         for family in families.prefix(seed % 4 == 0 ? 2 : 1) {
             let twins = result(family.twin)
@@ -98,10 +98,11 @@ import Testing
         let (batch, rows, columns) = (100, 3, 5)
         var random = SplitMix64(7)
         let a = random.units(rows * 2 * batch)
-        let b = random.units((2 * batch - 1) * columns + 16)
+        let b = random.units(2 * batch * columns)
         let plan = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
         let result = outputs(
-            .reference, plan, rows: rows, columns: columns, passStride: batch, a: a, aRow: 2 * batch, b: b, bRow: columns)
+            .reference, plan, rows: rows, columns: columns, passStride: batch, batchRows: 2 * batch, a: a,
+            aRow: 2 * batch, b: inPanels(b, rows: 2 * batch, columns: columns, row: columns))
         for m in 0..<rows {
             for n in 0..<columns {
                 func shard(_ v: Int) -> Float {
@@ -133,7 +134,8 @@ import Testing
         let whole = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
         for kernels in tables + bfloat16Tables {
             let expected = outputs(
-                kernels, whole, rows: rows, columns: columns, passStride: batch, a: a, aRow: 2 * batch, b: b, bRow: columns)[0]
+                kernels, whole, rows: rows, columns: columns, passStride: batch, batchRows: 2 * batch, a: a, aRow: 2 * batch,
+                b: inPanels(b, rows: 2 * batch, columns: columns, row: columns))[0]
             var leaves: [Memory<Float>] = []
             var trees: [Range<Int>] = []
             for rank in 0..<ranks {
@@ -145,8 +147,8 @@ import Testing
                 let rankB = Memory<Float>(sources.flatMap { r in (0..<columns).map { b[r * columns + $0] } })
                 let plan = ShardPlan(shards: shards, of: shardCount, batch: batch)
                 leaves += outputs(
-                    kernels, plan, rows: rows, columns: columns, passStride: own.count, a: rankA, aRow: 2 * own.count, b: rankB,
-                    bRow: columns)
+                    kernels, plan, rows: rows, columns: columns, passStride: own.count, batchRows: 2 * own.count, a: rankA,
+                    aRow: 2 * own.count, b: inPanels(rankB, rows: 2 * own.count, columns: columns, row: columns))
                 trees += plan.trees
             }
             let sum = Memory<Float>(count: rows * columns)
