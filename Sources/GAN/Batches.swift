@@ -60,8 +60,11 @@ final class Batches {
                     shards[index].permutationNumber = number
                     fillPermutation(shard.permutation, shard: shard.number, number: number, seed: seed, kernels: kernels)
                 }
-                let image = shard.start + Int(shard.permutation[position % shard.count])
-                kernels.pixels(dataset.pixels + image * size, staging + (shard.column + row) * size, size)
+                func image(_ position: Int) -> UnsafePointer<UInt8> {
+                    UnsafePointer(dataset.pixels) + (shard.start + Int(shard.permutation[position % shard.count])) * size
+                }
+                let upcoming = image(position + 1)
+                kernels.pixels(image(position), staging + (shard.column + row) * size, size, upcoming)
             }
         }
         kernels.transpose(staging, size, columns, size, x.base, x.stride)

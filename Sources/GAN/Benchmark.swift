@@ -64,6 +64,13 @@ struct Benchmark {
 
     // MARK: The machine
 
+    /// The peak of pairs of bf16, where the CPU multiplies pairs.
+    func bfloat16Peak() -> Double? {
+        let kernels = kernels.rounding(to: .bf16)
+        guard kernels.hasNativeProducts else { return nil }
+        return Benchmark(configuration, kernels: kernels).peak(1e-2)
+    }
+
     /// From what the first-level cache holds to what none does.
     func bandwidths() -> [Bandwidth] {
         [16, 256, 4_096, 131_072].map { kilobytes in
@@ -77,61 +84,6 @@ struct Benchmark {
             let copy = rates(windows: windows) { (x + count / 2).update(from: x, count: count / 2) }
             return Bandwidth(kilobytes: kilobytes, read: read.rate * 4 * Double(count), copy: copy.rate * 4 * Double(count))
         }
-    }
-
-    // MARK: Whole steps
-
-    struct Steps {
-        var peak = 0.0
-        var peakSpread = 0.0
-        var stepsPerSecond = 0.0
-        var fraction = 0.0
-        var parts: [(part: Stopwatch.Part, seconds: Double)] = []
-    }
-
-    func steps(seconds: Double) throws -> Steps {
-        let patience = try Patience(SoloCommunicator(), limit: 0)
-        let step = try TrainingStep(
-            configuration, dataset: Dataset(synthetic: 64 * configuration.batchSize),
-            layout: ShardLayout(shards: configuration.shards, ranks: 1), patience: patience, kernels: kernels, reduction: .tree)
-        try TrainingState(step: step, patience: patience).initialise(seed: configuration.seed)
-        let window = 2e-3
-        var t = 0
-        func rate() throws -> Double {
-            let start = monotonicSeconds()
-            let first = t
-            repeat {
-                try step.run(t, requests: 0)
-                t += 1
-            } while monotonicSeconds() - start < window
-            return Double(t - first) / (monotonicSeconds() - start)
-        }
-        _ = peak(window)
-        _ = try rate()
-        let warm = Stopwatch.Part.allCases.map(patience.stopwatch.seconds)
-        let warmSteps = t
-        var peaks: [Double] = []
-        var rates: [Double] = []
-        var fractions: [Double] = []
-        let operations = try Double(configuration.operationsPerStep())
-        let end = monotonicSeconds() + seconds
-        repeat {
-            let before = peak(window)
-            let rate = try rate()
-            peaks.append(before)
-            rates.append(rate)
-            fractions.append(rate * operations / ((before + peak(window)) / 2))
-        } while monotonicSeconds() < end
-        let sorted = peaks.sorted()
-        return Steps(
-            peak: peaks.median,
-            peakSpread: (sorted[sorted.count * 3 / 4] - sorted[sorted.count / 4]) / peaks.median,
-            stepsPerSecond: rates.median, fraction: fractions.median,
-            // On one rank nothing is waited for, and between steps the peak is measured.
-            parts: zip(Stopwatch.Part.allCases, warm).compactMap { part, warm in
-                guard ![.waiting, .communication, .other].contains(part) else { return nil }
-                return (part, (patience.stopwatch.seconds(part) - warm) / Double(t - warmSteps))
-            })
     }
 
     // MARK: Kernels

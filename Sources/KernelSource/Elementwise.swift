@@ -103,8 +103,16 @@ public func squaredError(
 }
 
 /// out[i] = (bytes[i] / 255 − 1/2) / (1/2): torchvision's ToTensor and Normalize(0.5, 0.5), pixels in [−1, 1].
-public func pixels(_ bytes: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<Float>, count: Int) {
+/// Meanwhile as many bytes are fetched from `upcoming`, which need not be valid: images lie anywhere in a large file.
+public func pixels(
+    _ bytes: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<Float>, count: Int, upcoming: UnsafePointer<UInt8>
+) {
     var i = 0
+    while i < count {
+        csimd_prefetch(upcoming + i)
+        i += 64
+    }
+    i = 0
     while i + lanes <= count {
         let value = floats(UnsafeRawPointer(bytes + i).loadUnaligned(as: Bytes.self)) / Vector(repeating: 255) - 0.5
         store(value + value, out + i)

@@ -135,11 +135,26 @@ private func packGroup<Elements: Format>(
     _ target: UnsafeMutablePointer<Float>
 ) {
     let x = p.a + k * p.a_depth + m * p.a_row
+    if p.a_row == 1 && m + count < p.rows { prefetchGroup(x + count, row: p.a_depth, depth: end - k) }
     switch p.a_row == 1 ? count : 0 {
     case 3 * lanes: packColumns(elements, x, row: p.a_depth, depth: end - k, vectors: 3, target, targetRow: groupRows)
     case 2 * lanes: packColumns(elements, x, row: p.a_depth, depth: end - k, vectors: 2, target, targetRow: groupRows)
     case lanes: packColumns(elements, x, row: p.a_depth, depth: end - k, vectors: 1, target, targetRow: groupRows)
     default: packSparse(elements, x, p.a_row, p.a_depth, count, end - k, target)
+    }
+}
+
+/// Asks for what the next group reads: its lines lie too far apart for the hardware to foresee them.
+@inline(__always)
+private func prefetchGroup(_ x: UnsafePointer<Float>, row: Int, depth: Int) {
+    var k = 0
+    while k < depth {
+        var i = 0
+        while i < groupRows {
+            csimd_prefetch(x + k * row + i)
+            i += 16
+        }
+        k += 1
     }
 }
 

@@ -102,7 +102,10 @@ public struct Kernels: Sendable {
             _ outputs: Floats, _ target: Float, _ scale: Float, _ columns: Int,
             _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
         ) -> Void
-    public let pixels: @Sendable (_ bytes: UnsafePointer<UInt8>, _ out: MutableFloats, _ count: Int) -> Void
+    public let pixels:
+        @Sendable (
+            _ bytes: UnsafePointer<UInt8>, _ out: MutableFloats, _ count: Int, _ upcoming: UnsafePointer<UInt8>
+        ) -> Void
     public let randomWords:
         @Sendable (_ random: RandomKey, _ out: UnsafeMutablePointer<UInt32>, _ blocks: Int, _ columns: Int, _ row: Int) -> Void
     public let randomNormals:

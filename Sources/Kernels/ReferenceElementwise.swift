@@ -71,7 +71,9 @@ extension Reference {
     }
 
     /// out[i] = (bytes[i] / 255 − 1/2) / (1/2).
-    static func pixels(_ bytes: UnsafePointer<UInt8>, _ out: Kernels.MutableFloats, _ count: Int) {
+    static func pixels(
+        _ bytes: UnsafePointer<UInt8>, _ out: Kernels.MutableFloats, _ count: Int, _ upcoming: UnsafePointer<UInt8>
+    ) {
         for i in 0..<count { out[i] = (Float(bytes[i]) / 255 - 0.5) / 0.5 }
     }
 }

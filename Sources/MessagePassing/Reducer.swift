@@ -166,6 +166,7 @@ public final class Reducer {
     ///   false.
     public func finish() throws -> Bool {
         if let failure { throw failure }
+        let exposed = monotonicSeconds()
         while stage == .reducing, !communicator.neighbours.allSatisfy({ isReady($0, 0) }) {
             try patience.wait {
                 try advance(.waiting)
@@ -182,7 +183,7 @@ public final class Reducer {
             try patience.wait { flag.pointee.load(ordering: .acquiring) >= round }
         }
         patience.stopwatch.lap(.communication)
-        patience.stopwatch.noteReduction(since: publishedAt)
+        patience.stopwatch.noteReduction(since: publishedAt, exposed: exposed)
         return failedRound.pointee.load(ordering: .acquiring) != round
     }
 

@@ -60,8 +60,17 @@ public final class Stopwatch {
         last = now
     }
 
-    /// Notes a reduction that was under way from `start` until now.
-    func noteReduction(since start: Double) { record(Event(part: nil, start: start, end: monotonicSeconds())) }
+    /// Seconds that reductions were under way since the start, and those of them in which there was nothing else to do.
+    public private(set) var reduction = 0.0
+    public private(set) var exposedReduction = 0.0
+
+    /// Notes a reduction that was under way from `start` until now, since `exposed` with nothing else to do.
+    func noteReduction(since start: Double, exposed: Double) {
+        let now = monotonicSeconds()
+        reduction += now - start
+        exposedReduction += now - exposed
+        record(Event(part: nil, start: start, end: now))
+    }
 
     private func record(_ event: Event) {
         guard ring.count > 0 else { return }

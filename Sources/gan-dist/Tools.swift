@@ -54,6 +54,8 @@ struct Bench: ParsableCommand {
     var precision: String?
     @Option(parsing: .unconditional, help: "Seconds to measure whole steps.")
     var seconds = 3.0
+    @Option(parsing: .unconditional, help: "Ranks to measure beside one; as many as cores, at most 8, if it is left away.")
+    var ranks: Int?
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -62,6 +64,11 @@ struct Bench: ParsableCommand {
         if let precision { configuration.precision = try choice("--precision", precision) }
         let kernels = try selectKernels(isa == "auto" ? nil : try choice("--isa", isa), configuration.precision)
         guard seconds > 0, seconds <= 3_600 else { throw Failure(.usage, "--seconds \(seconds): must be between 0 and 3600") }
-        print(try benchmark(configuration, kernels: kernels, seconds: seconds, asJSON: json))
+        let most = configuration.shards
+        let ranks = ranks ?? min(most, ProcessInfo.processInfo.activeProcessorCount)
+        guard (1...most).contains(ranks) else {
+            throw Failure(.usage, "--ranks \(ranks): must be 1 … \(most), the number of logical shards")
+        }
+        print(try benchmark(configuration, kernels: kernels, seconds: seconds, ranks: ranks, asJSON: json))
     }
 }

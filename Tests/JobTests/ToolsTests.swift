@@ -180,7 +180,7 @@ extension Jobs {
         @Test("bench prints figures", arguments: [false, true])
         func bench(asJSON: Bool) throws {
             let outcome = try Job.run(
-                [Program.path, "bench", "--preset", "mlp", "--seconds", "0.2"] + (asJSON ? ["--json"] : []))
+                [Program.path, "bench", "--preset", "mlp", "--seconds", "0.2", "--ranks", "2"] + (asJSON ? ["--json"] : []))
             #expect(outcome.code == 0, "\(outcome)")
             if asJSON {
                 let figures = try #require(JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
@@ -191,6 +191,12 @@ extension Jobs {
                 #expect(parts.values.allSatisfy { $0 > 0 } && parts.count == 7, "\(parts)")
                 #expect((0.5..<2).contains(parts.values.reduce(0, +) / step), "the parts are the step: \(parts), \(step) s")
                 #expect((figures["kernels"] as? [[String: Any]])?.isEmpty == false)
+                let shardsCost = try #require(figures["shards_cost"] as? Double)
+                #expect(shardsCost > -1)
+                let ranks = try #require(figures["ranks"] as? [String: Double])
+                #expect(ranks["count"] == 2)
+                let shares = ["waiting_seconds", "exposed_seconds", "hidden_seconds"].compactMap { ranks[$0] }
+                #expect(shares.count == 3 && shares.allSatisfy { $0 >= 0 }, "\(ranks)")
                 #expect((figures["bandwidths"] as? [[String: Any]])?.isEmpty == false)
             } else {
                 #expect(outcome.output.contains("peak"), "\(outcome.output)")

@@ -11,6 +11,11 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "launch" / "compare.d"))
+
+from contenders import Peer  # noqa: E402 - found by the line above
+from report import Report, Series  # noqa: E402
 LIMIT = 240  # seconds
 
 
@@ -58,6 +63,40 @@ class Compare(unittest.TestCase):
 
     def test_a_report_that_cannot_be_written(self):
         self.assertEqual(run("compare", "--json", "/nowhere/report.json").returncode, 74)
+
+    def test_a_peer_that_hangs_is_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = Path(folder, "worker.py")
+            script.write_text("import sys, time\nprint('{}', flush=True)\nsys.stdin.readline()\ntime.sleep(1000)\n")
+            peer = Peer("PyTorch", "sleeper", script, {})
+            peer.prepare(dict(cores=[0], parameters=[1, 1]), sys.executable, folder)
+            try:
+                peer.start()
+                self.assertIsNone(peer.problem)
+                peer.workers[0].stdin.write("1\n")
+                peer.workers[0].stdin.flush()
+                self.assertEqual(peer.answer(0.5), {})
+                self.assertIn("no answer within 0.5 s", peer.problem)
+            finally:
+                peer.stop()
+
+    def test_bf16_is_compared_with_bf16(self):
+        class Contender:
+            def __init__(self, peer, precision):
+                self.peer, self.name, self.precision = peer, f"{peer} {precision}", precision
+
+        def series(peer, precision, rate):
+            one = Series(Contender(peer, precision))
+            one.rates = [rate]
+            return one
+
+        found = [series("gan-dist", "fp32", 100), series("gan-dist", "bf16", 180), series("PyTorch", "fp32", 50),
+                 series("PyTorch", "bf16", 60)]
+        Report(dict(batch_size=64)).add(1, found, [])
+        self.assertEqual([one.ratios for one in found[2:]], [[2], [3]])
+        without = [found[0], found[3]]
+        Report(dict(batch_size=64)).add(1, without, [])
+        self.assertEqual(without[1].ratios, [100 / 60])
 
     @unittest.skipUnless(importlib.util.find_spec("ensurepip") and sys.version_info >= (3, 11), "no venv, or an old Python")
     def test_without_a_way_to_the_packages_nothing_is_left(self):

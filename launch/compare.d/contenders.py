@@ -2,9 +2,11 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from environment import HERE, Failed
@@ -13,6 +15,7 @@ LAUNCH = HERE.parent
 BINARY = Path(os.environ.get("GAN_DIST_BINARY", LAUNCH.parent / ".build" / "release" / "gan-dist")).resolve()
 INTERVALS = 10  # lines of gan-dist's statistics that count
 CALIBRATION_STEPS = 300
+START_LIMIT = 600  # seconds until a peer is warm, all that it compiles included
 # Runs a command on the core of its rank.
 PINNED = 'cores=($1); shift; exec taskset --cpu-list "${cores[${OMPI_COMM_WORLD_LOCAL_RANK:-0}]}" "$@"'
 
@@ -27,11 +30,11 @@ def shell(command, *arguments, **options):
 class GanDist:
     """One rank a core, as launch/train starts them but on these cores."""
 
-    peer, precision, problem = "gan-dist", "fp32", None
+    peer, problem = "gan-dist", None
 
-    def __init__(self, task, data, scratch):
-        self.configuration, self.cores = task["configuration"], task["cores"]
-        self.name = f"gan-dist, {len(self.cores)} rank" + "s" * (len(self.cores) > 1)
+    def __init__(self, task, data, scratch, precision="fp32"):
+        self.configuration, self.cores, self.precision = task["configuration"], task["cores"], precision
+        self.name = f"gan-dist, {len(self.cores)} rank" + "s" * (len(self.cores) > 1) + ", bf16" * (precision == "bf16")
         self.data, self.scratch = data, scratch
         self.rate = None
         self.facts = {}
@@ -51,7 +54,7 @@ class GanDist:
         with tempfile.TemporaryDirectory(dir=self.scratch) as outdir:
             command = ["bash", "-c", PINNED, "pinned", " ".join(map(str, self.cores)), BINARY, "train",
                        "--preset", self.configuration["preset"], "--batch-size", self.configuration["batch_size"],
-                       "--shards", shards, "--data", self.data, "--outdir", outdir, "--steps", steps,
+                       "--shards", shards, "--precision", self.precision, "--data", self.data, "--outdir", outdir, "--steps", steps,
                        "--log-interval", steps // (INTERVALS + 1), "--sample-interval", 0, "--checkpoint-interval", 0,
                        "--hash-interval", 0, "--quiet"]
             script = '"$@"' if ranks == 1 else f'PIN_RANKS=1 run_ranks {ranks} "$@"'
@@ -98,7 +101,7 @@ class Peer:
                 self.workers.append(subprocess.Popen(
                     ["taskset", "--cpu-list", cpus, self.python, HERE / self.script, json.dumps(task)], env=environment,
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True))
-        self.facts = self.answer()
+        self.facts = self.answer(START_LIMIT)
         if self.facts.get("parameters", self.task["parameters"]) != self.task["parameters"]:
             raise Failed(f"{self.name} has {self.facts['parameters']} parameters, not {self.task['parameters']}", 70)
         if self.facts.get("mkl_asked") is False:
@@ -111,11 +114,18 @@ class Peer:
                 worker.stdin.flush()
             except BrokenPipeError:
                 pass  # its answer will be missing
-        return self.answer().get("images_per_second")
+        return self.answer(60 + 20 * seconds).get("images_per_second")
 
-    def answer(self):
-        """Rank 0's line, when all ranks have given theirs; nothing, and a problem, where one ended instead."""
-        lines = [worker.stdout.readline() for worker in self.workers]
+    def answer(self, limit):
+        """Rank 0's line, when all ranks have given theirs; nothing, and a problem, where one ended or hangs instead."""
+        end = time.monotonic() + limit
+        lines = []
+        for rank, worker in enumerate(self.workers):
+            # A worker says a line at a time, so that none waits in the buffer.
+            if not select.select([worker.stdout], [], [], max(0, end - time.monotonic()))[0]:
+                self.problem = f"no answer within {limit:g} s" + f" from rank {rank}" * (self.processes > 1)
+                return {}
+            lines.append(worker.stdout.readline())
         for rank, line in enumerate(lines):
             if not line:
                 said = Path(f"{self.folder}/{rank}.txt").read_text(encoding="utf-8").strip().splitlines()

@@ -1,6 +1,7 @@
 """The tables, the ratios and the JSON file."""
 
 import json
+import os
 import statistics
 
 
@@ -30,7 +31,7 @@ def best_of(series):
     """The fastest fp32 setting of each peer that ran, and how many of its settings did."""
     peers = {}
     for one in series[1:]:
-        if one.contender.precision == "fp32":
+        if one.contender.precision == "fp32" and one.contender.peer != "gan-dist":
             peers.setdefault(one.contender.peer, []).append(one)
     return {peer: (max(found, key=lambda one: one.median), len(found)) for peer, found in peers.items()}
 
@@ -46,8 +47,10 @@ class Report:
         self.facts, self.sections = facts, []
 
     def add(self, cores, series, problems):
+        # What rounds to bf16 is compared with what does the same, where gan-dist has the instructions for it.
+        bases = {one.contender.precision: one for one in series if one.contender.peer == "gan-dist"}
         for one in series:
-            one.close(series[0])
+            one.close(bases.get(one.contender.precision, series[0]))
         self.sections.append((cores, series, problems))
         self.table(cores, series, problems)
 
@@ -57,7 +60,7 @@ class Report:
         print(f"\n{on_cores(cores)}, batch {self.facts['batch_size']}")
         print(f"  {'':{width}} {'images/s':>9} {'spread':>7}   gan-dist over it")
         for one in series:
-            over = ratio(one.ratios) if one is not series[0] else ""
+            over = ratio(one.ratios) if one.contender.peer != "gan-dist" else ""
             name = one.contender.name + " *" * (one in best)
             print(f"  {name:{width}} {one.median:>9,.0f} {one.spread:>7.1%}   {over}".rstrip())
         for contender, problem in problems:
@@ -66,6 +69,7 @@ class Report:
 
     def summary(self):
         print()
+        print(f"Load at the end: {os.getloadavg()[0]:.1f}")
         for cores, series, _ in self.sections:
             for peer, (best, count) in best_of(series).items():
                 settings = f"best of {count} settings" if count > 1 else "1 setting"
