@@ -15,11 +15,11 @@ import Testing
 
     /// Every byte comes back from what the trainer makes of it.
     @Test func pixelsComeBack() {
-        var bytes = (0..<256).map { UInt8($0) }
+        let bytes = (0..<256).map { UInt8($0) }
         for set in InstructionSet.available {
             guard let kernels = Kernels.select(set) else { continue }
             var values = [Float](repeating: 0, count: 256)
-            kernels.pixels(&bytes, &values, 256)
+            kernels.pixels(bytes, &values, 256, bytes)
             #expect((values[0], values[255]) == (-1, 1))
             #expect(values.map(Pictures.byte) == bytes, "\(set)")
         }
