@@ -72,11 +72,13 @@ public final class TrainingStep {
             let rows = layout.rows(of: shard, batch: configuration.batchSize)
             return rows.lowerBound - first..<rows.upperBound - first
         }
-        generator = Network(
-            name: "generator", plan: plans.generator, stride: columns, parameters: generatorReducer.parameters, arena: arena)
         discriminator = Network(
             name: "discriminator", plan: plans.discriminator, stride: columns, slots: 2,
             parameters: discriminatorReducer.parameters, arena: arena)
+        // Fakes are made where the discriminator reads them.
+        generator = Network(
+            name: "generator", plan: plans.generator, stride: columns, output: discriminator.input.slot(1),
+            parameters: generatorReducer.parameters, arena: arena)
         let tree = TreePlan(leaves: own.map { $0..<$0 + 1 }, total: own)
         generatorSums = BatchSums(
             kernels: kernels, slots: 1, columns: columns, shards: tree.sums(shardRows),
@@ -111,7 +113,6 @@ public final class TrainingStep {
         let again = pass(.generator, t)
         let d = discriminator
         let g = generator
-        let fakes = d.input.slot(1)
         let fakeOutput = d.output.slot(1)
         let fakeError = d.outputError.slot(1)
 
@@ -124,7 +125,7 @@ public final class TrainingStep {
         try settle()                                                                        // G of step t − 1
         begun = t + 1
         noise(RandomStream.discriminatorNoise, t, into: g.input)                            // z₁
-        forward(g, fake, to: fakes)                                                         // G(z₁)
+        forward(g, fake)                                                                    // G(z₁)
         forward(d, fake, slot: 1)                                                           // D(G(z₁))
         judge(fakeOutput, .zero, gradient: fakeError, fakeRows, fake)                       // L(D(G(z₁)), 0)
         backward(d, fake, slot: 1)
@@ -204,12 +205,12 @@ public final class TrainingStep {
     private func drawAgain(_ pass: Pass, _ t: Int) {
         guard configuration.generatorStep == .fresh else { return }
         noise(RandomStream.generatorNoise, t, into: generator.input)
-        forward(generator, pass, to: discriminator.input.slot(1))
+        forward(generator, pass)
     }
 
-    private func forward(_ network: Network, _ pass: Pass, slot: Int = 0, to destination: Matrix? = nil) {
+    private func forward(_ network: Network, _ pass: Pass, slot: Int = 0) {
         part = .forward
-        network.forward(pass, slot: slot, to: destination)
+        network.forward(pass, slot: slot)
         patience.stopwatch.lap(.forward)
     }
 

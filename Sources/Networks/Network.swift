@@ -26,12 +26,16 @@ public final class Network {
     /// - Parameters:
     ///   - stride: columns of a pass, a multiple of the kernels' `columnMultiple`.
     ///   - slots: passes whose activations are kept at once.
+    ///   - output: where the output goes, [outputs, stride], or nil for memory of its own.
     ///   - keepsErrors: false for a network that only draws samples.
     public init(
-        name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, parameters: UnsafePointer<Float>,
-        keepsErrors: Bool = true, arena: Arena
+        name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, output: Matrix? = nil,
+        parameters: UnsafePointer<Float>, keepsErrors: Bool = true, arena: Arena
     ) {
         precondition(stride % 8 == 0, "a stride of \(stride) is not a multiple of 8")
+        precondition(
+            output.map { slots == 1 && ($0.features, $0.stride) == (plan.outputs, stride) } ?? true,
+            "an output of [\(output?.features ?? 0), \(output?.stride ?? 0)] for \(slots) × [\(plan.outputs), \(stride)]")
         self.name = name
         self.parameters = parameters
         layers = plan.layers
@@ -39,13 +43,22 @@ public final class Network {
         offsets = plan.offsets
         workspace = arena.floats(Product.workspaceCount(depth: max(plan.largestInput, plan.largestOutput)))
         input = arena.matrix(features: plan.inputs, stride: stride, slots: slots)
+        // The last layers that work in place, and the one before them, share the output.
+        var firstOfOutput = plan.layers.count - 1
+        while firstOfOutput > 0, plan.layers[firstOfOutput].worksInPlace(after: plan.layers[firstOfOutput - 1]) {
+            firstOfOutput -= 1
+        }
         var activations: [Matrix] = []
         var errors: [Matrix] = []
         for (index, layer) in layers.enumerated() {
             let previous = index > 0 ? layers[index - 1] : nil
             let inPlace = previous.map { layer.worksInPlace(after: $0) } ?? false
-            activations.append(
-                inPlace ? activations[index - 1] : arena.matrix(features: layer.outputs, stride: stride, slots: slots))
+            if let output, index >= firstOfOutput {
+                activations.append(output)
+            } else {
+                activations.append(
+                    inPlace ? activations[index - 1] : arena.matrix(features: layer.outputs, stride: stride, slots: slots))
+            }
             let sharesError = index > 0 && !(layer is Linear)
             errors.append(
                 sharesError
@@ -59,18 +72,13 @@ public final class Network {
     /// The output of a layer, [slots, features, stride].
     public func activation(of layer: Int) -> Matrix { activations[layer] }
 
-    /// Computes the output from the input; the last layer writes to `destination` if one is given.
-    public func forward(_ pass: Pass, slot: Int = 0, to destination: Matrix? = nil) {
+    /// Computes the output from the input.
+    public func forward(_ pass: Pass, slot: Int = 0) {
         var x = input.slot(slot)
         for (index, layer) in layers.enumerated() {
             let y = activations[index].slot(slot)
             layer.forward(x, y, parameters: parameters + offsets[index], workspace: workspace, pass)
             x = y
-        }
-        guard let destination else { return }
-        for feature in 0..<layers[layers.count - 1].outputs {
-            (destination.base + feature * destination.stride)
-                .update(from: x.base + feature * x.stride, count: pass.columns)
         }
     }
 

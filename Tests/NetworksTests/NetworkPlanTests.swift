@@ -54,19 +54,28 @@ import Testing
         #expect(error?.description == message)
     }
 
-    /// The sampler's network keeps no error signals and computes the same.
-    @Test func forwardWritesWhereItIsTold() throws {
-        let rig = try NetworkRig(
-            [.linear(inputs: 9, outputs: 24), .relu, .linear(inputs: 24, outputs: 5), .tanh], inputs: 9, batch: 32, shards: 0..<8,
-            of: 8, kernels: .fastest)
+    /// Layers that work in place at the end, and one that does not.
+    @Test(arguments: [
+        [LayerSpecification.linear(inputs: 9, outputs: 24), .relu, .linear(inputs: 24, outputs: 5), .tanh],
+        [.linear(inputs: 9, outputs: 24), .tanh, .linear(inputs: 24, outputs: 5), .sigmoid, .dropout(probability: 0)],
+        [.linear(inputs: 9, outputs: 5)],
+    ])
+    func forwardWritesWhereItIsTold(layers: [LayerSpecification]) throws {
+        let rig = try NetworkRig(layers, inputs: 9, batch: 32, shards: 0..<8, of: 8, kernels: .fastest)
         let arena = Arena()
-        let other = arena.matrix(features: 5, stride: 64)
+        let other = arena.matrix(features: 5, stride: 32)
+        let parameters = arena.floats(rig.plan.layout.count)
+        parameters.update(from: rig.parameters, count: rig.plan.layout.count)
+        // As the sampler's, it keeps no error signals.
+        let network = Network(
+            name: "other", plan: rig.plan, stride: 32, output: other, parameters: parameters, keepsErrors: false, arena: arena)
         for (slot, kind) in NetworkRig.kinds.enumerated() {
-            rig.network.forward(rig.pass(kind), slot: slot, to: other)
+            rig.network.forward(rig.pass(kind), slot: slot)
+            network.input.base.update(from: rig.network.input.slot(slot).base, count: 9 * 32)
+            network.forward(rig.pass(kind))
             let y = rig.network.output.slot(slot)
-            for feature in 0..<5 {
-                for row in 0..<32 { #expect(other.base[feature * 64 + row] == y.base[feature * y.stride + row]) }
-            }
+            #expect((0..<5 * 32).allSatisfy { other.base[$0] == y.base[$0] })
+            #expect(network.output.base == other.base)
         }
     }
 }
