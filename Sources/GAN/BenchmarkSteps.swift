@@ -75,7 +75,7 @@ extension Benchmark {
     }
 
     func ranks(_ count: Int, seconds: Double) throws -> Ranks {
-        let turns = 3
+        let turns = 7
         let one = try Runner(configuration, kernels: kernels)
         let share = seconds / Double(2 * turns)
         var found: [Ranks] = []
@@ -111,11 +111,30 @@ extension Benchmark {
         for communicator in ThreadCommunicator.group(hostSizes: [count]) {
             // Each communicator belongs to its thread alone from here on.
             nonisolated(unsafe) let communicator = communicator
-            let thread = Thread { results.set(communicator.rank, Result { try body(communicator) }) }
+            let thread = Thread {
+                keepToCore(communicator.rank, of: count)
+                results.set(communicator.rank, Result { try body(communicator) })
+            }
             thread.stackSize = 1 << 22
             thread.start()
         }
         return try results.wait().map { try $0.get() }
+    }
+
+    /// Keeps the calling thread on one of the cores that it may use, where there is one for each of `count` threads: two
+    /// on one core would tell of the scheduler alone.
+    private static func keepToCore(_ number: Int, of count: Int) {
+        // GNU extensions, which the module of the C library does not show.
+        typealias Affinity = @convention(c) (pid_t, Int, UnsafeMutablePointer<UInt64>) -> CInt
+        guard let get = dlsym(nil, "sched_getaffinity"), let set = dlsym(nil, "sched_setaffinity") else { return }
+        // A bit for each of 1024 processors, as cpu_set_t has it.
+        var mask = [UInt64](repeating: 0, count: 16)
+        guard unsafeBitCast(get, to: Affinity.self)(0, 8 * mask.count, &mask) >= 0 else { return }
+        let usable = (0..<64 * mask.count).filter { mask[$0 / 64] & (1 << UInt64($0 % 64)) != 0 }
+        guard usable.count >= count else { return }
+        mask = [UInt64](repeating: 0, count: mask.count)
+        mask[usable[number] / 64] = 1 << UInt64(usable[number] % 64)
+        _ = unsafeBitCast(set, to: Affinity.self)(0, 8 * mask.count, &mask)
     }
 
     private final class Results: @unchecked Sendable {
