@@ -32,7 +32,8 @@ private func table(_ configuration: Configuration, _ kernels: Kernels, _ found: 
     let stepSeconds = steps.parts.reduce(0) { $0 + $1.seconds }
     var lines = [
         "\(configuration.preset), batch \(configuration.batchSize), one rank, kernels \(kernels.description)",
-        "peak of \(kernels.hasNativeProducts ? "bf16 pairs" : "fused multiply-adds"): \((steps.peak / 1e9).fixed(1)) GFLOP/s (noise: its middle half lies within "
+        "peak of \(kernels.hasNativeProducts ? "bf16 pairs" : "fused multiply-adds"): "
+            + "\((steps.peak / 1e9).fixed(1)) GFLOP/s (noise: its middle half lies within "
             + "\((100 * steps.peakSpread).fixed(0)) %)",
         "whole step: \((Double(found.operations) / 1e6).fixed(0)) MFLOP, \(steps.stepsPerSecond.fixed(1)) steps/s, "
             + "\((steps.stepsPerSecond * Double(configuration.batchSize)).grouped) images/s, \(percent(steps.fraction)) of the peak",
@@ -69,7 +70,8 @@ private func json(_ configuration: Configuration, _ kernels: Kernels, _ found: F
     let steps = found.steps
     var object: [String: Any] = [
         "preset": configuration.preset, "batch_size": configuration.batchSize, "isa": kernels.instructionSet.rawValue,
-        "precision": kernels.precision.rawValue, "peak_gflops": steps.peak / 1e9, "peak_spread": steps.peakSpread, "flop_per_step": found.operations,
+        "precision": kernels.precision.rawValue, "peak_gflops": steps.peak / 1e9, "peak_spread": steps.peakSpread,
+        "flop_per_step": found.operations,
         "steps_per_second": steps.stepsPerSecond,
         "images_per_second": steps.stepsPerSecond * Double(configuration.batchSize), "fraction_of_peak": steps.fraction,
         "step_seconds": Dictionary(uniqueKeysWithValues: steps.parts.map { ("\($0.part)", $0.seconds) }),

@@ -87,7 +87,8 @@ public func flushedTreeSum(
 /// A weight gradient of elements that must be packed: all of A at once, B panel by panel.
 @inline(__always)
 func pairedWeightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_weight_gradient) {
-    guard let workspace = p.workspace else { return }
+    // Sums that round to bf16 always have one.
+    let workspace = p.workspace.unsafelyUnwrapped
     // The shards with places for counts, then A [rows, passes, places], then a panel of B [passes, places, 64].
     let shards = UnsafeMutableRawPointer(workspace).bindMemory(to: csimd_shard_sum.self, capacity: p.shard_count)
     var places = 0

@@ -57,9 +57,7 @@ extension Kernels {
             multiplyAddPeak: KernelsAVX2.multiplyAddPeak,
             read: KernelsAVX2.read)
     }
-    #endif
 
-    #if arch(x86_64)
     mutating func setAVX512BFloat16(usesNative: Bool) {
         product = usesNative ? KernelsAVX512.nativeBFloat16Product : KernelsAVX512.bfloat16Product
         weightGradient = usesNative ? KernelsAVX512.nativeBFloat16WeightGradient : KernelsAVX512.bfloat16WeightGradient

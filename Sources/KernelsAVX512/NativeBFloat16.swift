@@ -1,7 +1,6 @@
 import CSIMD
 
-// Products in bf16 on CPUs that multiply a pair at once (AVX-512 BF16): the same bits as of separated pairs, at up to
-// twice the rate of single precision.
+// Products in bf16 on CPUs that multiply a pair at once (AVX-512 BF16): the same bits as of separated pairs.
 
 /// Pairs of bf16, each in the place of a float, the first in its lower half.
 private enum Pairs: Format {

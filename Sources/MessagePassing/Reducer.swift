@@ -125,6 +125,7 @@ public final class Reducer {
     /// The elements that a rank owns.
     public func segment(of rank: Int) -> Range<Int> { Reducer.segment(of: rank, size: communicator.size, count: count) }
 
+    /// The elements that a rank of `size` owns of `count`, a multiple of 16.
     public static func segment(of rank: Int, size: Int, count: Int) -> Range<Int> {
         count / 16 * rank / size * 16..<count / 16 * (rank + 1) / size * 16
     }
