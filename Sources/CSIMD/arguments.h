@@ -61,6 +61,65 @@ typedef struct {
     csimd_interlude interlude;
 } csimd_weight_gradient;
 
+/// A pixel of a convolution's result and the pixel that its first tap reads.
+typedef struct {
+    int32_t source, target;
+} csimd_position;
+
+/// A tap of a convolution: where its weights begin in a row of A, and pixels from a position's source to what it reads.
+typedef struct {
+    int32_t weight, source;
+} csimd_tap;
+
+/// Y[m, q, n] = bias[m] + Σ_t Σ_c A[m, t, c] X[c, q, t, n], taps and then channels ascending, one fused multiply-add at a
+/// time, for pixels q that all have the same taps: those whose tap would lie in the padding are listed with other taps.
+/// A[m, t, c] lies at a[m * a_output + taps[t].weight + c], X[c, q, t, n] at
+/// x[c * x_channel + (positions[q].source + taps[t].source) * x_row + n], Y[m, q, n] at
+/// y[m * y_channel + positions[q].target * y_row + n]. columns is a multiple of 8, on AVX-512 of 16; a null bias is zero.
+/// If rectifies, the element is then multiplied by slope unless the gate, laid out as y, or the element itself where gate
+/// is null, is positive. workspace is that of a product.
+typedef struct {
+    const float *_Nonnull a;
+    ptrdiff_t a_output;
+    const float *_Nonnull x;
+    ptrdiff_t x_channel, x_row;
+    float *_Nonnull y;
+    ptrdiff_t y_channel, y_row;
+    ptrdiff_t outputs, channels, columns;
+    const csimd_position *_Nonnull positions;
+    ptrdiff_t position_count;
+    const csimd_tap *_Nonnull taps;
+    ptrdiff_t tap_count;
+    const float *_Nullable bias;
+    const float *_Nullable gate;
+    int32_t rectifies;
+    float slope;
+    float *_Nonnull workspace;
+    csimd_interlude interlude;
+} csimd_convolution;
+
+/// out[j][m, t, c] = Σ over the shards of tree j, combined as they say, of Σ over passes i, pixels q and rows r of
+/// A[i, m, q, r] X[i, c, q, t, r], in that order. A lies at
+/// a[i * a_pass + m * a_channel + positions[t, q].target * a_row + r], X at
+/// x[i * x_pass + c * x_channel + positions[t, q].source * x_row + r], zero where source is negative; positions is
+/// [tap_count, position_count]. Output j is at outputs[j] + output_offset + m * out_row + t * channels + c.
+/// x is readable for a vector past its end. scratch holds (3 + log₂ shard_count) · 64 · outputs floats and 10,240 besides.
+typedef struct {
+    const float *_Nonnull a;
+    ptrdiff_t a_pass, a_channel, a_row;
+    const float *_Nonnull x;
+    ptrdiff_t x_pass, x_channel, x_row;
+    ptrdiff_t rows, channels, passes;
+    const csimd_position *_Nonnull positions;
+    ptrdiff_t tap_count, position_count;
+    float *_Nonnull const *_Nonnull outputs;
+    ptrdiff_t output_offset, out_row;
+    const csimd_shard_sum *_Nonnull shards;
+    ptrdiff_t shard_count;
+    float *_Nonnull scratch;
+    csimd_interlude interlude;
+} csimd_convolution_gradient;
+
 /// Counter and key of Philox4x32-10. The counter of row i and block j is (first_block + j, first_row + i, step, stream).
 typedef struct {
     uint32_t key0, key1;

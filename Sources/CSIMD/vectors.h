@@ -30,6 +30,7 @@ typedef uint64_t csimd_ulong16 __attribute__((ext_vector_type(16)));
 
 #define CSIMD_WIDTH(N)                                                                                                 \
     CSIMD csimd_float##N csimd_sqrt##N(csimd_float##N x) { return __builtin_elementwise_sqrt(x); }                     \
+    CSIMD csimd_double##N csimd_to_double##N(csimd_float##N x) { return __builtin_convertvector(x, csimd_double##N); }   \
     CSIMD csimd_float##N csimd_from_bytes##N(csimd_uchar##N x) { return __builtin_convertvector(x, csimd_float##N); }  \
     CSIMD csimd_float##N csimd_from_int##N(csimd_int##N x) { return __builtin_convertvector(x, csimd_float##N); }      \
     CSIMD csimd_float##N csimd_from_uint##N(csimd_uint##N x) { return __builtin_convertvector(x, csimd_float##N); }    \

@@ -59,6 +59,20 @@ public func bfloat16Product(_ arguments: UnsafePointer<csimd_product>) {
     csimd_set_float_control(before)
 }
 
+/// `convolution` in bf16: the channels of a tap are a sum of their own pairs.
+public func bfloat16Convolution(_ arguments: UnsafePointer<csimd_convolution>) {
+    let before = csimd_flush_denormals()
+    convolution(SeparatedPairs.self, arguments.pointee)
+    csimd_set_float_control(before)
+}
+
+/// `convolutionGradient` in bf16: the rows of a shard at a pixel are a sum of their own pairs.
+public func bfloat16ConvolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
+    let before = csimd_flush_denormals()
+    convolutionGradient(SeparatedPairs.self, arguments.pointee)
+    csimd_set_float_control(before)
+}
+
 /// `weightGradient` in bf16: the rows of a shard in a pass are a sum of their own pairs.
 public func bfloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
     let before = csimd_flush_denormals()

@@ -4,7 +4,7 @@ import CSIMD
 // columns is a multiple of the vectors' lanes.
 
 @inline(__always)
-private func forEachVector(_ features: Int, _ columns: Int, _ body: (_ feature: Int, _ column: Int) -> Void) {
+func forEachVector(_ features: Int, _ columns: Int, _ body: (_ feature: Int, _ column: Int) -> Void) {
     var feature = 0
     while feature < features {
         var column = 0

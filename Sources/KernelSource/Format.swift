@@ -32,6 +32,10 @@ enum Singles: Format {
     @inline(__always)
     static func packRow(_ x: UnsafePointer<Float>, count: Int, _ target: UnsafeMutablePointer<Float>) {
         var i = 0
+        while i + lanes <= count {
+            store(load(x + i), target + i)
+            i += lanes
+        }
         while i < count {
             target[i] = x[i]
             i += 1

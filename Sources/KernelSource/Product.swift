@@ -193,7 +193,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
 
 /// Asks for the part of A that the next tile reads: its lines lie too far apart for the hardware to foresee them.
 @inline(__always)
-private func prefetch(_ a: UnsafePointer<Float>, row: Int, rows: Int, columns: Int) {
+func prefetch(_ a: UnsafePointer<Float>, row: Int, rows: Int, columns: Int) {
     let line = 16
     var i = 0
     while i < rows {

@@ -1,19 +1,42 @@
 // Transposition by perfect shuffles: interleaving vectors i and i + n/2 of a block of n vectors rotates the bits of an
 // element's index by one; log₂ n such stages swap row and column.
 
+// All is written out: a loop that the compiler leaves as one keeps the block in memory.
+
 @inline(__always)
 private func interleave(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vector> {
     var result = block
-    var i = 0
-    while i < lanes / 2 {
-        let a = block[unchecked: i]
-        let b = block[unchecked: i + lanes / 2]
-        result[unchecked: 2 * i].evenHalf = a.lowHalf
-        result[unchecked: 2 * i].oddHalf = b.lowHalf
-        result[unchecked: 2 * i + 1].evenHalf = a.highHalf
-        result[unchecked: 2 * i + 1].oddHalf = b.highHalf
-        i += 1
+    interleave(0, block, &result)
+    interleave(1, block, &result)
+    if lanes > 4 {
+        interleave(2, block, &result)
+        interleave(3, block, &result)
     }
+    if lanes > 8 {
+        interleave(4, block, &result)
+        interleave(5, block, &result)
+        interleave(6, block, &result)
+        interleave(7, block, &result)
+    }
+    return result
+}
+
+@inline(__always)
+private func interleave(_ i: Int, _ block: InlineArray<16, Vector>, _ result: inout InlineArray<16, Vector>) {
+    let a = block[unchecked: i]
+    let b = block[unchecked: i + lanes / 2]
+    result[unchecked: 2 * i].evenHalf = a.lowHalf
+    result[unchecked: 2 * i].oddHalf = b.lowHalf
+    result[unchecked: 2 * i + 1].evenHalf = a.highHalf
+    result[unchecked: 2 * i + 1].oddHalf = b.highHalf
+}
+
+/// Row i of the result is column i of the block.
+@inline(__always)
+func transposed(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vector> {
+    var result = interleave(interleave(block))
+    if lanes > 4 { result = interleave(result) }
+    if lanes > 8 { result = interleave(result) }
     return result
 }
 
@@ -32,11 +55,7 @@ public func transpose(
                 block[unchecked: i] = load(x + (r + i) * row + c)
                 i += 1
             }
-            var stage = 1
-            while stage < lanes {
-                block = interleave(block)
-                stage *= 2
-            }
+            block = transposed(block)
             i = 0
             while i < lanes && c + i < columns {
                 store(block[unchecked: i], out + (c + i) * outRow + r)

@@ -81,6 +81,25 @@ public struct Kernels: Sendable {
     public internal(set) var weightGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
     /// Sums over the batch whose second factor is one: never rounded.
     public internal(set) var biasGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
+    public internal(set) var convolution: @Sendable (_ arguments: UnsafePointer<Convolution>) -> Void
+    public internal(set) var convolutionGradient: @Sendable (_ arguments: UnsafePointer<ConvolutionGradient>) -> Void
+    public let sumPixels:
+        @Sendable (_ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ sums: MutableFloats) -> Void
+    public let moments:
+        @Sendable (
+            _ x: MutableFloats, _ y: Floats, _ gate: Floats?, _ slope: Float, _ pixels: Int, _ columns: Int, _ row: Int,
+            _ sums: UnsafeMutablePointer<Double>
+        ) -> Void
+    public let normalize:
+        @Sendable (
+            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Float, _ scale: Float,
+            _ shift: Float, _ slope: Float
+        ) -> Void
+    public let normalizeBackward:
+        @Sendable (
+            _ dx: MutableFloats, _ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Float, _ a: Float,
+            _ b: Float, _ c: Float
+        ) -> Void
     public let transpose:
         @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
     public let rectify: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) -> Void
@@ -147,6 +166,10 @@ public struct Kernels: Sendable {
 
 public typealias Product = csimd_product
 public typealias WeightGradient = csimd_weight_gradient
+public typealias Convolution = csimd_convolution
+public typealias ConvolutionGradient = csimd_convolution_gradient
+public typealias ConvolutionPosition = csimd_position
+public typealias ConvolutionTap = csimd_tap
 public typealias ShardSum = csimd_shard_sum
 /// What a long kernel calls between blocks of its work.
 public typealias Interlude = csimd_interlude
@@ -157,6 +180,15 @@ extension Product {
     /// Floats that the workspace of a product holds: 64 columns of B, at least 256 deep, a block of A, 3072 elements and a
     /// vector, and 64 columns of 48 sums.
     public static func workspaceCount(depth: Int) -> Int { 64 * max(256, depth + 1) + 3_072 + 16 + 64 * 48 }
+}
+
+extension ConvolutionGradient {
+    /// Floats of the scratch for so many rows of A and so many shards.
+    public static func scratchCount(rows: Int, shards: Int) -> Int {
+        var levels = 3
+        while 1 << (levels - 3) < shards { levels += 1 }
+        return levels * 64 * rows + 10_240
+    }
 }
 
 extension Interlude {

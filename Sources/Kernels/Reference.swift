@@ -14,6 +14,12 @@ extension Kernels {
             product: Reference.product,
             weightGradient: Reference.weightGradient,
             biasGradient: Reference.weightGradient,
+            convolution: Reference.convolution,
+            convolutionGradient: Reference.convolutionGradient,
+            sumPixels: Reference.sumPixels,
+            moments: Reference.moments,
+            normalize: Reference.normalize,
+            normalizeBackward: Reference.normalizeBackward,
             transpose: Reference.transpose,
             rectify: Reference.rectify,
             tanh: Reference.tanh,
@@ -41,6 +47,8 @@ extension Kernels {
         kernels.product = Reference.bfloat16Product
         kernels.weightGradient = Reference.bfloat16WeightGradient
         kernels.biasGradient = Reference.flushedWeightGradient
+        kernels.convolution = Reference.bfloat16Convolution
+        kernels.convolutionGradient = Reference.bfloat16ConvolutionGradient
         kernels.treeSum = Reference.flushedTreeSum
         return kernels
     }

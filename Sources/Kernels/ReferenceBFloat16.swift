@@ -31,8 +31,7 @@ extension Reference {
                     p.bias?[m] ?? 0, count: p.depth, { p.a[m * p.a_row + $0 * p.a_depth] }, { p.b[$0 * p.b_depth + n] })
                 if p.rectifies != 0 {
                     let sign = p.gate?[m * p.gate_row + n] ?? sum
-                    // A product with nothing added.
-                    if !(flushed(sign) > 0) { sum = flushedFMA(p.slope, sum, sum.sign == .minus ? -0.0 : 0) }
+                    if !(flushed(sign) > 0) { sum = flushedProduct(p.slope, sum) }
                 }
                 p.c[m * p.c_row + n] = sum
             }
@@ -59,10 +58,13 @@ extension Reference {
         treeSum(leaves, merges, leafCount, offset, out, count, add: flushedSum)
     }
 
+    /// A product with nothing added.
+    static func flushedProduct(_ slope: Float, _ x: Float) -> Float { flushedFMA(slope, x, x.sign == .minus ? -0.0 : 0) }
+
     private static func flushed(_ x: Float) -> Float { x.isSubnormal ? Float(sign: x.sign, exponent: 0, significand: 0) : x }
 
     /// A sum that is tiny is exact.
-    private static func flushedSum(_ a: Float, _ b: Float) -> Float { flushed(flushed(a) + flushed(b)) }
+    static func flushedSum(_ a: Float, _ b: Float) -> Float { flushed(flushed(a) + flushed(b)) }
 
     private static func flushedFMA(_ a: Float, _ b: Float, _ c: Float) -> Float {
         let (a, b, c) = (flushed(a), flushed(b), flushed(c))

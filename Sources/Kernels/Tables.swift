@@ -14,6 +14,12 @@ extension Kernels {
             product: KernelsAVX512.product,
             weightGradient: KernelsAVX512.weightGradient,
             biasGradient: KernelsAVX512.weightGradient,
+            convolution: KernelsAVX512.convolution,
+            convolutionGradient: KernelsAVX512.convolutionGradient,
+            sumPixels: KernelsAVX512.sumPixels,
+            moments: KernelsAVX512.moments,
+            normalize: KernelsAVX512.normalize,
+            normalizeBackward: KernelsAVX512.normalizeBackward,
             transpose: KernelsAVX512.transpose,
             rectify: KernelsAVX512.rectify,
             tanh: KernelsAVX512.tanhForward,
@@ -39,6 +45,12 @@ extension Kernels {
             product: KernelsAVX2.product,
             weightGradient: KernelsAVX2.weightGradient,
             biasGradient: KernelsAVX2.weightGradient,
+            convolution: KernelsAVX2.convolution,
+            convolutionGradient: KernelsAVX2.convolutionGradient,
+            sumPixels: KernelsAVX2.sumPixels,
+            moments: KernelsAVX2.moments,
+            normalize: KernelsAVX2.normalize,
+            normalizeBackward: KernelsAVX2.normalizeBackward,
             transpose: KernelsAVX2.transpose,
             rectify: KernelsAVX2.rectify,
             tanh: KernelsAVX2.tanhForward,
@@ -62,6 +74,9 @@ extension Kernels {
         product = usesNative ? KernelsAVX512.nativeBFloat16Product : KernelsAVX512.bfloat16Product
         weightGradient = usesNative ? KernelsAVX512.nativeBFloat16WeightGradient : KernelsAVX512.bfloat16WeightGradient
         biasGradient = KernelsAVX512.flushedWeightGradient
+        convolution = usesNative ? KernelsAVX512.nativeBFloat16Convolution : KernelsAVX512.bfloat16Convolution
+        convolutionGradient =
+            usesNative ? KernelsAVX512.nativeBFloat16ConvolutionGradient : KernelsAVX512.bfloat16ConvolutionGradient
         treeSum = KernelsAVX512.flushedTreeSum
         hasNativeProducts = usesNative
         if usesNative { multiplyAddPeak = KernelsAVX512.nativeBFloat16Peak }
@@ -71,6 +86,8 @@ extension Kernels {
         product = KernelsAVX2.bfloat16Product
         weightGradient = KernelsAVX2.bfloat16WeightGradient
         biasGradient = KernelsAVX2.flushedWeightGradient
+        convolution = KernelsAVX2.bfloat16Convolution
+        convolutionGradient = KernelsAVX2.bfloat16ConvolutionGradient
         treeSum = KernelsAVX2.flushedTreeSum
     }
     #endif
@@ -79,6 +96,8 @@ extension Kernels {
         product = KernelsPortable.bfloat16Product
         weightGradient = KernelsPortable.bfloat16WeightGradient
         biasGradient = KernelsPortable.flushedWeightGradient
+        convolution = KernelsPortable.bfloat16Convolution
+        convolutionGradient = KernelsPortable.bfloat16ConvolutionGradient
         treeSum = KernelsPortable.flushedTreeSum
     }
 
@@ -88,6 +107,12 @@ extension Kernels {
             product: KernelsPortable.product,
             weightGradient: KernelsPortable.weightGradient,
             biasGradient: KernelsPortable.weightGradient,
+            convolution: KernelsPortable.convolution,
+            convolutionGradient: KernelsPortable.convolutionGradient,
+            sumPixels: KernelsPortable.sumPixels,
+            moments: KernelsPortable.moments,
+            normalize: KernelsPortable.normalize,
+            normalizeBackward: KernelsPortable.normalizeBackward,
             transpose: KernelsPortable.transpose,
             rectify: KernelsPortable.rectify,
             tanh: KernelsPortable.tanhForward,

@@ -3,6 +3,7 @@ import CSIMD
 // What differs between the instruction sets: the vector, the register tile, and the fused multiply-add.
 
 typealias Vector = SIMD8<Float>
+typealias Doubles = SIMD8<Double>
 typealias Words = SIMD8<UInt32>
 typealias Integers = SIMD8<Int32>
 typealias Bytes = SIMD8<UInt8>
@@ -25,6 +26,7 @@ typealias ColumnTile<let Vectors: Int> = Tile<4, Vectors>
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
 
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt8(x) }
+@inline(__always) func doubles(_ x: Vector) -> Doubles { csimd_to_double8(x) }
 @inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes8(x) }
 @inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int8(x) }
 @inline(__always) func floats(_ x: Words) -> Vector { csimd_from_uint8(x) }

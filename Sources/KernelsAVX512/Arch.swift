@@ -3,6 +3,7 @@ import CSIMD
 // What differs between the instruction sets: the vector, the register tile, and the fused multiply-add.
 
 typealias Vector = SIMD16<Float>
+typealias Doubles = SIMD16<Double>
 typealias Words = SIMD16<UInt32>
 typealias Integers = SIMD16<Int32>
 typealias Bytes = SIMD16<UInt8>
@@ -25,6 +26,7 @@ typealias ColumnTile<let Vectors: Int> = Tile<8, Vectors>
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
 
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt16(x) }
+@inline(__always) func doubles(_ x: Vector) -> Doubles { csimd_to_double16(x) }
 @inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes16(x) }
 @inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int16(x) }
 @inline(__always) func floats(_ x: Words) -> Vector { csimd_from_uint16(x) }

@@ -39,6 +39,20 @@ public func nativeBFloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight
     csimd_set_float_control(before)
 }
 
+/// `bfloat16Convolution` where the CPU has AVX-512 BF16.
+public func nativeBFloat16Convolution(_ arguments: UnsafePointer<csimd_convolution>) {
+    let before = csimd_flush_denormals()
+    convolution(Pairs.self, arguments.pointee)
+    csimd_set_float_control(before)
+}
+
+/// `bfloat16ConvolutionGradient` where the CPU has AVX-512 BF16.
+public func nativeBFloat16ConvolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
+    let before = csimd_flush_denormals()
+    convolutionGradient(Pairs.self, arguments.pointee)
+    csimd_set_float_control(before)
+}
+
 /// `multiplyAddPeak` where the CPU has AVX-512 BF16, two multiply-adds a lane.
 public func nativeBFloat16Peak(_ count: Int, _ sink: UnsafeMutablePointer<Float>) -> Int {
     2 * multiplyAddPeak(Pairs.self, count, sink)

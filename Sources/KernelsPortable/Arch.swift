@@ -3,6 +3,7 @@ import CSIMD
 // What differs between the instruction sets: the vector, the register tile, and the fused multiply-add.
 
 typealias Vector = SIMD4<Float>
+typealias Doubles = SIMD4<Double>
 typealias Words = SIMD4<UInt32>
 typealias Integers = SIMD4<Int32>
 typealias Bytes = SIMD4<UInt8>
@@ -32,6 +33,7 @@ typealias ColumnTile<let Vectors: Int> = Tile<4, Vectors>
 #endif
 
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt4(x) }
+@inline(__always) func doubles(_ x: Vector) -> Doubles { csimd_to_double4(x) }
 @inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes4(x) }
 @inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int4(x) }
 @inline(__always) func floats(_ x: Words) -> Vector { csimd_from_uint4(x) }

@@ -1,0 +1,320 @@
+import CSIMD
+
+// The gradient of a convolution's weights: a product whose depth is the pixels and rows of a shard, whose columns are
+// taps and channels. For each 64 columns and each block of the depth, X is transposed into a panel with the columns in
+// the lanes, A is packed tile by tile, and the sums wait in a scratch, one for each subtree that is not complete.
+
+/// Places of a block of the depth: a panel of 64 columns fills 32 KiB.
+@inline(__always) private var places: Int { 128 }
+@inline(__always) private var panelColumns: Int { 64 }
+
+/// See `csimd_convolution_gradient`.
+public func convolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
+    convolutionGradient(Singles.self, arguments.pointee)
+}
+
+/// The same of elements in any format.
+@inline(__always)
+func convolutionGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution_gradient) {
+    let columns = p.tap_count * p.channels
+    var column = 0
+    while column < columns {
+        let width = columns - column < panelColumns ? columns - column : panelColumns
+        panel(elements, p, column, width)
+        column += width
+    }
+}
+
+/// Where the tree's parts lie in the scratch: a panel of X, a tile of A, and sums [rows, 64] behind them.
+private struct Scratch {
+    let b, a, sums: UnsafeMutablePointer<Float>
+
+    @inline(__always)
+    init(_ base: UnsafeMutablePointer<Float>) {
+        b = base
+        // A run of an odd count is followed by a row of zeros, and a row of A by a vector.
+        a = b + (places + 2) * panelColumns
+        sums = a + 8 * places + 64
+    }
+}
+
+/// A way through the passes, pixels and rows of a shard, a run of rows at a time.
+private struct Walk {
+    var pass = 0
+    var position = 0
+    var row = 0
+
+    @inline(__always)
+    func isAtEnd(_ p: csimd_convolution_gradient) -> Bool { pass == p.passes || p.position_count == 0 }
+
+    /// Goes on to the next run.
+    /// - Returns: the rows of this one, `limit` at most.
+    @inline(__always)
+    mutating func advance(_ p: csimd_convolution_gradient, shardRows: Int, limit: Int) -> Int {
+        let left = shardRows - row
+        guard limit >= left else {
+            row += limit
+            return limit
+        }
+        row = 0
+        position += 1
+        if position == p.position_count {
+            position = 0
+            pass += 1
+        }
+        return left
+    }
+}
+
+/// Some columns of the gradient, shard by shard.
+@inline(never)
+private func panel<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ column: Int, _ width: Int
+) {
+    let scratch = Scratch(p.scratch)
+    let size = p.rows * panelColumns
+    var sums = scratch.sums
+    var firstRow = 0
+    var s = 0
+    while s < p.shard_count {
+        let shard = p.shards[s]
+        let count = Int(shard.count)
+        var walk = Walk()
+        var isFirst = true
+        // Once at least: a sum over nothing is zero.
+        repeat {
+            walk = block(elements, p, scratch, sums, column, width, firstRow, count, from: walk, isFirst: isFirst)
+            isFirst = false
+            pause(p.interlude)
+        } while !walk.isAtEnd(p)
+        firstRow += count
+        var merge = shard.merges
+        while merge > 0 {
+            add(sums, to: sums - size, count: size)
+            sums -= size
+            merge -= 1
+        }
+        if shard.output < 0 {
+            sums += size
+        } else {
+            copy(sums, to: p.outputs[Int(shard.output)] + p.output_offset + column, row: p.out_row, rows: p.rows, columns: width)
+        }
+        s += 1
+    }
+}
+
+/// sums (+)= a block of a shard's depth.
+/// - Returns: where the next block begins.
+@inline(never)
+private func block<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ scratch: Scratch, _ sums: UnsafeMutablePointer<Float>,
+    _ column: Int, _ width: Int, _ firstRow: Int, _ shardRows: Int, from start: Walk, isFirst: Bool
+) -> Walk {
+    var end = start
+    var depth = 0
+    while depth < places && !end.isAtEnd(p) {
+        let run = end
+        let count = end.advance(p, shardRows: shardRows, limit: (places - depth) * 2 / Elements.places(2))
+        packColumns(
+            elements, p, run, firstRow + run.row, count, column, width, scratch.b + depth * panelColumns)
+        depth += Elements.places(count)
+    }
+    let vectors = (width + lanes - 1) / lanes
+    var m = 0
+    while m < p.rows {
+        let height = nextRows(p.rows - m, vectors: 2)
+        packRows(elements, p, m, height, firstRow, shardRows, from: start, depth, scratch.a)
+        var vector = 0
+        while vector < vectors {
+            let tileWidth = nextVectors(vectors - vector)
+            let b = scratch.b + vector * lanes
+            let target = sums + m * panelColumns + vector * lanes
+            switch tileWidth {
+            case 4: tile(elements, TileRow<4>.self, height, scratch.a, b, depth, target, isFirst)
+            case 2: tile(elements, TileRow<2>.self, height, scratch.a, b, depth, target, isFirst)
+            default: tile(elements, TileRow<1>.self, height, scratch.a, b, depth, target, isFirst)
+            }
+            vector += tileWidth
+        }
+        m += height
+    }
+    return end
+}
+
+@inline(never)
+private func tile<Elements: Format, let Vectors: Int>(
+    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ height: Int, _ a: UnsafePointer<Float>,
+    _ b: UnsafePointer<Float>, _ depth: Int, _ sums: UnsafeMutablePointer<Float>, _ isFirst: Bool
+) {
+    switch height {
+    case 6: tile(elements, Tile<6, Vectors>.self, a, b, depth, sums, isFirst)
+    case 4: tile(elements, Tile<4, Vectors>.self, a, b, depth, sums, isFirst)
+    case 2: tile(elements, Tile<2, Vectors>.self, a, b, depth, sums, isFirst)
+    default: tile(elements, Tile<1, Vectors>.self, a, b, depth, sums, isFirst)
+    }
+}
+
+@inline(__always)
+private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
+    _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ depth: Int, _ sums: UnsafeMutablePointer<Float>, _ isFirst: Bool
+) {
+    var tile = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
+    if !isFirst {
+        var i = 0
+        while i < Rows {
+            var v = 0
+            while v < Vectors {
+                tile[unchecked: i][unchecked: v] = load(sums + i * panelColumns + v * lanes)
+                v += 1
+            }
+            i += 1
+        }
+    }
+    accumulate(elements, &tile, a, aRow: places, aDepth: 1, b, bDepth: panelColumns, depth: depth)
+    store(tile, sums, row: panelColumns)
+}
+
+/// Lays out some rows of a pixel of X: [count, 64], columns column ..< column + width in the lanes.
+@inline(__always)
+private func packColumns<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ run: Walk, _ row: Int, _ count: Int, _ column: Int,
+    _ width: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    let x = p.x + run.pass * p.x_pass + row
+    var tap = column / p.channels
+    var channel = column % p.channels
+    var j = 0
+    while j < width {
+        let source = Int(p.positions[tap * p.position_count + run.position].source)
+        if channel + lanes <= p.channels && source >= 0 {
+            packVector(elements, x + channel * p.x_channel + source * p.x_row, p.x_channel, count, target + j)
+            channel += lanes
+        } else {
+            packSparse(elements, p, run, x, tap, channel, count, width - j, target + j)
+            channel += lanes
+        }
+        while channel >= p.channels {
+            channel -= p.channels
+            tap += 1
+        }
+        j += lanes
+    }
+}
+
+/// Lays out a vector of channels, `channel` floats apart.
+@inline(__always)
+private func packVector<Elements: Format>(
+    _ elements: Elements.Type, _ x: UnsafePointer<Float>, _ channel: Int, _ count: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    var n = 0
+    while n < count {
+        var block = InlineArray<16, Vector>(repeating: Vector())
+        var i = 0
+        while i < lanes {
+            block[unchecked: i] = load(x + i * channel + n)
+            i += 1
+        }
+        store(elements, transposed(block), count - n, target + Elements.places(n) * panelColumns)
+        n += lanes
+    }
+}
+
+/// Lays out a vector of columns that belong to several taps, to the padding, or to nothing.
+@inline(never)
+private func packSparse<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ run: Walk, _ x: UnsafePointer<Float>, _ firstTap: Int,
+    _ firstChannel: Int, _ count: Int, _ width: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    var n = 0
+    while n < count {
+        var block = InlineArray<16, Vector>(repeating: Vector())
+        var tap = firstTap
+        var channel = firstChannel
+        var i = 0
+        while i < lanes && i < width {
+            let source = Int(p.positions[tap * p.position_count + run.position].source)
+            if source >= 0 { block[unchecked: i] = load(x + channel * p.x_channel + source * p.x_row + n) }
+            channel += 1
+            if channel == p.channels {
+                channel = 0
+                tap += 1
+            }
+            i += 1
+        }
+        store(elements, transposed(block), count - n, target + Elements.places(n) * panelColumns)
+        n += lanes
+    }
+}
+
+/// Stores the first rows of a block, `count` at most, as elements that follow one another in a sum.
+@inline(__always)
+private func store<Elements: Format>(
+    _: Elements.Type, _ block: InlineArray<16, Vector>, _ count: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    var i = 0
+    if count >= lanes {
+        while i < lanes {
+            Elements.pack(
+                even: block[unchecked: i], odd: block[unchecked: i + 1], target + Elements.places(i) * panelColumns,
+                stride: panelColumns)
+            i += 2
+        }
+    } else {
+        while i < count {
+            Elements.pack(
+                even: block[unchecked: i], odd: i + 1 < count ? block[unchecked: i + 1] : Vector(),
+                target + Elements.places(i) * panelColumns, stride: panelColumns)
+            i += 2
+        }
+    }
+}
+
+/// target[i · 128 + ...] = A's row m + i through the block.
+@inline(__always)
+private func packRows<Elements: Format>(
+    _: Elements.Type, _ p: csimd_convolution_gradient, _ m: Int, _ height: Int, _ firstRow: Int, _ shardRows: Int,
+    from start: Walk, _ depth: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    var walk = start
+    var place = 0
+    while place < depth {
+        let run = walk
+        let count = walk.advance(p, shardRows: shardRows, limit: (depth - place) * 2 / Elements.places(2))
+        let a = p.a + run.pass * p.a_pass + m * p.a_channel + Int(p.positions[run.position].target) * p.a_row + firstRow + run.row
+        var i = 0
+        while i < height {
+            Elements.packRow(a + i * p.a_channel, count: count, target + i * places + place)
+            i += 1
+        }
+        place += Elements.places(count)
+    }
+}
+
+/// y += x, both a multiple of 64 long.
+@inline(__always)
+private func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
+    var i = 0
+    while i < count {
+        store(load(x + i) + load(y + i), y + i)
+        i += lanes
+    }
+}
+
+/// y[m · row + n] = x[m · 64 + n].
+@inline(__always)
+private func copy(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, row: Int, rows: Int, columns: Int) {
+    var m = 0
+    while m < rows {
+        var n = 0
+        while n + lanes <= columns {
+            store(load(x + m * panelColumns + n), y + m * row + n)
+            n += lanes
+        }
+        while n < columns {
+            y[m * row + n] = x[m * panelColumns + n]
+            n += 1
+        }
+        m += 1
+    }
+}

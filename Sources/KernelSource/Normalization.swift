@@ -1,0 +1,74 @@
+import CSIMD
+
+// What batch normalisation does with one channel, [pixels, columns] with `row` floats from a pixel to the next.
+
+/// sums[n] = Σ_q x[q, n], sums[columns + n] = Σ_q x[q, n] · y[q, n] in double precision, q ascending. With a gate, x is
+/// first made gate[q, n] > 0 ? x : slope · x.
+public func moments(
+    _ x: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, gate: UnsafePointer<Float>?, slope: Float, pixels: Int,
+    columns: Int, row: Int, _ sums: UnsafeMutablePointer<Double>
+) {
+    var n = 0
+    while n < columns {
+        var sum = Doubles()
+        var product = Doubles()
+        var q = 0
+        while q < pixels {
+            let place = q * row + n
+            var value = load(x + place)
+            if let gate {
+                value = select(load(gate + place) .> 0, value, slope * value)
+                store(value, x + place)
+            }
+            let wide = doubles(value)
+            sum += wide
+            // Exact, before it is added.
+            product += wide * doubles(load(y + place))
+            q += 1
+        }
+        UnsafeMutableRawPointer(sums + n).storeBytes(of: sum, as: Doubles.self)
+        UnsafeMutableRawPointer(sums + columns + n).storeBytes(of: product, as: Doubles.self)
+        n += lanes
+    }
+}
+
+/// y = v > 0 ? v : slope · v, where v = (x − mean) · scale + shift, the last two fused.
+public func normalize(
+    _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, pixels: Int, columns: Int, row: Int, mean: Float,
+    scale: Float, shift: Float, slope: Float
+) {
+    forEachVector(pixels, columns) { pixel, column in
+        let place = pixel * row + column
+        let value = fma(load(x + place) - mean, Vector(repeating: scale), Vector(repeating: shift))
+        store(select(value .> 0, value, slope * value), y + place)
+    }
+}
+
+/// dx = b · (x − mean) + (a · dx + c), each multiplication fused with its addition.
+public func normalizeBackward(
+    _ dx: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, pixels: Int, columns: Int, row: Int, mean: Float, a: Float,
+    b: Float, c: Float
+) {
+    forEachVector(pixels, columns) { pixel, column in
+        let place = pixel * row + column
+        let inner = fma(Vector(repeating: a), load(dx + place), Vector(repeating: c))
+        store(fma(Vector(repeating: b), load(x + place) - mean, inner), dx + place)
+    }
+}
+
+/// sums[n] = Σ_q x[q, n], q ascending.
+public func sumPixels(
+    _ x: UnsafePointer<Float>, pixels: Int, columns: Int, row: Int, _ sums: UnsafeMutablePointer<Float>
+) {
+    var n = 0
+    while n < columns {
+        var sum = Vector()
+        var q = 0
+        while q < pixels {
+            sum += load(x + q * row + n)
+            q += 1
+        }
+        store(sum, sums + n)
+        n += lanes
+    }
+}
