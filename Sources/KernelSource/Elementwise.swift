@@ -4,7 +4,7 @@ import CSIMD
 // columns is a multiple of the vectors' lanes.
 
 @inline(__always)
-private func forEachVector(_ features: Int, _ columns: Int, _ body: (_ feature: Int, _ column: Int) -> Void) {
+func forEachVector(_ features: Int, _ columns: Int, _ body: (_ feature: Int, _ column: Int) -> Void) {
     var feature = 0
     while feature < features {
         var column = 0
@@ -71,34 +71,6 @@ public func sigmoidBackward(
         let offset = feature * row + column
         let y = load(y + offset)
         store(load(dx + offset) * (y * (Vector(repeating: 1) - y)), dx + offset)
-    }
-}
-
-/// Binary cross-entropy on logits, one a column; sign is −1 for the target 1, +1 for the target 0:
-/// loss = ln(1 + e^(sign·x)), gradient = scale · sign · σ(sign·x), score = σ(x).
-public func binaryCrossEntropy(
-    _ logits: UnsafePointer<Float>, sign: Float, scale: Float, columns: Int,
-    loss: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>, score: UnsafeMutablePointer<Float>
-) {
-    forEachVector(1, columns) { _, column in
-        let x = load(logits + column)
-        store(softplus(sign * x), loss + column)
-        store(sigmoid(sign * x) * (sign * scale), gradient + column)
-        store(sigmoid(x), score + column)
-    }
-}
-
-/// Squared error on the raw output: loss = (x − target)², gradient = scale · 2 (x − target), score = x.
-public func squaredError(
-    _ outputs: UnsafePointer<Float>, target: Float, scale: Float, columns: Int,
-    loss: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>, score: UnsafeMutablePointer<Float>
-) {
-    forEachVector(1, columns) { _, column in
-        let x = load(outputs + column)
-        let difference = x - target
-        store(difference * difference, loss + column)
-        store(difference * (2 * scale), gradient + column)
-        store(x, score + column)
     }
 }
 
