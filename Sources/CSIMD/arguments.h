@@ -134,3 +134,11 @@ typedef struct {
     float inverse_root; // 1 / √(1 − β2ᵗ)
     float epsilon;
 } csimd_adam;
+
+/// One RMSprop update of a segment (Tieleman and Hinton 2012), as PyTorch orders it, without momentum or centring:
+/// v = α v + (1 − α) g²; p = p − learning_rate · g / (√v + ε).
+typedef struct {
+    float alpha, one_minus_alpha;
+    float learning_rate;
+    float epsilon;
+} csimd_rmsprop;

@@ -2,29 +2,48 @@ import Kernels
 import Networks
 
 /// What a discriminator's outputs x are judged by. The discriminator's loss is L(real, 1) + L(fake, 0), the generator's
-/// L(fake, 1), each a mean over the global batch.
+/// L(fake, 1) unless said otherwise, each a mean over the global batch.
 public enum Loss: String, Codable, CaseIterable, Sendable {
     /// Binary cross-entropy on logits (Goodfellow et al. 2014, the non-saturating generator loss): L(x, 1) = ln(1 + e⁻ˣ),
     /// L(x, 0) = ln(1 + eˣ). The score is σ(x).
     case bce
     /// Least squares on the raw output (Mao et al. 2017): L(x, y) = (x − y)². The score is x.
     case mse
+    /// Hinge (Lim and Ye 2017): L(x, 1) = max(0, 1 − x), L(x, 0) = max(0, 1 + x); the generator's is −x. The score is x.
+    case hinge
+    /// Wasserstein distance (Arjovsky et al. 2017), of a critic whose slope something else bounds: L(x, 1) = −x,
+    /// L(x, 0) = x. The score is x.
+    case wasserstein
 
-    /// Losses and scores of each row, and the gradient of the mean.
+    /// Whether each row may have a target of its own.
+    var takesTargets: Bool { self == .bce || self == .mse }
+
+    /// Losses and scores of each row, and the gradient of the mean. The pass says whose loss it is.
     ///
     /// - Parameters:
     ///   - outputs: [1, columns], the discriminator's.
+    ///   - targets: [columns], each in [0, 1], in place of `target`: smoothed or flipped labels, of `bce` and `mse` only.
     ///   - gradient: [1, columns].
-    func apply(_ outputs: Matrix, target: Target, batch: Int, gradient: Matrix, rows: RowStatistics, _ pass: Pass) {
+    func apply(
+        _ outputs: Matrix, target: Target, targets: UnsafePointer<Float>? = nil, batch: Int, gradient: Matrix,
+        rows: RowStatistics, _ pass: Pass
+    ) {
+        let kernels = pass.kernels
         let scale = 1 / Float(batch)
-        switch self {
-        case .bce:
-            pass.kernels.binaryCrossEntropy(
-                outputs.base, target == .one ? -1 : 1, scale, pass.columns, rows.losses, gradient.base, rows.scores)
-        case .mse:
-            pass.kernels.squaredError(
-                outputs.base, target == .one ? 1 : 0, scale, pass.columns, rows.losses, gradient.base, rows.scores)
+        if let targets {
+            precondition(takesTargets, "\(rawValue) takes no targets")
+            let kernel = self == .bce ? kernels.softBinaryCrossEntropy : kernels.softSquaredError
+            return kernel(outputs.base, targets, scale, pass.columns, rows.losses, gradient.base, rows.scores)
         }
+        let sign: Float = target == .one ? -1 : 1
+        let (kernel, label): (Kernels.HardLoss, Float) =
+            switch self {
+            case .bce: (kernels.binaryCrossEntropy, sign)
+            case .mse: (kernels.squaredError, target == .one ? 1 : 0)
+            case .hinge where pass.kind != .generator: (kernels.hinge, sign)
+            case .hinge, .wasserstein: (kernels.linearLoss, sign)
+            }
+        kernel(outputs.base, label, scale, pass.columns, rows.losses, gradient.base, rows.scores)
     }
 
     enum Target { case zero, one }

@@ -74,34 +74,6 @@ public func sigmoidBackward(
     }
 }
 
-/// Binary cross-entropy on logits, one a column; sign is −1 for the target 1, +1 for the target 0:
-/// loss = ln(1 + e^(sign·x)), gradient = scale · sign · σ(sign·x), score = σ(x).
-public func binaryCrossEntropy(
-    _ logits: UnsafePointer<Float>, sign: Float, scale: Float, columns: Int,
-    loss: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>, score: UnsafeMutablePointer<Float>
-) {
-    forEachVector(1, columns) { _, column in
-        let x = load(logits + column)
-        store(softplus(sign * x), loss + column)
-        store(sigmoid(sign * x) * (sign * scale), gradient + column)
-        store(sigmoid(x), score + column)
-    }
-}
-
-/// Squared error on the raw output: loss = (x − target)², gradient = scale · 2 (x − target), score = x.
-public func squaredError(
-    _ outputs: UnsafePointer<Float>, target: Float, scale: Float, columns: Int,
-    loss: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>, score: UnsafeMutablePointer<Float>
-) {
-    forEachVector(1, columns) { _, column in
-        let x = load(outputs + column)
-        let difference = x - target
-        store(difference * difference, loss + column)
-        store(difference * (2 * scale), gradient + column)
-        store(x, score + column)
-    }
-}
-
 /// out[i] = (bytes[i] / 255 − 1/2) / (1/2): torchvision's ToTensor and Normalize(0.5, 0.5), pixels in [−1, 1].
 /// Meanwhile as many bytes are fetched from `upcoming`, which need not be valid: images lie anywhere in a large file.
 public func pixels(

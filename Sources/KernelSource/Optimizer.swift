@@ -68,3 +68,59 @@ public func adam(
         i += lanes
     }
 }
+
+/// RMSprop (Tieleman and Hinton 2012) on a segment; see `csimd_rmsprop`. count is a multiple of 16.
+public func rmsprop(
+    _ constants: csimd_rmsprop, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>,
+    squareAverage: UnsafeMutablePointer<Float>, count: Int
+) {
+    let alpha = Vector(repeating: constants.alpha)
+    var i = 0
+    while i < count {
+        let g = load(gradient + i)
+        let v = fma(alpha, load(squareAverage + i), constants.one_minus_alpha * (g * g))
+        store(v, squareAverage + i)
+        let change = (constants.learning_rate * g) / (squareRoot(v) + constants.epsilon)
+        store(load(parameters + i) - change, parameters + i)
+        i += lanes
+    }
+}
+
+/// Gradient descent with momentum on a segment: b = momentum · b + g; p = p − learningRate · b. Without a buffer for b,
+/// p = p − learningRate · g. count is a multiple of 16.
+public func sgd(
+    learningRate: Float, momentum: Float, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>,
+    buffer: UnsafeMutablePointer<Float>?, count: Int
+) {
+    var i = 0
+    while i < count {
+        var g = load(gradient + i)
+        if let buffer {
+            g = fma(Vector(repeating: momentum), load(buffer + i), g)
+            store(g, buffer + i)
+        }
+        store(fma(Vector(repeating: -learningRate), g, load(parameters + i)), parameters + i)
+        i += lanes
+    }
+}
+
+/// x = min(max(x, −limit), limit); NaN stays NaN. count is a multiple of 16.
+public func clip(_ x: UnsafeMutablePointer<Float>, limit: Float, count: Int) {
+    let high = Vector(repeating: limit)
+    var i = 0
+    while i < count {
+        let value = load(x + i)
+        store(select(value .> high, high, select(value .< -high, -high, value)), x + i)
+        i += lanes
+    }
+}
+
+/// Exponential moving average: average = average + weight · (x − average). count is a multiple of 16.
+public func average(_ average: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, weight: Float, count: Int) {
+    var i = 0
+    while i < count {
+        let before = load(average + i)
+        store(fma(Vector(repeating: weight), load(x + i) - before, before), average + i)
+        i += lanes
+    }
+}

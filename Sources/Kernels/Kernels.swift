@@ -76,6 +76,18 @@ public struct Kernels: Sendable {
 
     public typealias MutableFloats = UnsafeMutablePointer<Float>
     public typealias Floats = UnsafePointer<Float>
+    /// A loss of outputs that all have the same label: a sign, −1 where they should be high, or a target.
+    public typealias HardLoss =
+        @Sendable (
+            _ outputs: Floats, _ label: Float, _ scale: Float, _ columns: Int,
+            _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
+        ) -> Void
+    /// A loss of outputs with a target each.
+    public typealias SoftLoss =
+        @Sendable (
+            _ outputs: Floats, _ targets: Floats, _ scale: Float, _ columns: Int,
+            _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
+        ) -> Void
 
     public internal(set) var product: @Sendable (_ arguments: UnsafePointer<Product>) -> Void
     public internal(set) var weightGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
@@ -111,16 +123,12 @@ public struct Kernels: Sendable {
         @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ row: Int) -> Void
     public let sigmoidBackward:
         @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ row: Int) -> Void
-    public let binaryCrossEntropy:
-        @Sendable (
-            _ logits: Floats, _ sign: Float, _ scale: Float, _ columns: Int,
-            _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
-        ) -> Void
-    public let squaredError:
-        @Sendable (
-            _ outputs: Floats, _ target: Float, _ scale: Float, _ columns: Int,
-            _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
-        ) -> Void
+    public let binaryCrossEntropy: HardLoss
+    public let softBinaryCrossEntropy: SoftLoss
+    public let squaredError: HardLoss
+    public let softSquaredError: SoftLoss
+    public let hinge: HardLoss
+    public let linearLoss: HardLoss
     public let pixels:
         @Sendable (
             _ bytes: UnsafePointer<UInt8>, _ out: MutableFloats, _ count: Int, _ upcoming: UnsafePointer<UInt8>
@@ -144,6 +152,18 @@ public struct Kernels: Sendable {
             _ constants: AdamConstants, _ gradient: Floats, _ parameters: MutableFloats,
             _ firstMoment: MutableFloats, _ secondMoment: MutableFloats, _ count: Int
         ) -> Void
+    public let rmsprop:
+        @Sendable (
+            _ constants: RMSpropConstants, _ gradient: Floats, _ parameters: MutableFloats,
+            _ squareAverage: MutableFloats, _ count: Int
+        ) -> Void
+    public let sgd:
+        @Sendable (
+            _ learningRate: Float, _ momentum: Float, _ gradient: Floats, _ parameters: MutableFloats,
+            _ buffer: MutableFloats?, _ count: Int
+        ) -> Void
+    public let clip: @Sendable (_ x: MutableFloats, _ limit: Float, _ count: Int) -> Void
+    public let average: @Sendable (_ average: MutableFloats, _ x: Floats, _ weight: Float, _ count: Int) -> Void
 
     public internal(set) var multiplyAddPeak: @Sendable (_ count: Int, _ sink: MutableFloats) -> Int
     public let read: @Sendable (_ x: Floats, _ count: Int, _ sink: MutableFloats) -> Void
@@ -175,6 +195,7 @@ public typealias ShardSum = csimd_shard_sum
 public typealias Interlude = csimd_interlude
 public typealias RandomKey = csimd_random
 public typealias AdamConstants = csimd_adam
+public typealias RMSpropConstants = csimd_rmsprop
 
 extension Product {
     /// Floats that the workspace of a product holds: 64 columns of B, at least 256 deep, a block of A, 3072 elements and a

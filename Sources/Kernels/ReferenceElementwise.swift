@@ -44,32 +44,6 @@ extension Reference {
         forEachOffset(features, columns, row) { dx[$0] = dx[$0] * (y[$0] * (1 - y[$0])) }
     }
 
-    /// loss = ln(1 + e^(sign·x)), gradient = σ(sign·x) · (sign · scale), score = σ(x).
-    static func binaryCrossEntropy(
-        _ logits: Kernels.Floats, _ sign: Float, _ scale: Float, _ columns: Int,
-        _ loss: Kernels.MutableFloats, _ gradient: Kernels.MutableFloats, _ score: Kernels.MutableFloats
-    ) {
-        for column in 0..<columns {
-            let x = logits[column]
-            loss[column] = softplus(sign * x)
-            gradient[column] = sigmoid(sign * x) * (sign * scale)
-            score[column] = sigmoid(x)
-        }
-    }
-
-    /// loss = (x − target)², gradient = (x − target) · (2 · scale), score = x.
-    static func squaredError(
-        _ outputs: Kernels.Floats, _ target: Float, _ scale: Float, _ columns: Int,
-        _ loss: Kernels.MutableFloats, _ gradient: Kernels.MutableFloats, _ score: Kernels.MutableFloats
-    ) {
-        for column in 0..<columns {
-            let difference = outputs[column] - target
-            loss[column] = difference * difference
-            gradient[column] = difference * (2 * scale)
-            score[column] = outputs[column]
-        }
-    }
-
     /// out[i] = (bytes[i] / 255 − 1/2) / (1/2).
     static func pixels(
         _ bytes: UnsafePointer<UInt8>, _ out: Kernels.MutableFloats, _ count: Int, _ upcoming: UnsafePointer<UInt8>

@@ -45,4 +45,39 @@ extension Reference {
             parameters[i] -= constants.step_size * m / fma(v.squareRoot(), constants.inverse_root, constants.epsilon)
         }
     }
+
+    /// v = α v + (1 − α) g²; p = p − learning_rate · g / (√v + ε) (Tieleman and Hinton 2012).
+    static func rmsprop(
+        _ constants: RMSpropConstants, _ gradient: Kernels.Floats, _ parameters: Kernels.MutableFloats,
+        _ squareAverage: Kernels.MutableFloats, _ count: Int
+    ) {
+        for i in 0..<count {
+            let g = gradient[i]
+            let v = fma(constants.alpha, squareAverage[i], constants.one_minus_alpha * (g * g))
+            squareAverage[i] = v
+            parameters[i] -= constants.learning_rate * g / (v.squareRoot() + constants.epsilon)
+        }
+    }
+
+    /// b = momentum · b + g, or g without a buffer; p = p − learningRate · b.
+    static func sgd(
+        _ learningRate: Float, _ momentum: Float, _ gradient: Kernels.Floats, _ parameters: Kernels.MutableFloats,
+        _ buffer: Kernels.MutableFloats?, _ count: Int
+    ) {
+        for i in 0..<count {
+            let b = buffer.map { fma(momentum, $0[i], gradient[i]) } ?? gradient[i]
+            buffer?[i] = b
+            parameters[i] = fma(-learningRate, b, parameters[i])
+        }
+    }
+
+    /// x = min(max(x, −limit), limit), NaN kept.
+    static func clip(_ x: Kernels.MutableFloats, _ limit: Float, _ count: Int) {
+        for i in 0..<count { x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i] }
+    }
+
+    /// average = average + weight · (x − average).
+    static func average(_ average: Kernels.MutableFloats, _ x: Kernels.Floats, _ weight: Float, _ count: Int) {
+        for i in 0..<count { average[i] = fma(weight, x[i] - average[i], average[i]) }
+    }
 }

@@ -82,7 +82,7 @@ import Testing
         (#"{"lr": "fast"}"#, "model.json: field lr: a value of type Double is expected"),
         (#"{"lr": true}"#, "model.json: field lr: "),
         (#"{"dataset": "cifar"}"#, "model.json: field dataset: "),
-        (#"{"loss": "hinge"}"#, "model.json: field loss: "),
+        (#"{"loss": "huber"}"#, "model.json: field loss: "),
         (#"{"precision": "fp16"}"#, "model.json: field precision: "),
         (#"{"generator_step": 3}"#, "model.json: field generator_step: "),
         (#"{"log_interval": "often"}"#, "model.json: field log_interval: \"often\" is not an interval"),

@@ -5,41 +5,65 @@ import Testing
 
 @testable import GAN
 
-/// Both losses against their formulas in double precision, and their gradients against central differences of those.
+/// Every loss against PyTorch: `VENV/bin/python pytorch_loss.py pytorch_loss.json` made the expected values, in double
+/// precision.
 @Suite struct LossTests {
-    private func exact(_ loss: Loss, _ target: Loss.Target, _ x: Double) -> (loss: Double, score: Double) {
-        switch (loss, target) {
-        // ln(1 + eˣ) without overflow
-        case (.bce, .one): (max(-x, 0) + log1p(exp(-abs(x))), 1 / (1 + exp(-x)))
-        case (.bce, .zero): (max(x, 0) + log1p(exp(-abs(x))), 1 / (1 + exp(-x)))
-        case (.mse, .one): ((x - 1) * (x - 1), x)
-        case (.mse, .zero): (x * x, x)
+    struct Expected: Decodable, Sendable {
+        struct Case: Decodable, Sendable, CustomTestStringConvertible {
+            var loss: Loss
+            var pass: String
+            var is_soft: Bool
+            var losses, gradient, scores: [Double]
+            var testDescription: String { "\(loss), \(pass)\(is_soft ? ", soft targets" : "")" }
         }
+        var x, targets: [Double]
+        var cases: [Case]
     }
 
-    @Test(arguments: Loss.allCases, [true, false]) func valuesAndGradients(loss: Loss, isReal: Bool) throws {
-        let target = isReal ? Loss.Target.one : .zero
-        let values: [Float] = [0, 1, -1, 0.5, -0.5, 1e-6, -1e-6, 3.75, -3.75, 12, -12, 40, -40, 90, -90, 0.1]
-        let (columns, batch) = (64, 50)
+    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "pytorch_loss.json")
+    static let expected: Expected = {
+        do {
+            return try JSONDecoder().decode(Expected.self, from: Data(contentsOf: file))
+        } catch { preconditionFailure("\(file.path): \(error)") }
+    }()
+
+    @Test(arguments: expected.cases) func valuesAndGradients(test: Expected.Case) throws {
+        let kinds: [String: (PassKind, Loss.Target)] = [
+            "real": (.real, .one), "fake": (.fake, .zero), "generator": (.generator, .one),
+        ]
+        let (kind, target) = try #require(kinds[test.pass])
+        let x = Self.expected.x
+        let (batch, columns) = (x.count, x.count.paddedToVectors)
         for set in InstructionSet.available {
             let kernels = try #require(Kernels.select(set))
             let arena = Arena()
             let outputs = arena.matrix(features: 1, stride: columns)
             let gradient = arena.matrix(features: 1, stride: columns)
-            for i in 0..<columns { outputs.base[i] = values[i % values.count] * Float(1 + i / values.count) }
+            let targets = arena.floats(columns)
+            for i in 0..<batch {
+                outputs.base[i] = Float(x[i])
+                targets[i] = Float(Self.expected.targets[i])
+            }
             let rows = RowStatistics(columns: columns, arena: arena)
-            let pass = Pass(kernels: kernels, columns: columns, kind: .real, seed: 0, step: 0, firstRow: 0)
-            loss.apply(outputs, target: target, batch: batch, gradient: gradient, rows: rows, pass)
-            for i in 0..<columns {
-                let x = Double(outputs.base[i])
-                let (value, score) = exact(loss, target, x)
-                #expect(abs(Double(rows.losses[i]) - value) <= 1e-6 * max(1e-3, value), "\(set), loss at \(x)")
-                #expect(abs(Double(rows.scores[i]) - score) <= 1e-6 * max(1, abs(score)), "\(set), score at \(x)")
-                // The gradient is that of the mean over the batch.
-                let h = 1e-5
-                let slope = (exact(loss, target, x + h).loss - exact(loss, target, x - h).loss) / (2 * h) / Double(batch)
-                #expect(abs(Double(gradient.base[i]) - slope) < 1e-8 + 1e-6 * abs(slope), "\(set), gradient at \(x)")
+            test.loss.apply(
+                outputs, target: target, targets: test.is_soft ? UnsafePointer(targets) : nil, batch: batch,
+                gradient: gradient, rows: rows,
+                Pass(kernels: kernels, columns: columns, kind: kind, seed: 0, step: 0, firstRow: 0))
+            for i in 0..<batch {
+                func check(_ found: Float, _ exact: Double, _ what: String) {
+                    // Even in double precision PyTorch's σ(x) − 1 is 0 for large x.
+                    let tolerance = 3e-7 * abs(exact) + 1e-17
+                    #expect(abs(Double(found) - exact) <= tolerance, "\(set), \(what) at \(x[i]): \(found), PyTorch \(exact)")
+                }
+                check(rows.losses[i], test.losses[i], "loss")
+                check(gradient.base[i], test.gradient[i], "gradient")
+                check(rows.scores[i], test.scores[i], "score")
             }
         }
+    }
+
+    /// Targets in the pass of a loss that has none are a programmer's error; these are the losses that may have them.
+    @Test func targetsAreForLossesOfProbabilitiesAndSquares() {
+        #expect(Loss.allCases.filter(\.takesTargets) == [.bce, .mse])
     }
 }

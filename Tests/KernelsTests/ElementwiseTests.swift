@@ -83,6 +83,54 @@ import Testing
         checkLoss { $0.squaredError($1, target, 1 / 100, $2, $3, $4, $5) }
     }
 
+    @Test(arguments: [-1, 1] as [Float])
+    func hingeAndLinearLossEqualTwins(sign: Float) {
+        checkLoss { $0.hinge($1, sign, 1 / 100, $2, $3, $4, $5) }
+        checkLoss { $0.linearLoss($1, sign, 1 / 100, $2, $3, $4, $5) }
+    }
+
+    @Test func softLossesEqualTwins() {
+        var random = SplitMix64(6)
+        let targets = Memory<Float>((0..<8_192).map { $0 % 8 < 2 ? Float($0 % 8) : (random.unit() + 1) / 2 })
+        defer { keep(targets) }
+        let base = targets.base
+        checkLoss { $0.softBinaryCrossEntropy($1, base + 8_192 - $2, 1 / 100, $2, $3, $4, $5) }
+        checkLoss { $0.softSquaredError($1, base + 8_192 - $2, 1 / 100, $2, $3, $4, $5) }
+    }
+
+    /// Targets that are all 0, or all 1, give the bits of the losses without targets.
+    @Test(arguments: [0, 1] as [Float])
+    func softLossesEqualHardOnes(target: Float) {
+        let values = specialAndRandomValues(atLeast: 4_096, seed: 3).map { $0.isFinite ? $0 : 0.25 }
+        let x = Memory(values)
+        let targets = Memory<Float>(Array(repeating: target, count: values.count))
+        defer { keep(x, targets) }
+        for kernels in tables {
+            func results(
+                _ run: (Kernels.MutableFloats, Kernels.MutableFloats, Kernels.MutableFloats) -> Void
+            ) -> [Memory<Float>] {
+                let outputs = (0..<3).map { _ in Memory<Float>(count: x.count) }
+                run(outputs[0].base, outputs[1].base, outputs[2].base)
+                return outputs
+            }
+            let pairs = [
+                (
+                    results { kernels.softBinaryCrossEntropy(x.base, targets.base, 1 / 100, x.count, $0, $1, $2) },
+                    results { kernels.binaryCrossEntropy(x.base, 1 - 2 * target, 1 / 100, x.count, $0, $1, $2) }
+                ),
+                (
+                    results { kernels.softSquaredError(x.base, targets.base, 1 / 100, x.count, $0, $1, $2) },
+                    results { kernels.squaredError(x.base, target, 1 / 100, x.count, $0, $1, $2) }
+                ),
+            ]
+            for (soft, hard) in pairs {
+                for (output, expected) in zip(soft, hard) {
+                    #expect(output.difference(from: expected) == nil, "\(kernels.instructionSet)")
+                }
+            }
+        }
+    }
+
     /// `run` takes kernels, logits, columns, and where loss, gradient and score go.
     private func checkLoss(
         _ run: (Kernels, Kernels.Floats, Int, Kernels.MutableFloats, Kernels.MutableFloats, Kernels.MutableFloats) ->

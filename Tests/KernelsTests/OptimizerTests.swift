@@ -13,10 +13,28 @@ import Testing
             inverse_root: Float(1 / (1 - pow(beta2, Double(step))).squareRoot()), epsilon: 1e-8)
     }
 
-    private func checkAdam(_ initial: [Memory<Float>], _ constants: AdamConstants) {
+    /// A kernel that changes a segment: gradient, parameters, m and v, of which v is not negative.
+    struct Update: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let run: @Sendable (_ kernels: Kernels, _ state: [Kernels.MutableFloats], _ count: Int) -> Void
+
+        static let all: [Update] = [
+            Update(testDescription: "adam") { $0.adam(constants(step: 3), $1[0], $1[1], $1[2], $1[3], $2) },
+            Update(testDescription: "rmsprop") {
+                let constants = RMSpropConstants(alpha: 0.99, one_minus_alpha: 0.01, learning_rate: 0.01, epsilon: 1e-8)
+                $0.rmsprop(constants, $1[0], $1[1], $1[3], $2)
+            },
+            Update(testDescription: "sgd") { $0.sgd(0.1, 0, $1[0], $1[1], nil, $2) },
+            Update(testDescription: "sgd, momentum") { $0.sgd(0.1, 0.9, $1[0], $1[1], $1[2], $2) },
+            Update(testDescription: "clip") { $0.clip($1[1], 0.3, $2) },
+            Update(testDescription: "average") { $0.average($1[2], $1[1], 0.001, $2) },
+        ]
+    }
+
+    private func check(_ update: Update, _ initial: [Memory<Float>]) {
         func result(_ kernels: Kernels) -> [Memory<Float>] {
             let state = initial.map(\.copy)
-            kernels.adam(constants, state[0].base, state[1].base, state[2].base, state[3].base, state[0].count)
+            update.run(kernels, state.map(\.base), state[0].count)
             return state
         }
         let twins = result(.reference)
@@ -29,19 +47,29 @@ import Testing
         }
     }
 
-    @Test func adamEqualsTwin() {
+    @Test(arguments: Update.all) func equalsTwin(update: Update) {
         var random = SplitMix64(1)
         for count in stride(from: 16, through: 144, by: 16) {
             let state = (0..<4).map { _ in random.units(count) }
             for i in 0..<count { state[3][i] *= state[3][i] }
-            checkAdam(state, Self.constants(step: count))
+            check(update, state)
         }
     }
 
-    @Test func adamEqualsTwinAtSpecialValues() {
+    @Test(arguments: Update.all) func equalsTwinAtSpecialValues(update: Update) {
         var random = SplitMix64(2)
         let values = specialAndRandomValues(atLeast: 8_192, seed: 4)
-        checkAdam((0..<4).map { _ in Memory(values.shuffled(using: &random)) }, Self.constants(step: 3))
+        check(update, (0..<4).map { _ in Memory(values.shuffled(using: &random)) })
+    }
+
+    @Test func clippingKeepsNaN() {
+        for kernels in tables + [.reference] {
+            let x = Memory<Float>([.nan, -.nan, .infinity, -.infinity, 0.01, -0.01, 0, -0.0] + Array(repeating: 1, count: 8))
+            kernels.clip(x.base, 0.01, x.count)
+            #expect(x[0].isNaN && x[1].isNaN, "\(kernels.instructionSet)")
+            let expected: [Float] = [0.01, -0.01, 0.01, -0.01, 0, -0.0, 0.01]
+            for (i, value) in expected.enumerated() { #expect(areSame(x[i + 2], value), "\(kernels.instructionSet), \(i)") }
+        }
     }
 
     /// 200 updates stay within rounding of the same ones in Double.
