@@ -45,7 +45,8 @@ let package = Package(
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["philox.py"]),
         .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Kernels"], exclude: ["networks.py"]),
-        .testTarget(name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"]),
+        .testTarget(
+            name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"], exclude: ["resize.py", "resize.json"]),
         .testTarget(
             name: "GANTests", dependencies: ["GAN", "MessagePassing", "Formats", "Kernels"],
             exclude: ["pytorch_step.py", "pytorch_step.json"]),
