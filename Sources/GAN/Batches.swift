@@ -22,13 +22,16 @@ final class Batches {
     private let seed: UInt64
     private var shards: [Shard] = []
     private let columns: Int
-    /// [columns, 784]
+    /// Pixels of an image.
+    private let size: Int
+    /// [columns, size]
     private let staging: UnsafeMutablePointer<Float>
 
     init(_ configuration: Configuration, dataset: Dataset, layout: ShardLayout, rank: Int, kernels: Kernels, arena: Arena) {
         self.dataset = dataset
         self.kernels = kernels
         seed = configuration.seed
+        size = configuration.pixelCount
         let own = layout.shards(of: rank)
         let firstRow = layout.rows(of: own, batch: configuration.batchSize).lowerBound
         columns = layout.rows(of: own, batch: configuration.batchSize).count
@@ -41,16 +44,15 @@ final class Batches {
                     rows: rows.count, column: rows.lowerBound - firstRow,
                     permutation: .allocate(capacity: images.count)))
         }
-        staging = arena.floats(columns.paddedToVectors * Configuration.imageSize)
+        staging = arena.floats(columns.paddedToVectors * size)
     }
 
     deinit {
         for shard in shards { shard.permutation.deallocate() }
     }
 
-    /// Writes this rank's images of step `step` (from 0) to the first columns of x [784, stride], pixels in [−1, 1].
+    /// Writes this rank's images of step `step` (from 0) to the first columns of x [size, stride], pixels in [−1, 1].
     func gather(step: Int, into x: Matrix) {
-        let size = Configuration.imageSize
         for index in shards.indices {
             let shard = shards[index]
             for row in 0..<shard.rows {

@@ -12,22 +12,24 @@ public final class Sampler {
     private let arena = Arena(usesHugePages: false)
     private let kernels: Kernels
     private let latentDimension: Int
+    private let pixelCount: Int
     private let seed: UInt64
 
     /// - Parameter parameters: the generator's, kept by the caller.
     public init(_ configuration: Configuration, parameters: UnsafePointer<Float>, kernels: Kernels) throws {
         self.kernels = kernels
         latentDimension = configuration.latentDimension
+        pixelCount = configuration.pixelCount
         seed = configuration.seed
         network = Network(
             name: "generator", plan: try configuration.networkPlans().generator, stride: Sampler.batchSize,
             parameters: parameters, keepsErrors: false, arena: arena)
     }
 
-    /// Pictures first ..< first + count of the endless sequence that the seed determines, each 784 floats.
+    /// Pictures first ..< first + count of the endless sequence that the seed determines, each side² floats.
     public func pictures(first: Int, count: Int) -> [Float] {
         var result: [Float] = []
-        result.reserveCapacity(count * Configuration.imageSize)
+        result.reserveCapacity(count * pixelCount)
         for start in stride(from: first, to: first + count, by: Sampler.batchSize) {
             let key = RandomKey(seed: seed, stream: RandomStream.sampleNoise, firstRow: start)
             kernels.randomNormals(key, network.input.base, latentDimension, Sampler.batchSize, network.input.stride)
@@ -37,27 +39,26 @@ public final class Sampler {
             network.forward(pass)
             let output = network.output
             for column in 0..<min(Sampler.batchSize, first + count - start) {
-                for pixel in 0..<Configuration.imageSize { result.append(output.base[pixel * output.stride + column]) }
+                for pixel in 0..<pixelCount { result.append(output.base[pixel * output.stride + column]) }
             }
         }
         return result
     }
 }
 
-/// Pictures as files: 8 in a row with two black pixels between them, as torchvision's `make_grid` lays them out.
+/// Pictures as files: rows of them with two black pixels around each, as torchvision's `make_grid` lays them out.
 public enum Pictures {
-    /// Writes values in [−1, 1], 784 a picture.
-    public static func writeGrid(_ values: [Float], to path: String) throws {
-        try writeGrid(bytes: values.map(byte), to: path)
+    /// Writes values in [−1, 1], side² a picture.
+    public static func writeGrid(_ values: [Float], side: Int, columns: Int = 8, to path: String) throws {
+        try writeGrid(bytes: values.map(byte), side: side, columns: columns, to: path)
     }
 
-    /// Writes bytes, 784 a picture.
-    static func writeGrid(bytes: [UInt8], to path: String) throws {
-        let size = Configuration.imageSize
-        let images = stride(from: 0, to: bytes.count, by: size).map {
-            GrayImage(width: Configuration.imageSide, height: Configuration.imageSide, pixels: Array(bytes[$0..<$0 + size]))
+    /// Writes bytes, side² a picture.
+    static func writeGrid(bytes: [UInt8], side: Int, columns: Int = 8, to path: String) throws {
+        let images = stride(from: 0, to: bytes.count, by: side * side).map {
+            GrayImage(width: side, height: side, pixels: Array(bytes[$0..<$0 + side * side]))
         }
-        try withFiles { try GrayImage(grid: images).writePNG(path: path) }
+        try withFiles { try GrayImage(grid: images, columns: columns).writePNG(path: path) }
     }
 
     /// −1 is black, 1 is white; what lies outside is cut off, and NaN is black.

@@ -20,10 +20,10 @@ public func drawSamples(checkpoint path: String, count: Int, seed: UInt64?, to o
     let sampler = try Sampler(
         configuration, parameters: parameters, kernels: selectKernels(nil, configuration.precision))
     let pictures = sampler.pictures(first: 0, count: count)
+    let side = configuration.imageSize
     if out.hasSuffix(".png") {
-        try Pictures.writeGrid(pictures, to: out)
+        try Pictures.writeGrid(pictures, side: side, to: out)
     } else {
-        let side = Configuration.imageSide
         try withFiles {
             try pictures.withUnsafeBufferPointer { try writeNPY(path: out, shape: [count, 1, side, side], elements: $0) }
         }

@@ -11,7 +11,7 @@ struct Sample: ParsableCommand {
     var checkpoint: String
     @Option(parsing: .unconditional, help: "How many pictures.")
     var count = 64
-    @Option(help: "Where to write: a .png grid, or an .npy array [count, 1, 28, 28].")
+    @Option(help: "Where to write: a .png grid, or an .npy array [count, 1, side, side].")
     var out: String
     @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
     var seed: UInt64?

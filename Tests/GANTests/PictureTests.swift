@@ -29,7 +29,7 @@ import Testing
     @Test func gridIsThatOfMakeGrid() throws {
         let folder = try TemporaryFolder()
         let values = (0..<64 * 784).map { Float($0 / 784) / 32 - 1 }
-        try Pictures.writeGrid(values, to: folder.file("grid.png"))
+        try Pictures.writeGrid(values, side: 28, to: folder.file("grid.png"))
         let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: folder.file("grid.png"))))
         #expect(bytes.prefix(8) == [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
         // 8 · (28 + 2) + 2 pixels wide and high, of 8 bits of gray
