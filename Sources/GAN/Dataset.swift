@@ -5,6 +5,9 @@ import Networks
 
 /// This rank's images of an IDX data set, and what all ranks know of the whole.
 public final class Dataset {
+    /// How many classes labels tell apart.
+    public static let classes = 10
+
     /// Images of the whole set, N.
     public let count: Int
     /// SHA-256 of the uncompressed image file followed by the uncompressed label file.
@@ -13,7 +16,7 @@ public final class Dataset {
     public let range: Range<Int>
     /// [range.count, side²] bytes
     let pixels: UnsafeMutablePointer<UInt8>
-    /// [range.count]
+    /// The classes of this rank's images, [range.count].
     let labels: [UInt8]
     /// Images 0 … 63 of the file, or fewer, on rank 0: [count, side²].
     let firstImages: [UInt8]
@@ -21,8 +24,11 @@ public final class Dataset {
     /// Each host's leader streams the files once and hands every rank of its host the images of its shards, which that
     /// rank resizes: messages are as small as the file, and the ranks share the work.
     ///
+    /// - Parameter needsLabels: whether a label must be one of ten classes; otherwise it may be any byte.
     /// - Throws on all ranks: missing input, bad data, or a usage error where the set is smaller than a batch.
-    public init(_ configuration: Configuration, folder: String, layout: ShardLayout, patience: Patience) throws {
+    public init(
+        _ configuration: Configuration, folder: String, layout: ShardLayout, patience: Patience, needsLabels: Bool = false
+    ) throws {
         let communicator = patience.communicator
         let files = try patience.agree { try withFiles { try Dataset.open(configuration.dataset, folder: folder) } }
         let count = files.images.dimensions[0]
@@ -65,6 +71,15 @@ public final class Dataset {
                 labels.replaceSubrange(start..<start + images.count, with: bytes)
             })
         try patience.agree { try withFiles { if let damage = damage ?? damageOfLabels { throw damage } } }
+        if needsLabels {
+            try patience.agree {
+                guard let wrong = labels.firstIndex(where: { $0 >= Dataset.classes }) else { return }
+                throw Failure(
+                    .badData,
+                    "\(files.labels.path): label \(range.lowerBound + wrong), counted from 0, is \(labels[wrong]); "
+                        + "0 … \(Dataset.classes - 1) are expected, fetch the file again or train without labels")
+            }
+        }
 
         self.count = count
         self.range = range

@@ -66,6 +66,31 @@ import Testing
         }
     }
 
+    /// A label that is no class is refused where labels are asked for, and only there. More labels than images are no harm.
+    @Test(arguments: [[1], [3], [1, 2]]) func labelsAreChecked(hosts: [Int]) throws {
+        let path = "\(data)/train-labels-idx1-ubyte"
+        var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        func check(needsLabels: Bool) throws {
+            let data = data
+            try onRanks(hosts: hosts) { communicator in
+                let layout = ShardLayout(shards: 4, ranks: communicator.size)
+                _ = try Dataset(
+                    try smallModel().fresh(), folder: data, layout: layout, patience: communicator.patience(),
+                    needsLabels: needsLabels)
+            }
+        }
+        bytes[7] += 1
+        bytes.append(200)
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        try check(needsLabels: true)
+        bytes[8 + 61] = 10
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        try check(needsLabels: false)
+        let error = #expect(throws: Failure.self) { try check(needsLabels: true) }
+        #expect(error?.code == .badData)
+        #expect(error?.description.contains("\(path): label 61, counted from 0, is 10; 0 … 9 are expected") == true)
+    }
+
     /// A run at another side: what it trains on, draws and leaves, the same at any number of ranks.
     @Test func runsFollowTheSide() throws {
         let runs = try [1, 3].map { ranks in
