@@ -12,14 +12,12 @@ public final class Sampler {
     private let arena = Arena(usesHugePages: false)
     private let kernels: Kernels
     private let latentDimension: Int
-    private let pixelCount: Int
     private let seed: UInt64
 
     /// - Parameter parameters: the generator's, kept by the caller.
     public init(_ configuration: Configuration, parameters: UnsafePointer<Float>, kernels: Kernels) throws {
         self.kernels = kernels
         latentDimension = configuration.latentDimension
-        pixelCount = configuration.pixelCount
         seed = configuration.seed
         network = Network(
             name: "generator", plan: try configuration.networkPlans().generator, stride: Sampler.batchSize,
@@ -28,21 +26,55 @@ public final class Sampler {
 
     /// Pictures first ..< first + count of the endless sequence that the seed determines, each side² floats.
     public func pictures(first: Int, count: Int) -> [Float] {
-        var result: [Float] = []
-        result.reserveCapacity(count * pixelCount)
-        for start in stride(from: first, to: first + count, by: Sampler.batchSize) {
-            let key = RandomKey(seed: seed, stream: RandomStream.sampleNoise, firstRow: start)
-            kernels.randomNormals(key, network.input.base, latentDimension, Sampler.batchSize, network.input.stride)
-            let pass = Pass(
-                kernels: kernels, columns: Sampler.batchSize, kind: .generator, seed: seed, step: 0, firstRow: start,
-                isTraining: false)
-            network.forward(pass)
-            let output = network.output
-            for column in 0..<min(Sampler.batchSize, first + count - start) {
-                for pixel in 0..<pixelCount { result.append(output.base[pixel * output.stride + column]) }
-            }
+        inCalls(count) { start, columns in
+            drawNoise(first: first + start)
+            return draw(first: first + start, columns)
         }
-        return result
+    }
+
+    /// Noise vectors first ..< first + count of the sequence: those of `pictures(first:count:)`.
+    public func noise(first: Int, count: Int) -> [[Float]] {
+        inCalls(count) { start, columns in
+            drawNoise(first: first + start)
+            return vectors(network.input, columns)
+        }
+    }
+
+    /// The pictures of these noise vectors, each side² floats.
+    /// - Precondition: each vector has the latent dimension's length.
+    public func pictures(of noise: [[Float]]) -> [Float] {
+        inCalls(noise.count) { start, columns in
+            let input = network.input
+            for column in 0..<columns {
+                let vector = noise[start + column]
+                precondition(vector.count == latentDimension, "\(vector.count) numbers of \(latentDimension)")
+                for (index, value) in vector.enumerated() { input.base[index * input.stride + column] = value }
+            }
+            return draw(first: start, columns)
+        }
+    }
+
+    /// Collects what `body` makes of at most `batchSize` columns at a time.
+    private func inCalls<Element>(_ count: Int, _ body: (_ start: Int, _ columns: Int) -> [Element]) -> [Element] {
+        stride(from: 0, to: count, by: Sampler.batchSize).flatMap { body($0, min(Sampler.batchSize, count - $0)) }
+    }
+
+    private func drawNoise(first: Int) {
+        let key = RandomKey(seed: seed, stream: RandomStream.sampleNoise, firstRow: first)
+        kernels.randomNormals(key, network.input.base, latentDimension, Sampler.batchSize, network.input.stride)
+    }
+
+    private func draw(first: Int, _ columns: Int) -> [Float] {
+        let pass = Pass(
+            kernels: kernels, columns: Sampler.batchSize, kind: .generator, seed: seed, step: 0, firstRow: first,
+            isTraining: false)
+        network.forward(pass)
+        return vectors(network.output, columns).flatMap(\.self)
+    }
+
+    /// The first columns of a matrix, each [features].
+    private func vectors(_ x: Matrix, _ columns: Int) -> [[Float]] {
+        (0..<columns).map { column in (0..<x.features).map { x.base[$0 * x.stride + column] } }
     }
 }
 
