@@ -44,8 +44,11 @@ let package = Package(
             dependencies: ["GAN", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels"], exclude: ["philox.py"]),
         .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing"]),
-        .testTarget(name: "NetworksTests", dependencies: ["Networks", "Kernels"], exclude: ["networks.py", "pytorch_optimizers.py", "pytorch_optimizers.json"]),
-        .testTarget(name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"]),
+        .testTarget(
+            name: "NetworksTests", dependencies: ["Networks", "Kernels"],
+            exclude: ["networks.py", "pytorch_optimizers.py", "pytorch_optimizers.json"]),
+        .testTarget(
+            name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"], exclude: ["resize.py", "resize.json"]),
         .testTarget(
             name: "GANTests", dependencies: ["GAN", "MessagePassing", "Formats", "Kernels"],
             exclude: ["pytorch_step.py", "pytorch_step.json", "pytorch_loss.py", "pytorch_loss.json"]),

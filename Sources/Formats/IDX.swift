@@ -13,6 +13,7 @@ public final class IDXReader {
     public let headerBytes: [UInt8]
     /// Bytes of an item.
     public let itemSize: Int
+    public var path: String { source.path }
     /// Items not yet read.
     public private(set) var remainingItems: Int
 

@@ -2,7 +2,7 @@ import Kernels
 import MessagePassing
 import Networks
 
-/// The real images of every batch: each logical shard's stream is the concatenation of permutations of its images, and
+/// The real images of every batch and their labels: each logical shard's stream is the concatenation of permutations of its images, and
 /// a batch takes the next ones. Which image stands where is a function of seed, shard and step alone.
 final class Batches {
     private struct Shard {
@@ -22,13 +22,19 @@ final class Batches {
     private let seed: UInt64
     private var shards: [Shard] = []
     private let columns: Int
-    /// [columns, 784]
+    /// Pixels of an image.
+    private let size: Int
+    /// [columns, size]
     private let staging: UnsafeMutablePointer<Float>
+    /// Where in this rank's memory the image of each column is, in step `located`.
+    private let places: UnsafeMutablePointer<UInt32>
+    private var located = -1
 
     init(_ configuration: Configuration, dataset: Dataset, layout: ShardLayout, rank: Int, kernels: Kernels, arena: Arena) {
         self.dataset = dataset
         self.kernels = kernels
         seed = configuration.seed
+        size = configuration.pixelCount
         let own = layout.shards(of: rank)
         let firstRow = layout.rows(of: own, batch: configuration.batchSize).lowerBound
         columns = layout.rows(of: own, batch: configuration.batchSize).count
@@ -41,16 +47,35 @@ final class Batches {
                     rows: rows.count, column: rows.lowerBound - firstRow,
                     permutation: .allocate(capacity: images.count)))
         }
-        staging = arena.floats(columns.paddedToVectors * Configuration.imageSize)
+        staging = arena.floats(columns.paddedToVectors * size)
+        places = .allocate(capacity: columns)
     }
 
     deinit {
         for shard in shards { shard.permutation.deallocate() }
+        places.deallocate()
     }
 
-    /// Writes this rank's images of step `step` (from 0) to the first columns of x [784, stride], pixels in [−1, 1].
+    /// Writes this rank's images of step `step` (from 0) to the first columns of x [size, stride], pixels in [−1, 1].
     func gather(step: Int, into x: Matrix) {
-        let size = Configuration.imageSize
+        locate(step)
+        func image(_ column: Int) -> UnsafePointer<UInt8> { UnsafePointer(dataset.pixels) + Int(places[column]) * size }
+        for column in 0..<columns {
+            kernels.pixels(image(column), staging + column * size, size, image(min(column + 1, columns - 1)))
+        }
+        kernels.transpose(staging, size, columns, size, x.base, x.stride)
+    }
+
+    /// Writes the labels of the images that `gather` gives for this step, one for each column.
+    func labels(step: Int, into labels: UnsafeMutablePointer<UInt8>) {
+        locate(step)
+        for column in 0..<columns { labels[column] = dataset.labels[Int(places[column])] }
+    }
+
+    /// Finds the places of a step's images.
+    private func locate(_ step: Int) {
+        guard step != located else { return }
+        located = step
         for index in shards.indices {
             let shard = shards[index]
             for row in 0..<shard.rows {
@@ -60,13 +85,8 @@ final class Batches {
                     shards[index].permutationNumber = number
                     fillPermutation(shard.permutation, shard: shard.number, number: number, seed: seed, kernels: kernels)
                 }
-                func image(_ position: Int) -> UnsafePointer<UInt8> {
-                    UnsafePointer(dataset.pixels) + (shard.start + Int(shard.permutation[position % shard.count])) * size
-                }
-                let upcoming = image(position + 1)
-                kernels.pixels(image(position), staging + (shard.column + row) * size, size, upcoming)
+                places[shard.column + row] = UInt32(shard.start) + shard.permutation[position % shard.count]
             }
         }
-        kernels.transpose(staging, size, columns, size, x.base, x.stride)
     }
 }

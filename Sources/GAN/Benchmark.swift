@@ -127,7 +127,7 @@ struct Benchmark {
     /// The kernels that touch each element once, on as much as the preset's largest layer has.
     func elementwise() throws -> [Kernel] {
         let rows = configuration.batchSize.paddedToVectors
-        let features = Configuration.imageSize
+        let features = configuration.pixelCount
         let count = features * rows
         let plans = try configuration.networkPlans()
         let parameters = plans.discriminator.layout.count

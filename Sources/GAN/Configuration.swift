@@ -17,6 +17,8 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     public var preset: String
     public var dataset: Dataset
+    /// The side in pixels of the images that the discriminator sees; those of the data are resized to it.
+    public var imageSize: Int
     /// B, the images of a step over all ranks.
     public var batchSize: Int
     /// V, the logical shards.
@@ -45,6 +47,7 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     enum CodingKeys: String, CodingKey, CaseIterable {
         case preset, dataset
+        case imageSize = "image_size"
         case batchSize = "batch_size"
         case shards, seed, epochs, steps
         case latentDimension = "latent_dim"
@@ -66,8 +69,12 @@ public struct Configuration: Codable, Equatable, Sendable {
         .epochs, .steps, .logInterval, .sampleInterval, .checkpointInterval, .hashInterval, .keep,
     ]
 
-    public static let imageSide = 28
-    public static let imageSize = imageSide * imageSide
+    /// The side of the data's images, and their pixels.
+    public static let dataSide = 28
+    static let dataSize = dataSide * dataSide
+
+    /// Pixels of an image as the discriminator sees it.
+    public var pixelCount: Int { imageSize * imageSize }
 
     public var adam: Adam {
         Adam(learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon)
@@ -99,6 +106,7 @@ public struct Configuration: Codable, Equatable, Sendable {
             batchSize >= shards && batchSize <= 1 << 20,
             "--batch-size \(batchSize): the global batch must hold at least one image for each of the \(shards) logical "
                 + "shards and at most 1,048,576; raise it, or lower --shards")
+        try require((8...256).contains(imageSize), "image_size \(imageSize): the side of an image must be 8 … 256 pixels")
         try require((1...1 << 30).contains(epochs), "--epochs \(epochs): must be at least 1")
         try require(steps.map { (1...1 << 31).contains($0) } ?? true, "--steps \(steps ?? 0): must be at least 1")
         try require((1...65_536).contains(latentDimension), "--latent-dim \(latentDimension): must be 1 … 65,536")
@@ -128,8 +136,8 @@ public struct Configuration: Codable, Equatable, Sendable {
             }
         }
         return (
-            try plan(.generator, generator, inputs: latentDimension, outputs: Configuration.imageSize),
-            try plan(.discriminator, discriminator, inputs: Configuration.imageSize, outputs: 1)
+            try plan(.generator, generator, inputs: latentDimension, outputs: pixelCount),
+            try plan(.discriminator, discriminator, inputs: pixelCount, outputs: 1)
         )
     }
 

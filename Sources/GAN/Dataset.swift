@@ -5,21 +5,30 @@ import Networks
 
 /// This rank's images of an IDX data set, and what all ranks know of the whole.
 public final class Dataset {
+    /// How many classes labels tell apart.
+    public static let classes = 10
+
     /// Images of the whole set, N.
     public let count: Int
     /// SHA-256 of the uncompressed image file followed by the uncompressed label file.
     public let digest: String
     /// The images that this rank keeps, numbered as in the file.
     public let range: Range<Int>
-    /// [range.count, 784] bytes
+    /// [range.count, side²] bytes
     let pixels: UnsafeMutablePointer<UInt8>
-    /// Images 0 … 63 of the file, or fewer, on rank 0.
+    /// The classes of this rank's images, [range.count].
+    let labels: [UInt8]
+    /// Images 0 … 63 of the file, or fewer, on rank 0: [count, side²].
     let firstImages: [UInt8]
 
-    /// Each host's leader streams the files once and hands every rank of its host the images of its shards.
+    /// Each host's leader streams the files once and hands every rank of its host the images of its shards, which that
+    /// rank resizes: messages are as small as the file, and the ranks share the work.
     ///
+    /// - Parameter needsLabels: whether a label must be one of ten classes; otherwise it may be any byte.
     /// - Throws on all ranks: missing input, bad data, or a usage error where the set is smaller than a batch.
-    public init(_ configuration: Configuration, folder: String, layout: ShardLayout, patience: Patience) throws {
+    public init(
+        _ configuration: Configuration, folder: String, layout: ShardLayout, patience: Patience, needsLabels: Bool = false
+    ) throws {
         let communicator = patience.communicator
         let files = try patience.agree { try withFiles { try Dataset.open(configuration.dataset, folder: folder) } }
         let count = files.images.dimensions[0]
@@ -36,37 +45,60 @@ public final class Dataset {
             let last = layout.images(of: shards.upperBound - 1, batch: configuration.batchSize, images: count)
             return first.lowerBound..<last.upperBound
         }
-        self.count = count
-        range = images(of: communicator.rank)
-        pixels = .allocate(capacity: range.count * Configuration.imageSize)
-        let own = UnsafeMutableRawBufferPointer(start: pixels, count: range.count * Configuration.imageSize)
+        let range = images(of: communicator.rank)
+        let size = configuration.pixelCount
+        let pixels = UnsafeMutablePointer<UInt8>.allocate(capacity: range.count * size)
+        var labels = [UInt8](repeating: 0, count: range.count)
+        var first: [UInt8] = []
+        let wanted = communicator.rank == 0 ? 64 * files.images.itemSize : 0
 
-        if communicator.isHostLeader {
-            let neighbours = communicator.neighbours.map { (rank: $0, images: images(of: $0)) }
-            var first: [UInt8] = []
-            let digest = try Dataset.stream(files, own: own, neighbours: neighbours, first: &first, patience)
-            firstImages = communicator.rank == 0 ? first : []
-            self.digest = try Dataset.commonDigest(digest, patience)
-        } else {
-            for part in Dataset.chunks(of: range) {
-                let bytes = own[part.offset(in: range)]
-                try patience.receive(
-                    UnsafeMutableRawBufferPointer(rebasing: bytes), from: communicator.neighbours.lowerBound, tag: .data)
+        let resize = Resizing(to: configuration.imageSize)
+        let digest = SHA256Digest()
+        let distribution = Distribution(
+            shares: communicator.neighbours.map { ($0, images(of: $0)) }, patience: patience)
+        files.images.headerBytes.withUnsafeBytes(digest.update)
+        let damage = try distribution.distribute(
+            files.images,
+            see: { bytes in
+                digest.update(bytes)
+                first += bytes.prefix(max(0, wanted - first.count))
+            }, keep: { images, bytes in resize(bytes, into: pixels + (images.lowerBound - range.lowerBound) * size) })
+        files.labels.headerBytes.withUnsafeBytes(digest.update)
+        let damageOfLabels = try distribution.distribute(
+            files.labels, see: digest.update,
+            keep: { images, bytes in
+                let start = images.lowerBound - range.lowerBound
+                labels.replaceSubrange(start..<start + images.count, with: bytes)
+            })
+        try patience.agree { try withFiles { if let damage = damage ?? damageOfLabels { throw damage } } }
+        if needsLabels {
+            try patience.agree {
+                guard let wrong = labels.firstIndex(where: { $0 >= Dataset.classes }) else { return }
+                throw Failure(
+                    .badData,
+                    "\(files.labels.path): label \(range.lowerBound + wrong), counted from 0, is \(labels[wrong]); "
+                        + "0 … \(Dataset.classes - 1) are expected, fetch the file again or train without labels")
             }
-            firstImages = []
-            try patience.agree {}
-            digest = try Dataset.commonDigest("", patience)
         }
+
+        self.count = count
+        self.range = range
+        self.pixels = pixels
+        self.labels = labels
+        firstImages = first.withUnsafeBytes(resize.images)
+        self.digest = try Dataset.commonDigest(communicator.isHostLeader ? digest.finish().hexadecimal : "", patience)
     }
 
-    /// Images made up of a pattern, for benchmarks and tests.
-    public init(synthetic count: Int) {
+    /// Images and labels made up of a pattern, for benchmarks and tests.
+    public init(synthetic count: Int, side: Int = Configuration.dataSide) {
         self.count = count
         range = 0..<count
         digest = ""
         firstImages = []
-        pixels = .allocate(capacity: count * Configuration.imageSize)
-        for i in 0..<count * Configuration.imageSize { pixels[i] = UInt8(truncatingIfNeeded: i * 31 + i / 784 * 7) }
+        labels = (0..<count).map { UInt8($0 % 10) }
+        let size = side * side
+        pixels = .allocate(capacity: count * size)
+        for i in 0..<count * size { pixels[i] = UInt8(truncatingIfNeeded: i * 31 + i / size * 7) }
     }
 
     /// The digest that every host's leader found, or a failure that names those who found another.
@@ -88,7 +120,7 @@ public final class Dataset {
         let images = try IDXReader(path: find("train-images-idx3-ubyte", dataset, folder: folder))
         let labels = try IDXReader(path: find("train-labels-idx1-ubyte", dataset, folder: folder))
         let path = folder
-        guard images.dimensions.count == 3, images.dimensions[1] == 28, images.dimensions[2] == 28 else {
+        guard images.dimensions.count == 3, images.dimensions.dropFirst().allSatisfy({ $0 == Configuration.dataSide }) else {
             throw Failure(.badData, "\(path): images of shape \(images.dimensions.dropFirst()); 28 × 28 is expected")
         }
         guard images.dimensions[0] > 0 else { throw Failure(.badData, "\(path): no images in the file") }
@@ -114,84 +146,31 @@ public final class Dataset {
             "no \(name) or \(name).gz in \(places.joined(separator: " or ")); get the data with launch/fetch-mnist\(option), "
                 + "or say where it is with --data")
     }
+}
 
-    private static let chunkSize = 512
+/// The data's images, one behind the other, in the size that the discriminator sees.
+private struct Resizing {
+    private let resize: BilinearResize
+    private let size: Int
 
-    private struct Chunk {
-        let images: Range<Int>
-        func offset(in range: Range<Int>) -> Range<Int> {
-            (images.lowerBound - range.lowerBound) * Configuration.imageSize
-                ..< (images.upperBound - range.lowerBound) * Configuration.imageSize
+    init(to side: Int) {
+        resize = BilinearResize(from: (Configuration.dataSide, Configuration.dataSide), to: (side, side))
+        size = side * side
+    }
+
+    /// [images, 28²] to [images, side²]
+    func callAsFunction(_ bytes: UnsafeRawBufferPointer, into pixels: UnsafeMutablePointer<UInt8>) {
+        guard let images = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+        for image in 0..<bytes.count / Configuration.dataSize {
+            resize(images + image * Configuration.dataSize, into: pixels + image * size)
         }
     }
 
-    private static func chunks(of range: Range<Int>) -> [Chunk] {
-        stride(from: range.lowerBound, to: range.upperBound, by: chunkSize).map {
-            Chunk(images: $0..<min($0 + chunkSize, range.upperBound))
+    func images(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        let count = bytes.count / Configuration.dataSize * size
+        return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
+            if let base = buffer.baseAddress { self(bytes, into: base) }
+            initialised = count
         }
-    }
-
-    /// Reads both files to their ends. A file that turns out damaged is reported after all messages are sent, so that no
-    /// rank waits for one.
-    private static func stream(
-        _ files: Files, own: UnsafeMutableRawBufferPointer, neighbours: [(rank: Int, images: Range<Int>)],
-        first: inout [UInt8], _ patience: Patience
-    ) throws -> String {
-        let digest = SHA256Digest()
-        files.images.headerBytes.withUnsafeBytes(digest.update)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkSize * Configuration.imageSize, alignment: 64)
-        defer { buffer.deallocate() }
-        var damage: FormatError?
-        func read(_ range: Range<Int>, into target: UnsafeMutableRawBufferPointer, first: inout [UInt8]) throws {
-            guard damage == nil else { return }
-            do {
-                try files.images.readItems(range.count, into: target)
-            } catch let error as FormatError {
-                damage = error
-                return
-            }
-            digest.update(UnsafeRawBufferPointer(target))
-            let wanted = 64 * Configuration.imageSize
-            if first.count < wanted { first += target.prefix(wanted - first.count) }
-        }
-        func skip(to end: Int, from start: Int, first: inout [UInt8]) throws {
-            for chunk in chunks(of: start..<max(start, end)) {
-                let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<chunk.images.count * Configuration.imageSize])
-                try read(chunk.images, into: bytes, first: &first)
-            }
-        }
-        try skip(to: neighbours[0].images.lowerBound, from: 0, first: &first)
-        for (index, neighbour) in neighbours.enumerated() {
-            for chunk in chunks(of: neighbour.images) {
-                if index == 0 {
-                    let bytes = own[chunk.offset(in: neighbour.images)]
-                    try read(chunk.images, into: UnsafeMutableRawBufferPointer(rebasing: bytes), first: &first)
-                } else {
-                    let bytes = UnsafeMutableRawBufferPointer(
-                        rebasing: buffer[0..<chunk.images.count * Configuration.imageSize])
-                    try read(chunk.images, into: bytes, first: &first)
-                    try patience.send(UnsafeRawBufferPointer(bytes), to: neighbour.rank, tag: .data)
-                }
-            }
-        }
-        let end = neighbours[neighbours.count - 1].images.upperBound
-        try skip(to: files.images.dimensions[0], from: end, first: &first)
-        try patience.agree {
-            try withFiles {
-                if let damage { throw damage }
-                try files.images.finish()
-                files.labels.headerBytes.withUnsafeBytes(digest.update)
-                var remaining = files.labels.dimensions[0]
-                while remaining > 0 {
-                    let count = min(remaining, buffer.count)
-                    let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
-                    try files.labels.readItems(count, into: bytes)
-                    digest.update(UnsafeRawBufferPointer(bytes))
-                    remaining -= count
-                }
-                try files.labels.finish()
-            }
-        }
-        return digest.finish().hexadecimal
     }
 }

@@ -5,7 +5,7 @@ import MessagePassing
 import Networks
 
 /// Writes what went into a step and what came out of it, `dump/step-000001.safetensors`, so that a user can compare it
-/// with PyTorch: `real` [B, 784], `z_d` and `z_g` [B, latent], dropout masks `mask.<pass>.<layer>` [B, features] of the
+/// with PyTorch: `real` [B, side²], `z_d` and `z_g` [B, latent], dropout masks `mask.<pass>.<layer>` [B, features] of the
 /// discriminator and `generator.mask.…` of the generator, gradients as reduced `grad.<tensor>`, and the parameters after the update.
 struct Dump {
     let configuration: Configuration
@@ -26,7 +26,7 @@ struct Dump {
             let discriminator = try patience.gatherSegments(
                 step.discriminatorReducer.reduced, step.discriminatorReducer, count: step.discriminator.layout.count)
             if isWriter {
-                tensors.append(("real", [batch, Configuration.imageSize], real))
+                tensors.append(("real", [batch, configuration.pixelCount], real))
                 tensors.append(("z_d", [batch, configuration.latentDimension], noise(RandomStream.discriminatorNoise, count - 1)))
                 if configuration.generatorStep == .fresh {
                     tensors.append(("z_g", [batch, configuration.latentDimension], noise(RandomStream.generatorNoise, count - 1)))
@@ -56,9 +56,9 @@ struct Dump {
         }
     }
 
-    /// [B, 784] on rank 0: the columns of the real rows are still in the discriminator's input.
+    /// [B, side²] on rank 0: the columns of the real rows are still in the discriminator's input.
     private func gatherReal() throws -> [Float] {
-        let size = Configuration.imageSize
+        let size = configuration.pixelCount
         let x = step.discriminator.input
         var own = [Float](repeating: 0, count: step.rows.count * size)
         for row in 0..<step.rows.count {

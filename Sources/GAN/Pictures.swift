@@ -24,40 +24,73 @@ public final class Sampler {
             parameters: parameters, keepsErrors: false, arena: arena)
     }
 
-    /// Pictures first ..< first + count of the endless sequence that the seed determines, each 784 floats.
+    /// Pictures first ..< first + count of the endless sequence that the seed determines, each side² floats.
     public func pictures(first: Int, count: Int) -> [Float] {
-        var result: [Float] = []
-        result.reserveCapacity(count * Configuration.imageSize)
-        for start in stride(from: first, to: first + count, by: Sampler.batchSize) {
-            let key = RandomKey(seed: seed, stream: RandomStream.sampleNoise, firstRow: start)
-            kernels.randomNormals(key, network.input.base, latentDimension, Sampler.batchSize, network.input.stride)
-            let pass = Pass(
-                kernels: kernels, columns: Sampler.batchSize, kind: .generator, seed: seed, step: 0, firstRow: start,
-                isTraining: false)
-            network.forward(pass)
-            let output = network.output
-            for column in 0..<min(Sampler.batchSize, first + count - start) {
-                for pixel in 0..<Configuration.imageSize { result.append(output.base[pixel * output.stride + column]) }
-            }
+        inCalls(count) { start, columns in
+            drawNoise(first: first + start)
+            return draw(first: first + start, columns)
         }
-        return result
+    }
+
+    /// Noise vectors first ..< first + count of the sequence: those of `pictures(first:count:)`.
+    public func noise(first: Int, count: Int) -> [[Float]] {
+        inCalls(count) { start, columns in
+            drawNoise(first: first + start)
+            return vectors(network.input, columns)
+        }
+    }
+
+    /// The pictures of these noise vectors, each side² floats.
+    /// - Precondition: each vector has the latent dimension's length.
+    public func pictures(of noise: [[Float]]) -> [Float] {
+        inCalls(noise.count) { start, columns in
+            let input = network.input
+            for column in 0..<columns {
+                let vector = noise[start + column]
+                precondition(vector.count == latentDimension, "\(vector.count) numbers of \(latentDimension)")
+                for (index, value) in vector.enumerated() { input.base[index * input.stride + column] = value }
+            }
+            return draw(first: start, columns)
+        }
+    }
+
+    /// Collects what `body` makes of at most `batchSize` columns at a time.
+    private func inCalls<Element>(_ count: Int, _ body: (_ start: Int, _ columns: Int) -> [Element]) -> [Element] {
+        stride(from: 0, to: count, by: Sampler.batchSize).flatMap { body($0, min(Sampler.batchSize, count - $0)) }
+    }
+
+    private func drawNoise(first: Int) {
+        let key = RandomKey(seed: seed, stream: RandomStream.sampleNoise, firstRow: first)
+        kernels.randomNormals(key, network.input.base, latentDimension, Sampler.batchSize, network.input.stride)
+    }
+
+    private func draw(first: Int, _ columns: Int) -> [Float] {
+        let pass = Pass(
+            kernels: kernels, columns: Sampler.batchSize, kind: .generator, seed: seed, step: 0, firstRow: first,
+            isTraining: false)
+        network.forward(pass)
+        return vectors(network.output, columns).flatMap(\.self)
+    }
+
+    /// The first columns of a matrix, each [features].
+    private func vectors(_ x: Matrix, _ columns: Int) -> [[Float]] {
+        (0..<columns).map { column in (0..<x.features).map { x.base[$0 * x.stride + column] } }
     }
 }
 
-/// Pictures as files: 8 in a row with two black pixels between them, as torchvision's `make_grid` lays them out.
+/// Pictures as files: rows of them with two black pixels around each, as torchvision's `make_grid` lays them out.
 public enum Pictures {
-    /// Writes values in [−1, 1], 784 a picture.
-    public static func writeGrid(_ values: [Float], to path: String) throws {
-        try writeGrid(bytes: values.map(byte), to: path)
+    /// Writes values in [−1, 1], side² a picture.
+    public static func writeGrid(_ values: [Float], side: Int, columns: Int = 8, to path: String) throws {
+        try writeGrid(bytes: values.map(byte), side: side, columns: columns, to: path)
     }
 
-    /// Writes bytes, 784 a picture.
-    static func writeGrid(bytes: [UInt8], to path: String) throws {
-        let size = Configuration.imageSize
-        let images = stride(from: 0, to: bytes.count, by: size).map {
-            GrayImage(width: Configuration.imageSide, height: Configuration.imageSide, pixels: Array(bytes[$0..<$0 + size]))
+    /// Writes bytes, side² a picture.
+    static func writeGrid(bytes: [UInt8], side: Int, columns: Int = 8, to path: String) throws {
+        let images = stride(from: 0, to: bytes.count, by: side * side).map {
+            GrayImage(width: side, height: side, pixels: Array(bytes[$0..<$0 + side * side]))
         }
-        try withFiles { try GrayImage(grid: images).writePNG(path: path) }
+        try withFiles { try GrayImage(grid: images, columns: columns).writePNG(path: path) }
     }
 
     /// −1 is black, 1 is white; what lies outside is cut off, and NaN is black.

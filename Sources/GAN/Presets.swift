@@ -50,8 +50,9 @@ public enum Preset {
         sampleInterval: Interval
     ) -> Configuration {
         Configuration(
-            preset: name, dataset: .mnist, batchSize: batchSize, shards: 8, seed: 0, epochs: epochs, steps: nil,
-            latentDimension: latentDimension, generator: generator, discriminator: discriminator, loss: .bce,
+            preset: name, dataset: .mnist, imageSize: Configuration.dataSide, batchSize: batchSize, shards: 8, seed: 0,
+            epochs: epochs, steps: nil, latentDimension: latentDimension, generator: generator,
+            discriminator: discriminator, loss: .bce,
             generatorStep: generatorStep, learningRate: 2e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, precision: .fp32,
             logInterval: logInterval, sampleInterval: sampleInterval, checkpointInterval: .epochs(1),
             hashInterval: .epochs(1), keep: 5)

@@ -4,9 +4,8 @@ import Kernels
 import MessagePassing
 import Networks
 
-/// Writes `count` pictures of a checkpoint's generator.
-public func drawSamples(checkpoint path: String, count: Int, seed: UInt64?, to out: String) throws {
-    guard (1...1_000_000).contains(count) else { throw Failure(.usage, "--count \(count): must be 1 … 1,000,000") }
+/// Writes pictures of a checkpoint's generator: a grid, or an array [count, 1, side, side].
+public func drawSamples(_ request: SampleRequest, checkpoint path: String, seed: UInt64?, to out: String) throws {
     guard out.hasSuffix(".png") || out.hasSuffix(".npy") else {
         throw Failure(.usage, "--out \(out): the name must end in .png or .npy")
     }
@@ -19,11 +18,15 @@ public func drawSamples(checkpoint path: String, count: Int, seed: UInt64?, to o
     try checkpoint.readParameters(of: "generator", layout, into: parameters)
     let sampler = try Sampler(
         configuration, parameters: parameters, kernels: selectKernels(nil, configuration.precision))
-    let pictures = sampler.pictures(first: 0, count: count)
+    let (count, columns) = (request.count, request.columns)
+    let pictures =
+        request.isWalk
+        ? sampler.pictures(of: walks(between: sampler.noise(first: 0, count: 2 * count / columns), columns: columns))
+        : sampler.pictures(first: 0, count: count)
+    let side = configuration.imageSize
     if out.hasSuffix(".png") {
-        try Pictures.writeGrid(pictures, to: out)
+        try Pictures.writeGrid(pictures, side: side, columns: columns, to: out)
     } else {
-        let side = Configuration.imageSide
         try withFiles {
             try pictures.withUnsafeBufferPointer { try writeNPY(path: out, shape: [count, 1, side, side], elements: $0) }
         }

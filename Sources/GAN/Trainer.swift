@@ -145,14 +145,15 @@ final class Trainer {
 
     private func drawInitial(_ first: Int) throws {
         guard let run, first == 0 else { return }
-        try Pictures.writeGrid(bytes: dataset.firstImages, to: "\(run.path)/reals.png")
+        try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
         try drawSamples("fakes-init.png")
     }
 
     private func drawSamples(_ name: String) throws {
         guard let run, let sampler else { return }
         patience.note(step: lineStep, phase: .pictures)
-        try Pictures.writeGrid(sampler.pictures(first: 0, count: 64), to: "\(run.path)/\(name)")
+        try Pictures.writeGrid(
+            sampler.pictures(first: 0, count: 64), side: configuration.imageSize, to: "\(run.path)/\(name)")
     }
 
     private func saveCheckpoint(_ done: Int) throws {

@@ -190,10 +190,12 @@ private func introduction(
     let ranks = communicator.size
     let world = count(ranks, "rank") + " on " + count(communicator.hosts.count, "host")
     let steps = configuration.stepsPerEpoch(images: dataset.count)
+    let side = configuration.imageSize
+    let resized = side == Configuration.dataSide ? "" : "resized to \(side) × \(side), "
     var lines = [
         "gan-dist \(Version.current): preset \(configuration.preset), \(world), "
             + "\(configuration.shards) logical shards, kernels \(kernels.description)",
-        "Data: \(Double(dataset.count).grouped) images of \(configuration.dataset.rawValue) in \(options.dataFolder), "
+        "Data: \(Double(dataset.count).grouped) images of \(configuration.dataset.rawValue) in \(options.dataFolder), \(resized)"
             + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
         "Generator: \(Double(plans.generator.layout.parameterCount).grouped) parameters, discriminator: "
             + "\(Double(plans.discriminator.layout.parameterCount).grouped)",

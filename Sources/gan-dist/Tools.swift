@@ -5,18 +5,27 @@ import Kernels
 import MessagePassing
 
 struct Sample: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Draw pictures from a checkpoint, as a PNG grid or a NumPy array.")
+    static let configuration = CommandConfiguration(
+        abstract: "Draw pictures from a checkpoint, as a PNG grid or a NumPy array.",
+        discussion: "The seed and its number determine a picture, however many are drawn. A walk follows a great circle (slerp).")
 
     @Option(help: "Checkpoint file.")
     var checkpoint: String
-    @Option(parsing: .unconditional, help: "How many pictures.")
-    var count = 64
-    @Option(help: "Where to write: a .png grid, or an .npy array [count, 1, 28, 28].")
+    @Option(parsing: .unconditional, help: "How many pictures, 8 in a row of a grid (default: 64).")
+    var count: Int?
+    @Option(help: ArgumentHelp("Rows and columns of the grid, instead of --count.", valueName: "RxC"))
+    var grid: String?
+    @Flag(help: "Let each row walk between two pictures, the first from 1 to 2, the next from 3 to 4; 8x8 without --grid.")
+    var interpolate = false
+    @Option(help: "Where to write: a .png grid, or an .npy array [pictures, 1, side, side].")
     var out: String
     @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
     var seed: UInt64?
 
-    func run() throws { try drawSamples(checkpoint: checkpoint, count: count, seed: seed, to: out) }
+    func run() throws {
+        let request = try SampleRequest(count: count, grid: grid, isWalk: interpolate)
+        try drawSamples(request, checkpoint: checkpoint, seed: seed, to: out)
+    }
 }
 
 struct Hash: ParsableCommand {

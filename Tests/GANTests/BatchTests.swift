@@ -1,7 +1,9 @@
 import Foundation
-import GAN
 import MessagePassing
+import Networks
 import Testing
+
+@testable import GAN
 
 /// Which images make up the batches, from the dumps of runs over images that tell their number.
 @Suite(.timeLimit(.minutes(5))) struct BatchTests {
@@ -58,5 +60,40 @@ import Testing
 
     @Test func seedChangesTheImages() throws {
         #expect(try batches(images: 37, batch: 10, steps: 3) != batches(images: 37, batch: 10, steps: 3, seed: 6))
+    }
+
+    /// The numbers of the images of each step and their labels, row by row, asked for in this order.
+    private func labelled(steps: [Int], hosts: [Int], data: String) throws -> (images: [[Int]], labels: [[UInt8]]) {
+        let ranks = try onRanks(hosts: hosts) { communicator in
+            let configuration = try smallModel(["batch_size": 10, "seed": 5]).fresh()
+            let layout = ShardLayout(shards: 4, ranks: communicator.size)
+            let dataset = try Dataset(
+                configuration, folder: data, layout: layout, patience: communicator.patience(), needsLabels: true)
+            let arena = Arena()
+            let batches = Batches(
+                configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: .fastest, arena: arena)
+            let rows = layout.rows(of: layout.shards(of: communicator.rank), batch: 10).count
+            let x = arena.matrix(features: 784, stride: rows.paddedToVectors)
+            return steps.map { step in
+                // Before and after the images: the order of the calls does not matter.
+                var labels = [UInt8](repeating: 255, count: rows)
+                if step % 2 == 0 { batches.labels(step: step, into: &labels) }
+                batches.gather(step: step, into: x)
+                if step % 2 == 1 { batches.labels(step: step, into: &labels) }
+                return ((0..<rows).map { imageNumber(firstPixel: x.base[$0]) }, labels)
+            }
+        }
+        return (steps.indices.map { step in ranks.flatMap { $0[step].0 } }, steps.indices.map { step in ranks.flatMap { $0[step].1 } })
+    }
+
+    /// Every image comes with its own label, whoever has it.
+    @Test(arguments: [[1], [2], [3], [4], [2, 1], [1, 1]]) func labelsAreThoseOfTheImages(hosts: [Int]) throws {
+        let folder = try TemporaryFolder()
+        let data = try folder.writeImages(37)
+        let (images, labels) = try labelled(steps: Array(0..<9), hosts: hosts, data: data)
+        #expect(labels == images.map { $0.map { UInt8($0 % 10) } })
+        #expect(images == (try batches(images: 37, batch: 10, steps: 9)))
+        let backwards = try labelled(steps: (0..<9).reversed(), hosts: hosts, data: data)
+        #expect(backwards.labels == labels.reversed())
     }
 }

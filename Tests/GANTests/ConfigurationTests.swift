@@ -130,6 +130,15 @@ import Testing
         Nonsense("--steps 0: must be at least 1") { $0.steps = 0 },
         Nonsense("--steps -1: ") { $0.steps = -1 },
         Nonsense("--steps ") { $0.steps = .max },
+        Nonsense("image_size 7: the side of an image must be 8 … 256 pixels") { $0.imageSize = 7 },
+        Nonsense("image_size 257: ") { $0.imageSize = 257 },
+        Nonsense("image_size -28: ") { $0.imageSize = -28 },
+        Nonsense("image_size ") { $0.imageSize = .max },
+        Nonsense("the generator gives 784 outputs; 1024 are needed") { $0.imageSize = 32 },
+        Nonsense("the discriminator does not fit together: layer 0, linear [784 → 256], follows the network's input of 1024") {
+            $0.imageSize = 32
+            $0.generator[4] = .linear(inputs: 256, outputs: 1_024)
+        },
         Nonsense("--latent-dim 0: ") { $0.latentDimension = 0 },
         Nonsense("--latent-dim 65537: ") { $0.latentDimension = 65_537 },
         Nonsense("--lr 0.0: the learning rate must be a positive number") { $0.learningRate = 0 },
@@ -189,7 +198,8 @@ import Testing
         other.seed = 1
         other.beta2 = 0.99
         other.generator[1] = .tanh
-        #expect(try other.differences(from: preset) == ["seed", "generator", "beta2"])
+        other.imageSize = 64
+        #expect(try other.differences(from: preset) == ["image_size", "seed", "generator", "beta2"])
         #expect(try Preset.named("mlp-wide").differences(from: preset) == ["latent_dim", "generator", "discriminator"])
     }
 }

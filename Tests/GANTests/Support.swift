@@ -37,17 +37,18 @@ func imageNumber(firstPixel: Float) -> Int {
     return (0..<256).first { 37 * $0 % 256 == byte } ?? -1
 }
 
-/// A model file of two small networks, with these fields besides or instead.
-func smallModel(_ fields: [String: Any] = [:]) throws -> ConfigurationRequest {
+/// A model file of two small networks for images of this side, with these fields besides or instead.
+func smallModel(_ fields: [String: Any] = [:], side: Int = 28) throws -> ConfigurationRequest {
+    let pixels = side * side
     var object: [String: Any] = [
-        "preset": "mlp", "batch_size": 8, "shards": 4, "latent_dim": 6, "seed": 81_985_529_216_486_895, "steps": 2,
+        "preset": "mlp", "image_size": side, "batch_size": 8, "shards": 4, "latent_dim": 6, "seed": 81_985_529_216_486_895, "steps": 2,
         "log_interval": 1, "hash_interval": 1,
         "generator": [
-            ["type": "linear", "inputs": 6, "outputs": 10], ["type": "relu"], ["type": "linear", "inputs": 10, "outputs": 784],
+            ["type": "linear", "inputs": 6, "outputs": 10], ["type": "relu"], ["type": "linear", "inputs": 10, "outputs": pixels],
             ["type": "tanh"],
         ],
         "discriminator": [
-            ["type": "linear", "inputs": 784, "outputs": 8], ["type": "leaky_relu", "slope": 0.2],
+            ["type": "linear", "inputs": pixels, "outputs": 8], ["type": "leaky_relu", "slope": 0.2],
             ["type": "dropout", "probability": 0.3], ["type": "linear", "inputs": 8, "outputs": 1],
         ],
     ]

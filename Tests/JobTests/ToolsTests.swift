@@ -75,6 +75,29 @@ extension Jobs {
             #expect(number(at: 20) == height)
         }
 
+        @Test("A grid of as many rows and columns as asked for")
+        func sampleGrid() throws {
+            let png = try readFile(sample("--grid", "2x5", out: "grid.png"))
+            #expect(png[16..<24] == Data([0, 0, 0, 5 * 30 + 2, 0, 0, 0, 2 * 30 + 2]))
+            let values = try readNPY(sample("--grid", "2x5", out: "grid.npy"))
+            #expect(values.shape == "(10, 1, 28, 28)")
+            #expect(try values.values == readNPY(sample("--count", "10", out: "count.npy")).values)
+        }
+
+        @Test("Each row of an interpolation walks from one picture to the next")
+        func interpolate() throws {
+            let walks = try readNPY(sample("--grid", "3x4", "--interpolate", out: "walks.npy"))
+            let pictures = try readNPY(sample("--count", "6", out: "pictures.npy")).values
+            #expect(walks.shape == "(12, 1, 28, 28)")
+            func picture(_ index: Int, _ values: [Float]) -> [Float] { Array(values[index * 784..<index * 784 + 784]) }
+            for row in 0..<3 {
+                #expect(picture(4 * row, walks.values) == picture(2 * row, pictures))
+                #expect(picture(4 * row + 3, walks.values) == picture(2 * row + 1, pictures))
+            }
+            #expect(Set((0..<12).map { picture($0, walks.values) }).count == 12)
+            #expect(try readFile(sample("--interpolate", out: "walks.png"))[16..<24] == Data([0, 0, 0, 242, 0, 0, 0, 242]))
+        }
+
         @Test("64 pictures of a checkpoint are the grid that the run drew at that step")
         func sameAsRun() throws {
             let runs = try Self.run.get()
@@ -85,6 +108,9 @@ extension Jobs {
             "sample with options that make no sense",
             arguments: [
                 ["--count", "0", "--out", "x.png"], ["--count", "-3", "--out", "x.png"], ["--out", "x.gif"], ["--count", "3"],
+                ["--grid", "8", "--out", "x.png"], ["--grid", "0x8", "--out", "x.png"], ["--grid", "2000x2000", "--out", "x.png"],
+                ["--grid", "2x2", "--count", "4", "--out", "x.png"], ["--interpolate", "--count", "4", "--out", "x.png"],
+                ["--grid", "4x1", "--interpolate", "--out", "x.png"],
             ])
         func sampleMisuse(options: [String]) throws {
             let folder = try Scratch.makeFolder()

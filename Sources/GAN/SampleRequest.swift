@@ -1,0 +1,43 @@
+import MessagePassing
+
+/// Which pictures `gan-dist sample` draws, and how many stand in a row of a grid.
+public struct SampleRequest: Equatable, Sendable {
+    public let count: Int
+    public let columns: Int
+    /// Whether each row is a walk between two noise vectors, rather than a piece of their sequence.
+    public let isWalk: Bool
+
+    private static let limit = 1_000_000
+
+    /// - Parameters:
+    ///   - count: `--count`, 64 if neither it nor a grid is given; 8 stand in a row.
+    ///   - grid: `--grid`, rows and columns: `4x10`.
+    /// - Throws: a usage error.
+    public init(count: Int? = nil, grid: String? = nil, isWalk: Bool = false) throws {
+        if let count {
+            guard grid == nil, !isWalk else {
+                throw Failure(.usage, "--count \(count): a grid has as many pictures as it has places; leave --count away")
+            }
+            guard (1...SampleRequest.limit).contains(count) else {
+                throw Failure(.usage, "--count \(count): must be 1 … 1,000,000")
+            }
+        }
+        let (rows, columns) = try grid.map(SampleRequest.sizes) ?? (8, 8)
+        guard !isWalk || columns >= 2 else {
+            throw Failure(.usage, "--grid \(grid ?? ""): a walk with --interpolate has two ends; ask for 2 columns or more")
+        }
+        self.count = count ?? rows * columns
+        self.columns = columns
+        self.isWalk = isWalk
+    }
+
+    private static func sizes(_ grid: String) throws -> (rows: Int, columns: Int) {
+        guard let match = grid.wholeMatch(of: /([0-9]+)x([0-9]+)/), let rows = Int(match.1), let columns = Int(match.2),
+            (1...limit).contains(rows), (1...limit).contains(columns), rows * columns <= limit
+        else {
+            throw Failure(
+                .usage, "--grid \(grid): rows and columns are expected, as in 4x10, and 1 … 1,000,000 pictures in all")
+        }
+        return (rows, columns)
+    }
+}

@@ -1,0 +1,118 @@
+import Formats
+import Foundation
+import MessagePassing
+import Testing
+
+@testable import GAN
+
+/// What ranks keep of a data set.
+@Suite(.timeLimit(.minutes(5))) struct DatasetTests {
+    struct Kept: Sendable {
+        let range: Range<Int>
+        let pixels, labels, firstImages: [UInt8]
+        let digest: String
+    }
+
+    private let folder: TemporaryFolder
+    private let data: String
+
+    init() throws {
+        folder = try TemporaryFolder()
+        data = try folder.writeImages(75)
+    }
+
+    private func kept(side: Int, hosts: [Int]) throws -> [Kept] {
+        let data = data
+        return try onRanks(hosts: hosts) { communicator in
+            let configuration = try smallModel(["batch_size": 10], side: side).fresh()
+            let layout = ShardLayout(shards: 4, ranks: communicator.size)
+            let dataset = try Dataset(configuration, folder: data, layout: layout, patience: communicator.patience())
+            let pixels = UnsafeBufferPointer(start: dataset.pixels, count: dataset.range.count * side * side)
+            return Kept(
+                range: dataset.range, pixels: Array(pixels), labels: dataset.labels, firstImages: dataset.firstImages,
+                digest: dataset.digest)
+        }
+    }
+
+    private func images(side: Int) throws -> [UInt8] {
+        let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: "\(data)/train-images-idx3-ubyte"))).dropFirst(16)
+        return (0..<75).flatMap { image in
+            let pixels = Array(bytes.dropFirst(784 * image).prefix(784))
+            return GrayImage(width: 28, height: 28, pixels: pixels).resized(width: side, height: side).pixels
+        }
+    }
+
+    /// Together the ranks hold every image once, in the size that is asked for, with its label.
+    @Test(arguments: [28, 12, 33], [[1], [3], [2, 1], [1, 1, 2]])
+    func everyImageIsKept(side: Int, hosts: [Int]) throws {
+        let ranks = try kept(side: side, hosts: hosts)
+        let images = try images(side: side)
+        #expect(ranks.flatMap { Array($0.range) } == Array(0..<75))
+        #expect(ranks.flatMap(\.pixels) == images)
+        #expect(ranks.flatMap(\.labels) == (0..<75).map { UInt8($0 % 10) })
+        #expect(ranks[0].firstImages == Array(images.prefix(64 * side * side)))
+        #expect(ranks.dropFirst().allSatisfy { $0.firstImages.isEmpty })
+    }
+
+    /// The digest is that of the files, whatever becomes of the images.
+    @Test func digestIsThatOfTheFiles() throws {
+        let digest = SHA256Digest()
+        for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"] {
+            try Data(contentsOf: URL(fileURLWithPath: "\(data)/\(name)")).withUnsafeBytes(digest.update)
+        }
+        let expected = digest.finish().hexadecimal
+        for ranks in [try kept(side: 28, hosts: [1]), try kept(side: 12, hosts: [2, 1])] {
+            #expect(ranks.allSatisfy { $0.digest == expected })
+        }
+    }
+
+    /// A label that is no class is refused where labels are asked for, and only there. More labels than images are no harm.
+    @Test(arguments: [[1], [3], [1, 2]]) func labelsAreChecked(hosts: [Int]) throws {
+        let path = "\(data)/train-labels-idx1-ubyte"
+        var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        func check(needsLabels: Bool) throws {
+            let data = data
+            try onRanks(hosts: hosts) { communicator in
+                let layout = ShardLayout(shards: 4, ranks: communicator.size)
+                _ = try Dataset(
+                    try smallModel().fresh(), folder: data, layout: layout, patience: communicator.patience(),
+                    needsLabels: needsLabels)
+            }
+        }
+        bytes[7] += 1
+        bytes.append(200)
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        try check(needsLabels: true)
+        bytes[8 + 61] = 10
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        try check(needsLabels: false)
+        let error = #expect(throws: Failure.self) { try check(needsLabels: true) }
+        #expect(error?.code == .badData)
+        #expect(error?.description.contains("\(path): label 61, counted from 0, is 10; 0 … 9 are expected") == true)
+    }
+
+    /// A run at another side: what it trains on, draws and leaves, the same at any number of ranks.
+    @Test func runsFollowTheSide() throws {
+        let runs = try [1, 3].map { ranks in
+            try trainedRun(
+                smallModel(["steps": 3], side: 12), data: data, outdir: folder.file("runs-\(ranks)"), hosts: [ranks], dumpSteps: 3)
+        }
+        let dump = try runs[0].dump(3)
+        #expect(dump.tensors["real"]?.shape == [8, 144])
+        #expect(dump.tensors["grad.generator.main.2.weight"]?.shape == [144, 10])
+        let images = try images(side: 12)
+        let rows = try dump.floats("real").map(Pictures.byte)
+        for row in 0..<8 {
+            let pixels = Array(rows[144 * row..<144 * (row + 1)])
+            #expect((0..<75).contains { pixels == Array(images[144 * $0..<144 * ($0 + 1)]) }, "row \(row)")
+        }
+        // 8 · (12 + 2) + 2 pixels wide and high
+        for name in ["reals.png", "fakes-init.png", "fakes-000003.png"] {
+            #expect(try runs[0].bytes(name)[16..<24] == [0, 0, 0, 114, 0, 0, 0, 114], "\(name)")
+        }
+        for name in ["reals.png", "fakes-000003.png", "dump/step-000003.safetensors", "checkpoint-000000003.safetensors"] {
+            #expect(try runs[0].bytes(name) == runs[1].bytes(name), "\(name)")
+        }
+        #expect(try runs[0].lines("log.txt").contains { $0.contains("resized to 12 × 12") })
+    }
+}
