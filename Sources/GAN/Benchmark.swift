@@ -97,22 +97,22 @@ struct Benchmark {
         let plans = try configuration.networkPlans()
         let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
         return [("generator", plans.generator), ("discriminator", plans.discriminator)].flatMap { network, plan in
-            plan.layers.filter { !$0.tensors.isEmpty }.flatMap { layer in
-                let workspace = arena.floats(Product.workspaceCount(depth: max(layer.inputs, layer.outputs)))
+            plan.layers.filter { $0.products > 0 }.flatMap { layer in
                 let count = layer.tensors.reduce(0) { $0 + $1.count.paddedToVectors }
                 let parameters = arena.floats(count)
+                let memory = LayerMemory(parameters: parameters, needs: layer.needs, arena: arena)
                 let x = arena.matrix(features: layer.inputs, stride: rows)
                 let y = arena.matrix(features: layer.outputs, stride: rows)
                 for i in 0..<layer.inputs * rows { x.base[i] = Float(i % 17) / 17 - 0.5 }
                 for i in 0..<count { parameters[i] = Float(i % 13) / 13 - 0.5 }
                 let sums = BatchSums(
-                    kernels: kernels, slots: 1, columns: rows, shards: tree.sums(shards), outputs: [arena.floats(count)],
-                    largestInput: layer.inputs, largestOutput: layer.outputs, arena: arena)
-                let operations = Double(2 * layer.inputs * layer.outputs * configuration.batchSize)
+                    kernels: kernels, slots: 1, columns: rows, shards: tree.sums(shards), ownsFirstShard: true,
+                    outputs: [arena.floats(count)], needs: layer.needs, arena: arena)
+                let operations = Double(2 * layer.products * configuration.batchSize)
                 let calls: [(String, () -> Void)] = [
-                    ("forward", { layer.forward(x, y, parameters: parameters, workspace: workspace, pass) }),
-                    ("input gradient", { layer.inputGradient(y, x, x: x, parameters: parameters, workspace: workspace, pass) }),
-                    ("weight gradient", { layer.weightGradient(y, x: x, offset: 0, sums) }),
+                    ("forward", { try? layer.forward(x, y, memory, pass) }),
+                    ("input gradient", { layer.inputGradient(y, x, x: x, memory, pass) }),
+                    ("weight gradient", { layer.weightGradient(y, x: x, offset: 0, memory, sums) }),
                 ]
                 return calls.map { name, call in
                     let found = rates(call)
@@ -133,7 +133,7 @@ struct Benchmark {
         let parameters = plans.discriminator.layout.count
         let (x, y) = (arena.floats(count), arena.floats(count))
         let state = (0..<4).map { _ in arena.floats(parameters) }
-        let constants = configuration.adam.constants(update: 1)
+        let constants = Adam(learningRate: 2e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8).constants(update: 1)
         let key = RandomKey(seed: 0, stream: RandomStream.sampleNoise)
         let calls: [(String, Double, String, () -> Void)] = [
             ("Adam, 28 bytes a parameter", Double(28 * parameters), "B/s",
@@ -152,16 +152,17 @@ extension Configuration {
     /// Floating-point operations of the matrix products of one step.
     func operationsPerStep() throws -> Int {
         let plans = try networkPlans()
-        func weights(_ plan: NetworkPlan) -> [Int] { plan.layers.filter { !$0.tensors.isEmpty }.map { $0.inputs * $0.outputs } }
-        let d = weights(plans.discriminator)
-        let g = weights(plans.generator)
+        func products(_ plan: NetworkPlan) -> [Int] { plan.layers.map(\.products).filter { $0 > 0 } }
+        let d = products(plans.discriminator)
+        let g = products(plans.generator)
         let dAll = d.reduce(0, +)
         let gAll = g.reduce(0, +)
-        // D: two passes of forward, input gradients but for the first layer, weight gradients; then forward and all
-        // input gradients. G: one or two forward passes, input gradients but for the first layer, weight gradients.
-        let discriminator = 2 * (3 * dAll - d[0]) + 2 * dAll
-        let generator = (generatorStep == .fresh ? 2 : 1) * gAll + (gAll - g[0]) + gAll
-        return 2 * batchSize * (discriminator + generator)
+        // D: two passes of forward, input gradients but for the first layer, weight gradients; with a penalty a third with
+        // all input gradients, and the tangents. Then forward and all input gradients. G: forward passes, input gradients
+        // but for the first layer, weight gradients.
+        let critic = 2 * (3 * dAll - d[0]) + (gradientPenalty > 0 ? 4 * dAll : 0) + gAll
+        let generator = (generatorStep == .fresh ? 1 : 0) * gAll + 2 * dAll + (gAll - g[0]) + gAll
+        return 2 * batchSize * (criticSteps * critic + generator)
     }
 }
 

@@ -15,6 +15,9 @@ public struct Configuration: Codable, Equatable, Sendable {
         case reuse
     }
 
+    /// Whose constants are `learningRate`, `beta1`, `beta2` and `epsilon` as far as it has them.
+    public enum OptimizerKind: String, Codable, CaseIterable, Sendable { case adam, rmsprop, sgd }
+
     public var preset: String
     public var dataset: Dataset
     /// The side in pixels of the images that the discriminator sees; those of the data are resized to it.
@@ -32,7 +35,26 @@ public struct Configuration: Codable, Equatable, Sendable {
     public var discriminator: [LayerSpecification]
     public var loss: Loss
     public var generatorStep: GeneratorStep
+    /// Updates of the discriminator for each one of the generator; each takes a batch.
+    public var criticSteps: Int
+    /// λ of a penalty on the slope of the discriminator between real and fake images; 0 is none.
+    public var gradientPenalty: Double
+    /// The largest magnitude of a discriminator's parameter; 0 is no limit.
+    public var weightClip: Double
+    /// How far below 1 the discriminator's target of real images is.
+    public var labelSmoothing: Double
+    /// Probability with which the discriminator is told the opposite of what an image is.
+    public var labelFlip: Double
+    /// Standard deviation of the noise on whatever the discriminator sees, and after how long it has decreased to nothing.
+    public var instanceNoise: Double
+    public var instanceNoiseDecay: Interval
+    /// The share that an update keeps of the generator's moving average, which is sampled if there is one; 0 is none.
+    public var averageDecay: Double
+    public var optimizer: OptimizerKind
     public var learningRate: Double
+    /// In place of `learningRate`.
+    public var generatorLearningRate: Double?
+    public var discriminatorLearningRate: Double?
     public var beta1: Double
     public var beta2: Double
     public var epsilon: Double
@@ -53,7 +75,18 @@ public struct Configuration: Codable, Equatable, Sendable {
         case latentDimension = "latent_dim"
         case generator, discriminator, loss
         case generatorStep = "generator_step"
+        case criticSteps = "critic_steps"
+        case gradientPenalty = "gradient_penalty"
+        case weightClip = "weight_clip"
+        case labelSmoothing = "label_smoothing"
+        case labelFlip = "label_flip"
+        case instanceNoise = "instance_noise"
+        case instanceNoiseDecay = "instance_noise_decay"
+        case averageDecay = "ema"
+        case optimizer
         case learningRate = "lr"
+        case generatorLearningRate = "lr_generator"
+        case discriminatorLearningRate = "lr_discriminator"
         case beta1, beta2, epsilon, precision
         case logInterval = "log_interval"
         case sampleInterval = "sample_interval"
@@ -76,70 +109,49 @@ public struct Configuration: Codable, Equatable, Sendable {
     /// Pixels of an image as the discriminator sees it.
     public var pixelCount: Int { imageSize * imageSize }
 
-    public var adam: Adam {
-        Adam(learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon)
+    /// What updates a network's parameters.
+    public func optimizer(of network: NetworkRole) -> Optimizer {
+        let rate = (network == .generator ? generatorLearningRate : discriminatorLearningRate) ?? learningRate
+        return switch optimizer {
+        case .adam: .adam(Adam(learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon))
+        case .rmsprop: .rmsprop(RMSprop(learningRate: rate, epsilon: epsilon))
+        case .sgd: .sgd(SGD(learningRate: rate))
+        }
     }
 
-    /// Changes the length of the noise vectors, and with it the generator's first layer.
+    /// Standard deviation of the instance noise in a step, from 0.
+    func instanceNoise(step: Int, stepsPerEpoch: Int) -> Float {
+        let length = instanceNoiseDecay.steps(stepsPerEpoch: stepsPerEpoch)
+        return Float(length == 0 ? instanceNoise : instanceNoise * max(0, 1 - Double(step) / Double(length)))
+    }
+
+    /// The shape of an image.
+    public var image: Shape { Shape(channels: 1, height: imageSize, width: imageSize) }
+
+    /// Changes the length of the noise vectors, and with it the generator's first layer that depends on it.
     public mutating func setLatentDimension(_ dimension: Int) {
-        if case .linear(latentDimension, let outputs)? = generator.first {
-            generator[0] = .linear(inputs: dimension, outputs: outputs)
+        let change = dimension - latentDimension
+        let first = generator.firstIndex { layer in
+            switch layer {
+            case .linear, .convolution: true
+            default: false
+            }
+        }
+        switch first.map({ generator[$0] }) {
+        case .linear(let inputs, let outputs): generator[first ?? 0] = .linear(inputs: inputs + change, outputs: outputs)
+        case .convolution(var convolution):
+            convolution.inputs += change
+            generator[first ?? 0] = .convolution(convolution)
+        default: break
         }
         latentDimension = dimension
     }
 
-    /// Steps of an epoch over N images, ⌊N/B⌋.
-    public func stepsPerEpoch(images: Int) -> Int { images / batchSize }
+    /// Steps of an epoch over N images, each of as many batches as there are critic steps.
+    public func stepsPerEpoch(images: Int) -> Int { images / (batchSize * criticSteps) }
 
     /// Steps of the whole training.
     public func totalSteps(images: Int) -> Int { steps ?? epochs * stepsPerEpoch(images: images) }
-
-    /// Throws a usage error unless every field has a value that makes sense, by itself and with the others.
-    public func validate() throws {
-        func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
-            if !condition { throw Failure(.usage, message()) }
-        }
-        try require(
-            shards >= 1 && shards <= 4_096 && shards & (shards - 1) == 0,
-            "--shards \(shards): the number of logical shards must be a power of two from 1 to 4096")
-        try require(
-            batchSize >= shards && batchSize <= 1 << 20,
-            "--batch-size \(batchSize): the global batch must hold at least one image for each of the \(shards) logical "
-                + "shards and at most 1,048,576; raise it, or lower --shards")
-        try require((8...256).contains(imageSize), "image_size \(imageSize): the side of an image must be 8 … 256 pixels")
-        try require((1...1 << 30).contains(epochs), "--epochs \(epochs): must be at least 1")
-        try require(steps.map { (1...1 << 31).contains($0) } ?? true, "--steps \(steps ?? 0): must be at least 1")
-        try require((1...65_536).contains(latentDimension), "--latent-dim \(latentDimension): must be 1 … 65,536")
-        try require(
-            learningRate.isFinite && learningRate > 0, "--lr \(learningRate): the learning rate must be a positive number")
-        for (name, beta) in [("beta1", beta1), ("beta2", beta2)] {
-            try require(beta >= 0 && beta < 1, "--\(name) \(beta): must be at least 0 and less than 1")
-        }
-        try require(epsilon.isFinite && epsilon > 0, "epsilon \(epsilon): must be a positive number")
-        try require((1...1 << 30).contains(keep), "--keep \(keep): at least one checkpoint must be kept")
-        _ = try networkPlans()
-    }
-
-    /// The layers of both networks.
-    /// - Throws: a usage error that names the layers that do not fit.
-    public func networkPlans() throws -> (generator: NetworkPlan, discriminator: NetworkPlan) {
-        func plan(_ role: NetworkRole, _ layers: [LayerSpecification], inputs: Int, outputs: Int) throws -> NetworkPlan {
-            let name = "\(role)"
-            do {
-                let plan = try NetworkPlan(layers, inputs: inputs, role: role)
-                guard plan.outputs == outputs else {
-                    throw Failure(.usage, "the \(name) gives \(plan.outputs) outputs; \(outputs) are needed")
-                }
-                return plan
-            } catch let error as ShapeError {
-                throw Failure(.usage, "the \(name) does not fit together: \(error.description)")
-            }
-        }
-        return (
-            try plan(.generator, generator, inputs: latentDimension, outputs: pixelCount),
-            try plan(.discriminator, discriminator, inputs: pixelCount, outputs: 1)
-        )
-    }
 
     /// Names of fields in which the bytes of two configurations' runs differ.
     public func differences(from other: Configuration) throws -> [String] {

@@ -5,47 +5,68 @@ import MessagePassing
 import Networks
 
 /// Writes what went into a step and what came out of it, `dump/step-000001.safetensors`, so that a user can compare it
-/// with PyTorch: `real` [B, side²], `z_d` and `z_g` [B, latent], dropout masks `mask.<pass>.<layer>` [B, features] of the
-/// discriminator and `generator.mask.…` of the generator, gradients as reduced `grad.<tensor>`, and the parameters after the update.
-struct Dump {
-    let configuration: Configuration
-    let step: TrainingStep
-    let patience: Patience
+/// with PyTorch: `real` [B, side²], or [B, 1, side, side] for a discriminator of images, `z_d` and `z_g` [B, latent], dropout
+/// masks `mask.<pass>.<layer>` [B, features] of the discriminator and `generator.mask.…` of the generator, whatever else is
+/// random (`labels_…`, `targets_…`, `noise.<pass>`, `epsilon` of a gradient penalty), gradients as reduced `grad.<tensor>`,
+/// and the parameters after the update. Where a step has several critic updates, what is one's ends in `.1`, `.2`, ….
+final class Dump {
     let folder: String
+    private let step: TrainingStep
+    private let patience: Patience
+    private let configuration: Configuration
+    private var tensors: [(name: String, shape: [Int], values: [Float])] = []
+    private var isWriter: Bool { patience.communicator.rank == 0 }
+
+    init(step: TrainingStep, patience: Patience, folder: String) {
+        self.step = step
+        self.patience = patience
+        self.folder = folder
+        configuration = step.configuration
+    }
+
+    /// Collects what belongs to update number u of the discriminator; every rank calls it.
+    func noteDiscriminator(update u: Int) throws {
+        let suffix = configuration.criticSteps > 1 ? ".\(u % configuration.criticSteps + 1)" : ""
+        let real = try gatherReal()
+        let gradients = try gatherGradients(step.discriminator, step.discriminatorReducer)
+        guard isWriter else { return }
+        let first = tensors.count
+        add("real", imageShape, real)
+        add("z_d", [configuration.latentDimension], noise(RandomStream.discriminatorNoise, u))
+        for kind in [PassKind.real, .fake] {
+            let pass = pass(kind, u)
+            addMasks("mask", step.discriminator, pass)
+            addNoise(pass)
+            addTargets(kind == .real ? .one : .zero, pass)
+        }
+        addMasks("generator.mask", step.generator, pass(.fake, u))
+        if configuration.gradientPenalty > 0 {
+            addMasks("mask", step.discriminator, pass(.penalty, u))
+            add("epsilon", [], GradientPenalty.mix(pass(.penalty, u), count: configuration.batchSize))
+        }
+        tensors += gradients
+        addParameters(step.discriminator, step.discriminatorReducer)
+        for index in first..<tensors.count { tensors[index].name += suffix }
+    }
 
     /// Writes the file of the state after `count` steps; every rank calls it, rank 0 writes. With 0 it holds the initial
     /// parameters alone.
     func write(after count: Int) throws {
-        var tensors: [(name: String, shape: [Int], values: [Float])] = []
-        let isWriter = patience.communicator.rank == 0
         if count > 0 {
-            let batch = configuration.batchSize
-            let real = try gatherReal()
-            let generator = try patience.gatherSegments(
-                step.generatorReducer.reduced, step.generatorReducer, count: step.generator.layout.count)
-            let discriminator = try patience.gatherSegments(
-                step.discriminatorReducer.reduced, step.discriminatorReducer, count: step.discriminator.layout.count)
+            let gradients = try gatherGradients(step.generator, step.generatorReducer)
             if isWriter {
-                tensors.append(("real", [batch, configuration.pixelCount], real))
-                tensors.append(("z_d", [batch, configuration.latentDimension], noise(RandomStream.discriminatorNoise, count - 1)))
                 if configuration.generatorStep == .fresh {
-                    tensors.append(("z_g", [batch, configuration.latentDimension], noise(RandomStream.generatorNoise, count - 1)))
+                    add("z_g", [configuration.latentDimension], noise(RandomStream.generatorNoise, count - 1))
+                    addMasks("generator.mask", step.generator, pass(.generator, count - 1))
                 }
-                tensors += masks(count - 1)
-                for (network, values) in [(step.generator, generator), (step.discriminator, discriminator)] {
-                    for tensor in network.layout.tensors {
-                        tensors.append(("grad.\(network.name).\(tensor.name)", tensor.shape, Array(values[tensor.range])))
-                    }
-                }
+                addMasks("mask", step.discriminator, pass(.generator, count - 1))
+                addNoise(pass(.generator, count - 1))
+                tensors += gradients
             }
         }
         guard isWriter else { return }
-        for (network, reducer) in [(step.generator, step.generatorReducer), (step.discriminator, step.discriminatorReducer)] {
-            for tensor in network.layout.tensors {
-                let values = UnsafeBufferPointer(start: reducer.parameters + tensor.offset, count: tensor.count)
-                tensors.append(("\(network.name).\(tensor.name)", tensor.shape, Array(values)))
-            }
-        }
+        addParameters(step.generator, step.generatorReducer)
+        if count == 0 { addParameters(step.discriminator, step.discriminatorReducer) }
         try withFiles {
             let file = try AtomicFile(path: "\(folder)/step-\(count.padded(to: 6)).safetensors")
             let writer = try SafetensorsWriter(
@@ -54,6 +75,39 @@ struct Dump {
             for tensor in tensors { try tensor.values.withUnsafeBufferPointer(writer.append) }
             try writer.finish()
         }
+        tensors = []
+    }
+
+    /// An image as the discriminator takes it.
+    private var imageShape: [Int] {
+        let side = configuration.imageSize
+        if case .linear = configuration.discriminator.first { return [side * side] }
+        return [1, side, side]
+    }
+
+    /// Adds a tensor [B, shape].
+    private func add(_ name: String, _ shape: [Int], _ values: [Float]) {
+        tensors.append((name, [configuration.batchSize] + shape, values))
+    }
+
+    private func addParameters(_ network: Network, _ reducer: Reducer) {
+        for tensor in network.layout.tensors {
+            tensors.append(("\(network.name).\(tensor.name)", tensor.shape, tensor.values(in: reducer.parameters)))
+        }
+    }
+
+    private func gatherGradients(
+        _ network: Network, _ reducer: Reducer
+    ) throws -> [(name: String, shape: [Int], values: [Float])] {
+        let values = try patience.gatherSegments(reducer.reduced, reducer, count: network.layout.count)
+        guard isWriter else { return [] }
+        return network.layout.tensors.map { ("grad.\(network.name).\($0.name)", $0.shape, $0.values(in: values)) }
+    }
+
+    private func pass(_ kind: PassKind, _ number: Int) -> Pass {
+        Pass(
+            kernels: step.kernels, columns: configuration.batchSize.paddedToVectors, kind: kind, seed: configuration.seed,
+            step: number, firstRow: 0)
     }
 
     /// [B, side²] on rank 0: the columns of the real rows are still in the discriminator's input.
@@ -69,27 +123,35 @@ struct Dump {
     }
 
     /// [B, latent]
-    private func noise(_ stream: UInt32, _ t: Int) -> [Float] {
-        rows(of: configuration.latentDimension) { x, columns in
-            let key = RandomKey(seed: configuration.seed, stream: stream, step: t)
-            step.kernels.randomNormals(key, x.base, configuration.latentDimension, columns, x.stride)
-        }
+    private func noise(_ stream: UInt32, _ number: Int) -> [Float] {
+        normals(RandomKey(seed: configuration.seed, stream: stream, step: number), count: configuration.latentDimension)
     }
 
-    private func masks(_ t: Int) -> [(name: String, shape: [Int], values: [Float])] {
-        let places = PassKind.allCases.map { ("mask", step.discriminator, $0) }
-            + [PassKind.fake, .generator].map { ("generator.mask", step.generator, $0) }
-        return places.flatMap { prefix, network, kind in
-            network.layers.compactMap { layer in
-                guard let dropout = layer as? Dropout else { return nil }
-                let values = rows(of: dropout.inputs) { x, columns in
-                    x.base.update(repeating: 1, count: dropout.inputs * x.stride)
-                    let pass = Pass(
-                        kernels: step.kernels, columns: columns, kind: kind, seed: configuration.seed, step: t, firstRow: 0)
-                    dropout.applyMask(x, pass)
-                }
-                return ("\(prefix).\(kind).\(dropout.index)", [configuration.batchSize, dropout.inputs], values)
+    /// [B, count]
+    private func normals(_ key: RandomKey, count: Int) -> [Float] {
+        rows(of: count) { x, columns in step.kernels.randomNormals(key, x.base, count, columns, x.stride) }
+    }
+
+    private func addNoise(_ pass: Pass) {
+        guard configuration.instanceNoise > 0 else { return }
+        let key = RandomKey(seed: pass.seed, stream: RandomStream.instanceNoise(pass.kind), step: pass.step)
+        add("noise.\(pass.kind)", imageShape, normals(key, count: configuration.pixelCount))
+    }
+
+    private func addTargets(_ target: Loss.Target, _ pass: Pass) {
+        let remedies = Remedies(
+            configuration, columns: pass.columns, firstRow: 0, kernels: step.kernels, arena: Arena(usesHugePages: false))
+        guard let targets = remedies.targets(target, pass) else { return }
+        add("targets_\(pass.kind)", [], (0..<configuration.batchSize).map { targets[$0] })
+    }
+
+    private func addMasks(_ prefix: String, _ network: Network, _ pass: Pass) {
+        for case let dropout as Dropout in network.layers {
+            let values = rows(of: dropout.inputs) { x, columns in
+                x.base.update(repeating: 1, count: dropout.inputs * x.stride)
+                dropout.applyMask(x, pass)
             }
+            add("\(prefix).\(pass.kind).\(dropout.index)", [dropout.inputs], values)
         }
     }
 

@@ -19,6 +19,14 @@ public enum Interval: Equatable, Sendable {
         }
     }
 
+    /// Its length in steps.
+    public func steps(stepsPerEpoch: Int) -> Int {
+        switch self {
+        case .steps(let count): count
+        case .epochs(let count): count * stepsPerEpoch
+        }
+    }
+
     /// Whether it is due after `step` steps.
     public func isDue(after step: Int, stepsPerEpoch: Int) -> Bool {
         switch self {

@@ -64,13 +64,17 @@ struct RowStatistics {
 /// added by the balanced binary tree.
 struct StepStatistics {
     /// Doubles of a shard: the sums of the fields below.
-    static let size = 5
+    static let size = 6
 
     var lossReal = 0.0
     var lossFake = 0.0
     var lossGenerator = 0.0
     var scoreReal = 0.0
     var scoreFake = 0.0
+    var penalty = 0.0
+
+    /// The discriminator's loss.
+    var lossDiscriminator: Double { lossReal + lossFake + penalty }
 
     init() {}
 
@@ -87,5 +91,6 @@ struct StepStatistics {
         lossGenerator = mean(2)
         scoreReal = mean(3)
         scoreFake = mean(4)
+        penalty = mean(5)
     }
 }

@@ -3,7 +3,8 @@ import Kernels
 import MessagePassing
 import Networks
 
-/// Draws samples of a generator: a picture is a function of its noise vector alone.
+/// Draws samples of a generator: a picture is a function of its noise vector alone, since running statistics take the
+/// place of a batch's.
 public final class Sampler {
     /// Pictures of one call.
     public static let batchSize = 64
@@ -13,22 +14,36 @@ public final class Sampler {
     private let kernels: Kernels
     private let latentDimension: Int
     private let seed: UInt64
+    private let parameters: UnsafeMutablePointer<Float>
 
-    /// - Parameter parameters: the generator's, kept by the caller.
-    public init(_ configuration: Configuration, parameters: UnsafePointer<Float>, kernels: Kernels) throws {
+    public init(_ configuration: Configuration, kernels: Kernels) throws {
         self.kernels = kernels
+        let plan = try configuration.networkPlans().generator
+        parameters = arena.floats(plan.layout.count)
         latentDimension = configuration.latentDimension
         seed = configuration.seed
         network = Network(
-            name: "generator", plan: try configuration.networkPlans().generator, stride: Sampler.batchSize,
-            parameters: parameters, keepsErrors: false, arena: arena)
+            name: "generator", plan: plan, stride: Sampler.batchSize, parameters: parameters, keepsErrors: false, arena: arena)
+    }
+
+    /// Takes over a generator's parameters and running statistics.
+    func load(parameters: UnsafePointer<Float>, buffers: UnsafePointer<Float>) {
+        self.parameters.update(from: parameters, count: network.layout.count)
+        network.buffers.update(from: buffers, count: network.bufferLayout.count)
+    }
+
+    /// Takes over a checkpoint's generator: its average, if it has one.
+    func load(_ checkpoint: Checkpoint) throws {
+        let isAveraged = checkpoint.configuration.averageDecay > 0
+        try checkpoint.readGenerator(network.layout, isAveraged: isAveraged, into: parameters)
+        try checkpoint.readGenerator(network.bufferLayout, into: network.buffers)
     }
 
     /// Pictures first ..< first + count of the endless sequence that the seed determines, each side² floats.
-    public func pictures(first: Int, count: Int) -> [Float] {
-        inCalls(count) { start, columns in
+    public func pictures(first: Int, count: Int) throws -> [Float] {
+        try inCalls(count) { start, columns in
             drawNoise(first: first + start)
-            return draw(first: first + start, columns)
+            return try draw(first: first + start, columns)
         }
     }
 
@@ -42,21 +57,23 @@ public final class Sampler {
 
     /// The pictures of these noise vectors, each side² floats.
     /// - Precondition: each vector has the latent dimension's length.
-    public func pictures(of noise: [[Float]]) -> [Float] {
-        inCalls(noise.count) { start, columns in
+    public func pictures(of noise: [[Float]]) throws -> [Float] {
+        try inCalls(noise.count) { start, columns in
             let input = network.input
             for column in 0..<columns {
                 let vector = noise[start + column]
                 precondition(vector.count == latentDimension, "\(vector.count) numbers of \(latentDimension)")
                 for (index, value) in vector.enumerated() { input.base[index * input.stride + column] = value }
             }
-            return draw(first: start, columns)
+            return try draw(first: start, columns)
         }
     }
 
     /// Collects what `body` makes of at most `batchSize` columns at a time.
-    private func inCalls<Element>(_ count: Int, _ body: (_ start: Int, _ columns: Int) -> [Element]) -> [Element] {
-        stride(from: 0, to: count, by: Sampler.batchSize).flatMap { body($0, min(Sampler.batchSize, count - $0)) }
+    private func inCalls<Element>(
+        _ count: Int, _ body: (_ start: Int, _ columns: Int) throws -> [Element]
+    ) rethrows -> [Element] {
+        try stride(from: 0, to: count, by: Sampler.batchSize).flatMap { try body($0, min(Sampler.batchSize, count - $0)) }
     }
 
     private func drawNoise(first: Int) {
@@ -64,11 +81,11 @@ public final class Sampler {
         kernels.randomNormals(key, network.input.base, latentDimension, Sampler.batchSize, network.input.stride)
     }
 
-    private func draw(first: Int, _ columns: Int) -> [Float] {
+    private func draw(first: Int, _ columns: Int) throws -> [Float] {
         let pass = Pass(
             kernels: kernels, columns: Sampler.batchSize, kind: .generator, seed: seed, step: 0, firstRow: first,
             isTraining: false)
-        network.forward(pass)
+        try network.forward(pass)
         return vectors(network.output, columns).flatMap(\.self)
     }
 

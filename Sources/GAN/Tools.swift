@@ -12,17 +12,13 @@ public func drawSamples(_ request: SampleRequest, checkpoint path: String, seed:
     let checkpoint = try Checkpoint(path: path)
     var configuration = checkpoint.configuration
     if let seed { configuration.seed = seed }
-    let layout = try configuration.networkPlans().generator.layout
-    let arena = Arena()
-    let parameters = arena.floats(layout.count)
-    try checkpoint.readParameters(of: "generator", layout, into: parameters)
-    let sampler = try Sampler(
-        configuration, parameters: parameters, kernels: selectKernels(nil, configuration.precision))
+    let sampler = try Sampler(configuration, kernels: selectKernels(nil, configuration.precision))
+    try sampler.load(checkpoint)
     let (count, columns) = (request.count, request.columns)
     let pictures =
         request.isWalk
-        ? sampler.pictures(of: walks(between: sampler.noise(first: 0, count: 2 * count / columns), columns: columns))
-        : sampler.pictures(first: 0, count: count)
+        ? try sampler.pictures(of: walks(between: sampler.noise(first: 0, count: 2 * count / columns), columns: columns))
+        : try sampler.pictures(first: 0, count: count)
     let side = configuration.imageSize
     if out.hasSuffix(".png") {
         try Pictures.writeGrid(pictures, side: side, columns: columns, to: out)

@@ -60,7 +60,7 @@ final class Trainer {
         stats = try run.map { try AppendedFile("\($0.path)/stats.jsonl") }
         sampler =
             run == nil
-            ? nil : try Sampler(configuration, parameters: step.generatorReducer.parameters, kernels: step.kernels)
+            ? nil : try Sampler(configuration, kernels: step.kernels)
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
         totalSteps = configuration.totalSteps(images: dataset.count)
         lineStep = firstStep
@@ -73,18 +73,18 @@ final class Trainer {
     func train() throws {
         let first = lineStep
         try drawInitial(first)
-        let dump = Dump(
-            configuration: configuration, step: step, patience: patience, folder: (run?.path ?? "") + "/dump")
+        let dump = Dump(step: step, patience: patience, folder: (run?.path ?? "") + "/dump")
         if options.dumpSteps > first {
             try patience.agree { if run != nil { try makeFolders(dump.folder) } }
             if first == 0 { try dump.write(after: 0) }
         }
         lineStart = monotonicSeconds()
         for t in first..<max(first, totalSteps) {
-            try step.run(t, requests: Signals.take())
             let done = t + 1
-            let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
             let isDumped = done <= options.dumpSteps
+            step.afterDiscriminatorUpdate = isDumped ? dump.noteDiscriminator : nil
+            try step.run(t, requests: Signals.take())
+            let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
             // What is asked for when the next step settles this one is done after that one.
             if due.isAny || isDumped { try step.settle() }
             let requests = step.takeRequests()
@@ -110,7 +110,7 @@ final class Trainer {
         let (epoch, stepOfEpoch) = (due.epoch, due.stepOfEpoch)
         let now = monotonicSeconds()
         let elapsed = max(now - lineStart, 1e-9)
-        let rate = Double((done - lineStep) * configuration.batchSize) / elapsed
+        let rate = Double((done - lineStep) * configuration.batchSize * configuration.criticSteps) / elapsed
         if !due.isLogged, !due.isHashed {
             let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
             log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
@@ -121,14 +121,15 @@ final class Trainer {
             let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
             try log.print(
                 "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], "
-                    + "d_loss: \((s.lossReal + s.lossFake).fixed(4)), g_loss: \(s.lossGenerator.fixed(4)), "
+                    + "d_loss: \(s.lossDiscriminator.fixed(4)), g_loss: \(s.lossGenerator.fixed(4)), "
                     + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
         }
         let exchange = step.exchangeSeconds
         let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
         var line =
-            "{\"step\": \(done), \"epoch\": \(epoch), \"loss_d\": \((s.lossReal + s.lossFake).json), "
+            "{\"step\": \(done), \"epoch\": \(epoch), \"loss_d\": \(s.lossDiscriminator.json), "
             + "\"loss_g\": \(s.lossGenerator.json), \"loss_d_real\": \(s.lossReal.json), \"loss_d_fake\": \(s.lossFake.json), "
+            + (configuration.gradientPenalty > 0 ? "\"penalty\": \(s.penalty.json), " : "")
             + "\"d_real\": \(s.scoreReal.json), \"d_fake\": \(s.scoreFake.json), "
             + "\"images_per_second\": \(rate.fixed(1)), \"seconds\": \((now - start).fixed(3)), "
             + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
@@ -144,14 +145,23 @@ final class Trainer {
     // MARK: Files
 
     private func drawInitial(_ first: Int) throws {
-        guard let run, first == 0 else { return }
-        try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
+        guard first == 0 else { return }
+        if let run {
+            try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
+        }
         try drawSamples("fakes-init.png")
     }
 
+    /// Every rank calls it.
     private func drawSamples(_ name: String) throws {
+        let average = try state.sampledParameters()
         guard let run, let sampler else { return }
         patience.note(step: lineStep, phase: .pictures)
+        if let average {
+            sampler.load(parameters: average, buffers: step.generator.buffers)
+        } else {
+            sampler.load(parameters: step.generatorReducer.parameters, buffers: step.generator.buffers)
+        }
         try Pictures.writeGrid(
             sampler.pictures(first: 0, count: 64), side: configuration.imageSize, to: "\(run.path)/\(name)")
     }

@@ -19,13 +19,20 @@ public final class TrainingStep {
     private var begun = 0
     private var settledRequests = 0
     let kernels: Kernels
+    /// Told the number of each of the discriminator's updates once it is everywhere, for those who look into a step.
+    var afterDiscriminatorUpdate: ((_ update: Int) throws -> Void)?
 
-    private let configuration: Configuration
+    let configuration: Configuration
     private let arena: Arena
     private let patience: Patience
     private let batches: Batches
+    let stepsPerEpoch: Int
     private let generatorSums: BatchSums
     private let discriminatorSums: BatchSums
+    private var generatorStatistics: BatchStatistics?
+    private var discriminatorStatistics: BatchStatistics?
+    private let penalty: GradientPenalty?
+    let remedies: Remedies
     private let shardRows: [Range<Int>]
     private let layout: ShardLayout
     /// Whether computation goes on while a gradient is being reduced.
@@ -33,6 +40,8 @@ public final class TrainingStep {
     /// Columns of one pass, and this rank's rows of the batch in them.
     private let columns: Int
     let rows: Range<Int>
+    /// The generator's images as the discriminator sees them.
+    private let fakes: Matrix
     private let realRows: RowStatistics
     private let fakeRows: RowStatistics
     private let generatorRows: RowStatistics
@@ -44,52 +53,67 @@ public final class TrainingStep {
         let communicator = patience.communicator
         let plans = try configuration.networkPlans()
         let recordSize = TrainingStep.recordSize(layout)
-        var bytes = 0
+        let capacity = max(plans.generator.needs.statistics, plans.discriminator.needs.statistics)
+        var bytes = ShardSums.sharedBytes(capacity: capacity, layout: layout, communicator: communicator)
         for plan in [plans.generator, plans.discriminator] {
             bytes += Reducer.sharedBytes(
                 count: plan.layout.count, recordSize: recordSize, layout: layout, communicator: communicator)
         }
         var space = try SharedSpace(communicator, byteCount: bytes)
         let arena = Arena()
-        func reducer(_ plan: NetworkPlan, recordSize: Int = 0) -> (Reducer, Moments) {
+        func reducer(_ role: NetworkRole, _ plan: NetworkPlan, recordSize: Int = 0) -> (Reducer, Moments) {
             let count = plan.layout.count
-            let segment = Reducer.segment(of: communicator.rank, size: communicator.size, count: count)
-            let moments = Moments(segment, kernels: kernels, arena: arena)
+            let isCritic = role == .discriminator
+            let moments = Moments(
+                Reducer.segment(of: communicator.rank, size: communicator.size, count: count),
+                optimizer: configuration.optimizer(of: role),
+                clip: isCritic && configuration.weightClip > 0 ? configuration.weightClip : nil,
+                averageDecay: !isCritic && configuration.averageDecay > 0 ? configuration.averageDecay : nil,
+                kernels: kernels, arena: arena)
             let reducer = Reducer(
                 patience: patience, layout: layout, count: count, buckets: plan.buckets, recordSize: recordSize,
                 algorithm: reduction, space: &space, treeSum: kernels.treeSum, update: moments.update)
             return (reducer, moments)
         }
-        (generatorReducer, generatorMoments) = reducer(plans.generator, recordSize: recordSize)
-        (discriminatorReducer, discriminatorMoments) = reducer(plans.discriminator)
+        (generatorReducer, generatorMoments) = reducer(.generator, plans.generator, recordSize: recordSize)
+        (discriminatorReducer, discriminatorMoments) = reducer(.discriminator, plans.discriminator)
+        let shardSums = ShardSums(patience: patience, layout: layout, capacity: capacity, space: &space)
 
         let own = layout.shards(of: communicator.rank)
         rows = layout.rows(of: own, batch: configuration.batchSize)
         let kernels = kernels.narrow(columns: rows.count)
-        columns = (rows.count + kernels.columnMultiple - 1) / kernels.columnMultiple * kernels.columnMultiple
+        let columns = (rows.count + kernels.columnMultiple - 1) / kernels.columnMultiple * kernels.columnMultiple
+        self.columns = columns
         let first = rows.lowerBound
-        shardRows = own.map { shard in
+        let shardRows = own.map { shard in
             let rows = layout.rows(of: shard, batch: configuration.batchSize)
             return rows.lowerBound - first..<rows.upperBound - first
         }
+        self.shardRows = shardRows
+        // Slots: real, fake, and with a penalty the change of the point between them, and the point.
+        let hasPenalty = configuration.gradientPenalty > 0
         discriminator = Network(
-            name: "discriminator", plan: plans.discriminator, stride: columns, slots: 2,
+            name: "discriminator", plan: plans.discriminator, stride: columns, slots: hasPenalty ? 4 : 2,
             parameters: discriminatorReducer.parameters, arena: arena)
-        // Fakes are made where the discriminator reads them.
+        fakes = discriminator.input.slot(1)
+        // Fakes are made where the discriminator reads them, unless it sees them through noise.
         generator = Network(
-            name: "generator", plan: plans.generator, stride: columns, output: discriminator.input.slot(1),
+            name: "generator", plan: plans.generator, stride: columns, output: configuration.instanceNoise > 0 ? nil : fakes,
             parameters: generatorReducer.parameters, arena: arena)
+        penalty = hasPenalty
+            ? GradientPenalty(configuration, discriminator, columns: columns, arena: arena) : nil
         let tree = TreePlan(leaves: own.map { $0..<$0 + 1 }, total: own)
-        generatorSums = BatchSums(
-            kernels: kernels, slots: 1, columns: columns, shards: tree.sums(shardRows),
-            outputs: generatorReducer.gradients, largestInput: plans.generator.largestInput,
-            largestOutput: plans.generator.largestOutput, arena: arena)
-        discriminatorSums = BatchSums(
-            kernels: kernels, slots: 2, columns: columns, shards: tree.sums(shardRows),
-            outputs: discriminatorReducer.gradients, largestInput: plans.discriminator.largestInput,
-            largestOutput: plans.discriminator.largestOutput, arena: arena)
+        func sums(_ plan: NetworkPlan, _ reducer: Reducer, slots: Int, biasSlots: Int) -> BatchSums {
+            BatchSums(
+                kernels: kernels, slots: slots, biasSlots: biasSlots, columns: columns, shards: tree.sums(shardRows),
+                ownsFirstShard: own.lowerBound == 0, outputs: reducer.gradients, needs: plan.needs, arena: arena)
+        }
+        generatorSums = sums(plans.generator, generatorReducer, slots: 1, biasSlots: 1)
+        discriminatorSums = sums(plans.discriminator, discriminatorReducer, slots: hasPenalty ? 3 : 2, biasSlots: 2)
         batches = Batches(
             configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
+        stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
+        remedies = Remedies(configuration, columns: columns, firstRow: first, kernels: kernels, arena: arena)
         realRows = RowStatistics(columns: columns, arena: arena)
         fakeRows = RowStatistics(columns: columns, arena: arena)
         generatorRows = RowStatistics(columns: columns, arena: arena)
@@ -99,49 +123,89 @@ public final class TrainingStep {
         self.kernels = kernels
         self.layout = layout
         self.overlaps = overlaps
+        func statistics(_ plan: NetworkPlan) -> BatchStatistics? {
+            guard plan.needs.statistics > 0 else { return nil }
+            return BatchStatistics(
+                batch: configuration.batchSize, shardRows: shardRows, columns: columns, needs: plan.needs, arena: arena
+            ) { [unowned self] shards, count, totals in
+                try shardSums.sum(shards, count: count, to: totals, during: part) {
+                    if overlaps { pending?.progress(during: .waiting) }
+                }
+            }
+        }
+        generatorStatistics = statistics(plans.generator)
+        discriminatorStatistics = statistics(plans.discriminator)
     }
 
-    /// Step number t, from 0. x are the real rows, z₁ and z₂ noise, D and G the networks; slot 0 of D's
-    /// activations are the real rows, slot 1 the fake ones. The generator's new parameters may still be on their way
-    /// when it returns; `settle` waits for them.
+    /// Step number t, from 0: so many updates of the discriminator as there are critic steps, then one of the generator.
+    /// The generator's new parameters may still be on their way when it returns; `settle` waits for them.
     ///
     /// - Parameter requests: what signals ask of this rank.
     /// - Throws: a failure on all ranks, naming the tensor, where a gradient is infinite or NaN; nothing is updated then.
     public func run(_ t: Int, requests: Int) throws {
-        let real = pass(.real, t)
-        let fake = pass(.fake, t)
-        let again = pass(.generator, t)
-        let d = discriminator
-        let g = generator
-        let fakeOutput = d.output.slot(1)
-        let fakeError = d.outputError.slot(1)
+        for update in configuration.criticSteps * t..<configuration.criticSteps * (t + 1) {
+            try updateDiscriminator(update, step: t)
+        }
+        try updateGenerator(t, requests: requests)
+    }
+
+    /// Update number u of the discriminator, from 0. x are the real rows, z₁ noise, D and G the networks; slot 0 of D's
+    /// activations are the real rows, slot 1 the fake ones.
+    private func updateDiscriminator(_ u: Int, step t: Int) throws {
+        let (d, g) = (discriminator, generator)
+        let real = pass(.real, u, of: d)
+        let fake = pass(.fake, u, of: d)
+        let isFirst = u % configuration.criticSteps == 0
 
         patience.stopwatch.lap(.other)
         patience.note(step: t + 1, phase: .discriminator)
-        gather(t, into: d.input)                                                            // x
-        forward(d, real)                                                                    // D(x)
-        judge(d.output, .one, gradient: d.outputError, realRows, real)                      // L(D(x), 1)
-        backward(d, real)
-        try settle()                                                                        // G of step t − 1
-        begun = t + 1
-        noise(RandomStream.discriminatorNoise, t, into: g.input)                            // z₁
-        forward(g, fake)                                                                    // G(z₁)
-        forward(d, fake, slot: 1)                                                           // D(G(z₁))
-        judge(fakeOutput, .zero, gradient: fakeError, fakeRows, fake)                       // L(D(G(z₁)), 0)
-        backward(d, fake, slot: 1)
-        try weightGradients(d, discriminatorSums, discriminatorReducer, discriminatorMoments, t)
-        if overlaps { drawAgain(again, t) }                                                 // G(z₂)
-        try finish(.discriminatorReduction, of: d)                                          // D ← Adam
-        if !overlaps { drawAgain(again, t) }
+        gather(u, into: d.input)                                                            // x
+        if isFirst {
+            try judgeReal(real, t)                                                           // L(D(x), 1)
+            try settle()                                                                    // G of step t − 1
+            begun = t + 1
+        }
+        try draw(RandomStream.discriminatorNoise, pass(.fake, u, of: g))                    // G(z₁)
+        if !isFirst {
+            try finish(.discriminatorReduction, of: d)                                      // D of update u − 1
+            try judgeReal(real, t)                                                           // L(D(x), 1)
+        }
+        remedies.addNoise(to: fakes, fake, sigma: noise(t))
+        try forward(d, fake, slot: 1)                                                       // D(G(z₁))
+        judge(d.output.slot(1), .zero, gradient: d.outputError.slot(1), fakeRows, fake)     // L(D(G(z₁)), 0)
+        try backward(d, fake, slot: 1)
+        if let penalty {
+            part = .backward
+            try penalty.add(pass(.penalty, u, of: d))                                       // λ (‖∇D(x̂)‖ − 1)²
+            patience.stopwatch.lap(.backward)
+        }
+        try weightGradients(d, discriminatorSums, discriminatorReducer, discriminatorMoments, update: u + 1)
+        if let afterDiscriminatorUpdate {
+            try finish(.discriminatorReduction, of: d)
+            try afterDiscriminatorUpdate(u)
+        }
+    }
+
+    /// The generator's update of step t: z₂ is fresh noise, or the last of z₁.
+    private func updateGenerator(_ t: Int, requests: Int) throws {
+        let (d, g) = (discriminator, generator)
+        let isFresh = configuration.generatorStep == .fresh
+        let again = pass(.generator, t, of: d)
+        // Fakes of fresh noise do not need the new discriminator: its reduction hides behind them.
+        if isFresh, overlaps { try draw(RandomStream.generatorNoise, pass(.generator, t, of: g)) }  // G(z₂)
+        try finish(.discriminatorReduction, of: d)                                          // D ← optimiser
+        if isFresh, !overlaps { try draw(RandomStream.generatorNoise, pass(.generator, t, of: g)) }
 
         patience.note(step: t + 1, phase: .generator)
-        forward(d, again, slot: 1)                                                          // D(G(z))
-        judge(fakeOutput, .one, gradient: fakeError, generatorRows, again)                  // L(D(G(z)), 1)
-        backward(d, again, slot: 1, inputError: g.outputError)
-        backward(g, configuration.generatorStep == .fresh ? again : fake)
+        if isFresh { remedies.addNoise(to: fakes, again, sigma: noise(t)) }
+        try forward(d, again, slot: 1)                                                      // D(G(z₂))
+        judge(d.output.slot(1), .one, gradient: d.outputError.slot(1), generatorRows, again)  // L(D(G(z₂)), 1)
+        try backward(d, again, slot: 1, inputError: g.outputError)
+        let last = configuration.criticSteps * (t + 1) - 1
+        try backward(g, isFresh ? pass(.generator, t, of: g) : pass(.fake, last, of: g))
         record(requests)
-        try weightGradients(g, generatorSums, generatorReducer, generatorMoments, t)
-        if !overlaps { try settle() }                                                       // G ← Adam
+        try weightGradients(g, generatorSums, generatorReducer, generatorMoments, update: t + 1)
+        if !overlaps { try settle() }                                                       // G ← optimiser
     }
 
     /// Waits until the last step's parameters are everywhere.
@@ -184,45 +248,55 @@ public final class TrainingStep {
             }, context: Unmanaged.passUnretained(self).toOpaque())
     }
 
-    private func pass(_ kind: PassKind, _ t: Int) -> Pass {
+    private func pass(_ kind: PassKind, _ number: Int, of network: Network) -> Pass {
         Pass(
-            kernels: kernels, columns: columns, kind: kind, seed: configuration.seed, step: t, firstRow: rows.lowerBound,
-            interlude: interlude)
+            kernels: kernels, columns: columns, kind: kind, seed: configuration.seed, step: number, firstRow: rows.lowerBound,
+            interlude: interlude, statistics: network === generator ? generatorStatistics : discriminatorStatistics)
     }
 
-    private func gather(_ t: Int, into x: Matrix) {
-        batches.gather(step: t, into: x)
+    private func gather(_ update: Int, into x: Matrix) {
+        batches.gather(step: update, into: x)
         patience.stopwatch.lap(.data)
     }
 
-    private func noise(_ stream: UInt32, _ t: Int, into z: Matrix) {
-        let key = RandomKey(seed: configuration.seed, stream: stream, step: t, firstRow: rows.lowerBound)
+    private func noise(_ t: Int) -> Float { configuration.instanceNoise(step: t, stepsPerEpoch: stepsPerEpoch) }
+
+    private func judgeReal(_ pass: Pass, _ t: Int) throws {
+        remedies.addNoise(to: discriminator.input, pass, sigma: noise(t))
+        try forward(discriminator, pass)                                                    // D(x)
+        judge(discriminator.output, .one, gradient: discriminator.outputError, realRows, pass)
+        try backward(discriminator, pass)
+    }
+
+    /// Images of noise z, in `fakes`.
+    private func draw(_ stream: UInt32, _ pass: Pass) throws {
+        let z = generator.input
+        let key = RandomKey(seed: configuration.seed, stream: stream, step: pass.step, firstRow: rows.lowerBound)
         kernels.randomNormals(key, z.base, configuration.latentDimension, columns, z.stride)
         patience.stopwatch.lap(.noise)
+        try forward(generator, pass)
+        if generator.output.base != fakes.base {
+            fakes.base.update(from: generator.output.base, count: fakes.features * fakes.stride)
+        }
     }
 
-    /// The generator step's fakes, of fresh noise z₂. They do not need the new discriminator: its reduction hides behind them.
-    private func drawAgain(_ pass: Pass, _ t: Int) {
-        guard configuration.generatorStep == .fresh else { return }
-        noise(RandomStream.generatorNoise, t, into: generator.input)
-        forward(generator, pass)
-    }
-
-    private func forward(_ network: Network, _ pass: Pass, slot: Int = 0) {
+    private func forward(_ network: Network, _ pass: Pass, slot: Int = 0) throws {
         part = .forward
-        network.forward(pass, slot: slot)
+        try network.forward(pass, slot: slot)
         patience.stopwatch.lap(.forward)
     }
 
-    private func backward(_ network: Network, _ pass: Pass, slot: Int = 0, inputError: Matrix? = nil) {
+    private func backward(_ network: Network, _ pass: Pass, slot: Int = 0, inputError: Matrix? = nil) throws {
         part = .backward
-        network.backward(pass, slot: slot, inputError: inputError)
+        try network.backward(pass, slot: slot, inputError: inputError)
         patience.stopwatch.lap(.backward)
     }
 
     /// The gradients of all parameters, each layer's handed to the reduction as soon as it is done.
-    private func weightGradients(_ network: Network, _ sums: BatchSums, _ reducer: Reducer, _ moments: Moments, _ t: Int) throws {
-        moments.constants = configuration.adam.constants(update: t + 1)
+    private func weightGradients(
+        _ network: Network, _ sums: BatchSums, _ reducer: Reducer, _ moments: Moments, update: Int
+    ) throws {
+        moments.number = update
         pending = reducer
         part = .weightGradients
         sums.interlude = interlude
@@ -234,7 +308,8 @@ public final class TrainingStep {
 
     private func judge(_ outputs: Matrix, _ target: Loss.Target, gradient: Matrix, _ rows: RowStatistics, _ pass: Pass) {
         configuration.loss.apply(
-            outputs, target: target, batch: configuration.batchSize, gradient: gradient, rows: rows, pass)
+            outputs, target: target, targets: remedies.targets(target, pass), batch: configuration.batchSize,
+            gradient: gradient, rows: rows, pass)
         patience.stopwatch.lap(.loss)
     }
 
@@ -272,6 +347,7 @@ public final class TrainingStep {
             sums[2] = sum(generatorRows.losses)
             sums[3] = sum(realRows.scores)
             sums[4] = sum(fakeRows.scores)
+            sums[5] = penalty.map { sum($0.losses) } ?? 0
         }
     }
 
@@ -288,28 +364,6 @@ public final class TrainingStep {
             "step \(t + 1): \(what ?? "a sum of the \(network.name)'s gradients over the ranks is not finite"). The training "
                 + "has diverged and nothing was written; resume from the last checkpoint or lower --lr",
             isShared: true)
-    }
-}
-
-/// Adam on the segment that this rank owns, and its moments.
-final class Moments {
-    let segment: Range<Int>
-    let first: UnsafeMutablePointer<Float>
-    let second: UnsafeMutablePointer<Float>
-    /// Of the next update.
-    var constants = AdamConstants()
-    private let kernels: Kernels
-
-    init(_ segment: Range<Int>, kernels: Kernels, arena: Arena) {
-        self.segment = segment
-        self.kernels = kernels
-        first = arena.floats(segment.count)
-        second = arena.floats(segment.count)
-    }
-
-    /// Takes the segment's parameters one update further.
-    func update(_ gradient: UnsafePointer<Float>, _ parameters: UnsafeMutablePointer<Float>) {
-        kernels.adam(constants, gradient, parameters, first, second, segment.count)
     }
 }
 

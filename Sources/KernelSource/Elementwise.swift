@@ -96,3 +96,30 @@ public func pixels(
         i += 1
     }
 }
+
+/// out = y + scale[n] · (x − y) in column n, fused: between x and y of each column.
+public func mixColumns(
+    _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, scale: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
+    features: Int, columns: Int, row: Int
+) {
+    forEachVector(features, columns) { feature, column in
+        let place = feature * row + column
+        let other = load(y + place)
+        store(fma(load(scale + column), load(x + place) - other, other), out + place)
+    }
+}
+
+/// x = scale[n] · x in column n.
+public func scaleColumns(
+    _ x: UnsafeMutablePointer<Float>, scale: UnsafePointer<Float>, features: Int, columns: Int, row: Int
+) {
+    forEachVector(features, columns) { feature, column in
+        let place = feature * row + column
+        store(load(scale + column) * load(x + place), x + place)
+    }
+}
+
+/// x = scale · y + x, fused; count is a multiple of the vectors' lanes.
+public func addScaled(_ x: UnsafeMutablePointer<Float>, _ y: UnsafePointer<Float>, scale: Float, count: Int) {
+    forEachVector(1, count) { _, i in store(fma(Vector(repeating: scale), load(y + i), load(x + i)), x + i) }
+}

@@ -129,6 +129,13 @@ public struct Kernels: Sendable {
     public let softSquaredError: SoftLoss
     public let hinge: HardLoss
     public let linearLoss: HardLoss
+    public let mixColumns:
+        @Sendable (
+            _ x: Floats, _ y: Floats, _ scale: Floats, _ out: MutableFloats, _ features: Int, _ columns: Int, _ row: Int
+        ) -> Void
+    public let scaleColumns:
+        @Sendable (_ x: MutableFloats, _ scale: Floats, _ features: Int, _ columns: Int, _ row: Int) -> Void
+    public let addScaled: @Sendable (_ x: MutableFloats, _ y: Floats, _ scale: Float, _ count: Int) -> Void
     public let pixels:
         @Sendable (
             _ bytes: UnsafePointer<UInt8>, _ out: MutableFloats, _ count: Int, _ upcoming: UnsafePointer<UInt8>

@@ -50,4 +50,31 @@ extension Reference {
     ) {
         for i in 0..<count { out[i] = (Float(bytes[i]) / 255 - 0.5) / 0.5 }
     }
+
+    /// out = y + scale[n] (x − y), fused.
+    static func mixColumns(
+        _ x: Kernels.Floats, _ y: Kernels.Floats, _ scale: Kernels.Floats, _ out: Kernels.MutableFloats, _ features: Int,
+        _ columns: Int, _ row: Int
+    ) {
+        for feature in 0..<features {
+            for column in 0..<columns {
+                let place = feature * row + column
+                out[place] = fma(scale[column], x[place] - y[place], y[place])
+            }
+        }
+    }
+
+    /// x = scale[n] x.
+    static func scaleColumns(
+        _ x: Kernels.MutableFloats, _ scale: Kernels.Floats, _ features: Int, _ columns: Int, _ row: Int
+    ) {
+        for feature in 0..<features {
+            for column in 0..<columns { x[feature * row + column] = scale[column] * x[feature * row + column] }
+        }
+    }
+
+    /// x = scale y + x, fused.
+    static func addScaled(_ x: Kernels.MutableFloats, _ y: Kernels.Floats, _ scale: Float, _ count: Int) {
+        for i in 0..<count { x[i] = fma(scale, y[i], x[i]) }
+    }
 }

@@ -30,7 +30,7 @@ public protocol Communicator: AnyObject {
 
 /// What a message is about.
 public enum Tag: Int32, Sendable {
-    case collective, data, gradients, parameters, records, state, watchdog
+    case collective, data, gradients, parameters, records, state, watchdog, statistics
 }
 
 /// A message under way.

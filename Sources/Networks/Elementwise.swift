@@ -10,18 +10,18 @@ final class Activation: Layer {
     let inputs: Int
     let function: Function
     var outputs: Int { inputs }
-    var tensors: [Tensor] { [] }
+    var sharesError: Bool { true }
 
     init(features: Int, function: Function) {
         inputs = features
         self.function = function
     }
 
-    func worksInPlace(after previous: any Layer) -> Bool { (previous as? Linear).map { $0.slope == nil } ?? false }
+    func worksInPlace(after previous: any Layer) -> Bool {
+        (previous as? any AffineLayer).map { $0.slope == nil } ?? false
+    }
 
-    func forward(
-        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass
-    ) {
+    func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         copy(x, y, features: inputs, columns: pass.columns)
         switch function {
         case .rectify(let slope): pass.kernels.rectify(y.base, inputs, pass.columns, y.stride, slope)
@@ -30,7 +30,17 @@ final class Activation: Layer {
         }
     }
 
-    func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass) {
+    var isPiecewiseLinear: Bool {
+        if case .rectify = function { return true }
+        return false
+    }
+
+    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        copy(dx, dy, features: inputs, columns: pass.columns)
+        errorSignal(dy, x: y, y: y, memory, pass)
+    }
+
+    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
         switch function {
         case .rectify(let slope): pass.kernels.rectifyBackward(dy.base, y.base, inputs, pass.columns, dy.stride, slope)
@@ -39,14 +49,9 @@ final class Activation: Layer {
         }
     }
 
-    func inputGradient(
-        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
-        _ pass: Pass
-    ) {
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         copy(dy, dx, features: inputs, columns: pass.columns)
     }
-
-    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums) {}
 }
 
 /// Inverted dropout (Srivastava et al. 2014): y = x · m / (1 − p), m = 0 with probability p. A mask is a function of seed,
@@ -59,12 +64,12 @@ public final class Dropout: Layer {
     let threshold: UInt32
     let scale: Float
     public var outputs: Int { inputs }
-    public var tensors: [Tensor] { [] }
+    public var sharesError: Bool { true }
 
     /// - Parameter index: the layer's number in the model file.
-    init(index: Int, of network: NetworkRole, features: Int, probability: Double) {
+    init(index: Int, of network: NetworkRole, shape: Shape, probability: Double) {
         self.network = network
-        inputs = features
+        inputs = shape.features
         self.index = index
         // A word below the threshold keeps the feature.
         threshold = UInt32(min(((1 - probability) * 0x1p32).rounded(), 0x1p32 - 1))
@@ -74,28 +79,26 @@ public final class Dropout: Layer {
     /// A rectifier's derivative needs only the sign of its output, which dropout keeps where it does not cut it off.
     public func worksInPlace(after previous: any Layer) -> Bool {
         if let activation = previous as? Activation, case .rectify = activation.function { return true }
-        return previous is Linear
+        return previous is any AffineLayer
     }
 
-    public func forward(
-        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass
-    ) {
+    public func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         copy(x, y, features: inputs, columns: pass.columns)
         if pass.isTraining { applyMask(y, pass) }
     }
 
-    public func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass) {
+    public func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        copy(dx, dy, features: inputs, columns: pass.columns)
         if pass.isTraining { applyMask(dy, pass) }
     }
 
-    public func inputGradient(
-        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
-        _ pass: Pass
-    ) {
-        copy(dy, dx, features: inputs, columns: pass.columns)
+    public func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        if pass.isTraining { applyMask(dy, pass) }
     }
 
-    public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums) {}
+    public func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        copy(dy, dx, features: inputs, columns: pass.columns)
+    }
 
     /// x *= m / (1 − p)
     public func applyMask(_ x: Matrix, _ pass: Pass) {
@@ -107,7 +110,7 @@ public final class Dropout: Layer {
 }
 
 /// y = x, unless they are the same memory.
-private func copy(_ x: Matrix, _ y: Matrix, features: Int, columns: Int) {
+func copy(_ x: Matrix, _ y: Matrix, features: Int, columns: Int) {
     guard x.base != y.base else { return }
     for feature in 0..<features {
         (y.base + feature * y.stride).update(from: x.base + feature * x.stride, count: columns)

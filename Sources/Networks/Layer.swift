@@ -1,27 +1,93 @@
 import Kernels
 
-/// A layer as a forward and backward pair. Activations are feature-major, [features, stride]. Nothing that a layer needs is kept in it: parameters, activations and random keys are arguments.
+/// A layer as a forward and backward pair. Activations are [features, stride] with the rows of the batch side by side;
+/// the features of an image are its pixels, [H, W, C]. Nothing that a layer needs is kept in it: parameters, activations
+/// and random keys are arguments.
 public protocol Layer: AnyObject, Sendable {
     var inputs: Int { get }
     var outputs: Int { get }
-    /// Tensors in PyTorch's order and layout, names without the network's.
+    /// Tensors in PyTorch's order, names without the network's.
     var tensors: [Tensor] { get }
+    /// Tensors that training changes by itself: running statistics.
+    var buffers: [Tensor] { get }
+    var needs: LayerNeeds { get }
+    /// Whether the gradient of the input takes the place of the output's.
+    var sharesError: Bool { get }
+    /// Multiplications of one row's forward pass in matrix products; padding counts.
+    var products: Int { get }
+    /// Whether, in one row, the layer is a piecewise linear function of its input.
+    var isPiecewiseLinear: Bool { get }
     /// Whether the output may take the place of the input, given the layer that made the input.
     func worksInPlace(after previous: any Layer) -> Bool
 
-    /// x [inputs, stride] → y [outputs, stride]; `parameters` are this layer's, `workspace` is a product's.
-    func forward(
-        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass)
-    /// dy [outputs, stride] becomes the gradient before this layer's nonlinearity, y [outputs, stride] being its output.
-    func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass)
-    /// After `errorSignal`: dx [inputs, stride] from dy [outputs, stride]. x is this layer's input.
-    /// Elementwise layers work in place, dx = dy.
-    func inputGradient(
-        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
-        _ pass: Pass)
+    /// x [inputs, stride] → y [outputs, stride].
+    func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws
+    /// dx [inputs, stride] → dy [outputs, stride] of a piecewise linear layer: what a small change dx of the input changes,
+    /// y being the output.
+    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass)
+    /// dy [outputs, stride] becomes the gradient before this layer's nonlinearity; x and y are its input and output.
+    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws
+    /// After `errorSignal`: dx [inputs, stride] from dy [outputs, stride].
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass)
     /// After `errorSignal` of every pass: the sums over the batch of this layer's gradients, one buffer for each tree of the
     /// forest. dy is [slots, outputs, stride], x [slots, inputs, stride].
-    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums)
+    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums)
+}
+
+extension Layer {
+    public var tensors: [Tensor] { [] }
+    public var buffers: [Tensor] { [] }
+    public var needs: LayerNeeds { LayerNeeds() }
+    public var products: Int { 0 }
+    public var sharesError: Bool { false }
+    public var isPiecewiseLinear: Bool { true }
+    public func worksInPlace(after previous: any Layer) -> Bool { false }
+    public func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {}
+    public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {}
+}
+
+/// Memory that a layer works with, at most as much as any layer of its network asks for.
+public struct LayerNeeds: Sendable {
+    /// Floats that one call uses.
+    var workspace = 0
+    /// Doubles that are kept of each pass.
+    var saved = 0
+    /// Features of an input that the gradient of the weights transposes, and rows of that gradient.
+    var transposedInputs = 0, gradientRows = 0
+    /// Rows of the gradient of a convolution's weights, and of that of its bias.
+    var convolutionRows = 0, biasRows = 0
+    /// Numbers that are summed over the batch at once.
+    public internal(set) var statistics = 0
+
+    mutating func include(_ other: LayerNeeds) {
+        workspace = max(workspace, other.workspace)
+        saved = max(saved, other.saved)
+        transposedInputs = max(transposedInputs, other.transposedInputs)
+        gradientRows = max(gradientRows, other.gradientRows)
+        convolutionRows = max(convolutionRows, other.convolutionRows)
+        biasRows = max(biasRows, other.biasRows)
+        statistics = max(statistics, other.statistics)
+    }
+}
+
+/// What is a layer's, though not kept in it.
+public struct LayerMemory {
+    let parameters: UnsafePointer<Float>
+    /// Running statistics.
+    let buffers: UnsafeMutablePointer<Float>
+    /// Numbers that this pass keeps from forward to backward, [slots, savedStride] from the first pass on.
+    let saved: UnsafeMutablePointer<Double>
+    let savedStride: Int
+    let workspace: UnsafeMutablePointer<Float>
+}
+
+extension LayerMemory {
+    /// Of a layer by itself.
+    public init(parameters: UnsafePointer<Float>, needs: LayerNeeds, arena: Arena) {
+        self.init(
+            parameters: parameters, buffers: arena.floats(0), saved: arena.doubles(needs.saved), savedStride: 0,
+            workspace: arena.floats(needs.workspace))
+    }
 }
 
 /// One pass of some rows of the batch through a network.
@@ -39,10 +105,14 @@ public struct Pass {
     public let isTraining: Bool
     /// What products call between blocks of their work.
     public let interlude: Interlude
+    /// Sums over the whole batch, for layers that normalise by them.
+    public let statistics: BatchStatistics?
+    /// The class of each column, for layers that ask for it.
+    public let labels: UnsafePointer<UInt8>?
 
     public init(
         kernels: Kernels, columns: Int, kind: PassKind, seed: UInt64, step: Int, firstRow: Int, isTraining: Bool = true,
-        interlude: Interlude = .none
+        interlude: Interlude = .none, statistics: BatchStatistics? = nil, labels: UnsafePointer<UInt8>? = nil
     ) {
         self.kernels = kernels
         self.columns = columns
@@ -52,52 +122,7 @@ public struct Pass {
         self.firstRow = firstRow
         self.isTraining = isTraining
         self.interlude = interlude
-    }
-}
-
-/// How gradients are summed over this rank's rows: its shards and the forest they form.
-public final class BatchSums {
-    let kernels: Kernels
-    /// Passes whose rows are summed, and the columns of each.
-    let slots: Int
-    let columns: Int
-    let shards: UnsafeMutableBufferPointer<ShardSum>
-    /// One gradient buffer for each maximal aligned subtree.
-    let outputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
-    /// [inputs / 64, slots · columns, 64]
-    let transposed: UnsafeMutablePointer<Float>
-    let scratch: UnsafeMutablePointer<Float>
-    let ones: UnsafeMutablePointer<Float>
-    /// Where bf16 lays out its pairs.
-    let workspace: UnsafeMutablePointer<Float>?
-    /// What sums call between blocks of their work.
-    public var interlude = Interlude.none
-
-    /// - Parameters:
-    ///   - largestInput: the most inputs of a layer.
-    ///   - largestOutput: the most outputs of a layer.
-    public init(
-        kernels: Kernels, slots: Int, columns: Int, shards: [ShardSum], outputs: [UnsafeMutablePointer<Float>],
-        largestInput: Int, largestOutput: Int, arena: Arena
-    ) {
-        self.kernels = kernels
-        self.slots = slots
-        self.columns = columns
-        self.shards = .allocate(capacity: shards.count)
-        _ = self.shards.initialize(from: shards)
-        self.outputs = .allocate(capacity: outputs.count)
-        _ = self.outputs.initialize(from: outputs)
-        transposed = arena.floats(slots * columns * ((largestInput + 63) & ~63))
-        scratch = arena.floats(32 * 6 * 4 * 16)
-        ones = arena.floats(16)
-        ones.update(repeating: 1, count: 16)
-        workspace = kernels.precision == .fp32
-            ? nil
-            : arena.floats(WeightGradient.workspaceCount(rows: largestOutput, passes: slots, shards: shards))
-    }
-
-    deinit {
-        shards.deallocate()
-        outputs.deallocate()
+        self.statistics = statistics
+        self.labels = labels
     }
 }

@@ -3,6 +3,14 @@
 public enum LayerSpecification: Equatable, Sendable {
     /// y = W x + b, weights [outputs, inputs].
     case linear(inputs: Int, outputs: Int)
+    /// y = W ∗ x + b over the pixels of an image, or its transpose.
+    case convolution(Convolution)
+    /// Over the channels of an image, or over features; statistics are those of the global batch.
+    case batchNormalization(channels: Int)
+    /// Features become an image, or the other way round, in PyTorch's order.
+    case reshape(channels: Int, height: Int, width: Int)
+    /// Each pixel becomes factor × factor of them.
+    case upsample(factor: Int)
     /// max(x, 0)
     case relu
     /// x where x > 0, slope · x elsewhere
@@ -11,23 +19,68 @@ public enum LayerSpecification: Equatable, Sendable {
     case sigmoid
     /// Inverted dropout: in training each feature is 0 with this probability and scaled by 1 / (1 − p) otherwise.
     case dropout(probability: Double)
+
+    /// `nn.Conv2d` or `nn.ConvTranspose2d` with a square kernel.
+    public struct Convolution: Equatable, Sendable {
+        public var isTransposed: Bool
+        public var inputs, outputs, kernel, stride, padding: Int
+        public var hasBias: Bool
+
+        public init(
+            isTransposed: Bool = false, inputs: Int, outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0,
+            hasBias: Bool = true
+        ) {
+            self.isTransposed = isTransposed
+            self.inputs = inputs
+            self.outputs = outputs
+            self.kernel = kernel
+            self.stride = stride
+            self.padding = padding
+            self.hasBias = hasBias
+        }
+    }
 }
 
 extension LayerSpecification: Codable {
-    private enum Key: String, CodingKey, CaseIterable { case type, inputs, outputs, slope, probability }
+    private enum Key: String, CodingKey, CaseIterable {
+        case type, inputs, outputs, kernel, stride, padding, bias, channels, height, width, factor, slope, probability
+    }
 
     private enum Kind: String, CaseIterable {
-        case linear, relu, leakyReLU = "leaky_relu", tanh, sigmoid, dropout
+        case linear, conv2d, convTranspose2d = "conv_transpose2d", batchNorm = "batch_norm", reshape, upsample
+        case relu, leakyReLU = "leaky_relu", tanh, sigmoid, dropout
 
         var fields: Set<Key> {
             switch self {
             case .linear: [.inputs, .outputs]
+            case .conv2d, .convTranspose2d: [.inputs, .outputs, .kernel, .stride, .padding, .bias]
+            case .batchNorm: [.channels]
+            case .reshape: [.channels, .height, .width]
+            case .upsample: [.factor]
             case .leakyReLU: [.slope]
             case .dropout: [.probability]
             case .relu, .tanh, .sigmoid: []
             }
         }
     }
+
+    private var kind: Kind {
+        switch self {
+        case .linear: .linear
+        case .convolution(let convolution): convolution.isTransposed ? .convTranspose2d : .conv2d
+        case .batchNormalization: .batchNorm
+        case .reshape: .reshape
+        case .upsample: .upsample
+        case .relu: .relu
+        case .leakyReLU: .leakyReLU
+        case .tanh: .tanh
+        case .sigmoid: .sigmoid
+        case .dropout: .dropout
+        }
+    }
+
+    /// The type's name in a model file.
+    public var name: String { kind.rawValue }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: AnyKey.self)
@@ -43,14 +96,29 @@ extension LayerSpecification: Codable {
         if let unknown = container.allKeys.first(where: { !expected.contains($0.stringValue) }) {
             throw reject("unknown field \"\(unknown.stringValue)\" of a layer of type \(name)")
         }
-        switch kind {
-        case .linear:
-            let inputs = try container.decode(Int.self, forKey: AnyKey("inputs"))
-            let outputs = try container.decode(Int.self, forKey: AnyKey("outputs"))
-            guard (1...65_536).contains(inputs), (1...65_536).contains(outputs) else {
-                throw reject("a linear layer of \(inputs) inputs and \(outputs) outputs; both must be 1 … 65,536")
+        /// A whole number in a range.
+        func number(_ key: Key, _ range: ClosedRange<Int>) throws -> Int {
+            let value = try container.decode(Int.self, forKey: AnyKey(key.rawValue))
+            guard range.contains(value) else {
+                throw reject("a layer of type \(name) with \(key.rawValue) \(value); it must be \(range.lowerBound) … \(range.upperBound)")
             }
-            self = .linear(inputs: inputs, outputs: outputs)
+            return value
+        }
+        switch kind {
+        case .linear: self = .linear(inputs: try number(.inputs, 1...65_536), outputs: try number(.outputs, 1...65_536))
+        case .conv2d, .convTranspose2d:
+            self = .convolution(
+                Convolution(
+                    isTransposed: kind == .convTranspose2d, inputs: try number(.inputs, 1...8_192),
+                    outputs: try number(.outputs, 1...8_192), kernel: try number(.kernel, 1...32),
+                    stride: try number(.stride, 1...32), padding: try number(.padding, 0...32),
+                    hasBias: try container.decodeIfPresent(Bool.self, forKey: AnyKey(Key.bias.rawValue)) ?? true))
+        case .batchNorm: self = .batchNormalization(channels: try number(.channels, 1...65_536))
+        case .reshape:
+            self = .reshape(
+                channels: try number(.channels, 1...65_536), height: try number(.height, 1...1_024),
+                width: try number(.width, 1...1_024))
+        case .upsample: self = .upsample(factor: try number(.factor, 1...16))
         case .relu: self = .relu
         case .leakyReLU:
             let slope = try container.decode(Double.self, forKey: AnyKey("slope"))
@@ -69,21 +137,27 @@ extension LayerSpecification: Codable {
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
-        func write(_ kind: Kind) throws { try container.encode(kind.rawValue, forKey: .type) }
+        try container.encode(kind.rawValue, forKey: .type)
         switch self {
         case .linear(let inputs, let outputs):
-            try write(.linear)
             try container.encode(inputs, forKey: .inputs)
             try container.encode(outputs, forKey: .outputs)
-        case .relu: try write(.relu)
-        case .leakyReLU(let slope):
-            try write(.leakyReLU)
-            try container.encode(slope, forKey: .slope)
-        case .tanh: try write(.tanh)
-        case .sigmoid: try write(.sigmoid)
-        case .dropout(let probability):
-            try write(.dropout)
-            try container.encode(probability, forKey: .probability)
+        case .convolution(let convolution):
+            try container.encode(convolution.inputs, forKey: .inputs)
+            try container.encode(convolution.outputs, forKey: .outputs)
+            try container.encode(convolution.kernel, forKey: .kernel)
+            try container.encode(convolution.stride, forKey: .stride)
+            try container.encode(convolution.padding, forKey: .padding)
+            try container.encode(convolution.hasBias, forKey: .bias)
+        case .batchNormalization(let channels): try container.encode(channels, forKey: .channels)
+        case .reshape(let channels, let height, let width):
+            try container.encode(channels, forKey: .channels)
+            try container.encode(height, forKey: .height)
+            try container.encode(width, forKey: .width)
+        case .upsample(let factor): try container.encode(factor, forKey: .factor)
+        case .leakyReLU(let slope): try container.encode(slope, forKey: .slope)
+        case .dropout(let probability): try container.encode(probability, forKey: .probability)
+        case .relu, .tanh, .sigmoid: break
         }
     }
 }

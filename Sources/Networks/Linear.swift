@@ -4,11 +4,10 @@ import Kernels
 ///
 /// W is [outputs, inputs], b [outputs], x [inputs, rows], y [outputs, rows]. Initial values are uniform in ±1/√inputs, as
 /// PyTorch's `nn.Linear` draws them. Backward keeps x and y.
-final class Linear: Layer {
+final class Linear: AffineLayer {
     let inputs: Int
     let outputs: Int
     let tensors: [Tensor]
-    /// Slope of a fused rectifier for negative values, or nil.
     let slope: Float?
     /// Slope of the rectifier that made this layer's input and whose derivative its input gradient includes, or nil.
     let inputSlope: Float?
@@ -23,45 +22,53 @@ final class Linear: Layer {
         self.isFusedWithNext = isFusedWithNext
         let bound = 1 / Float(inputs).squareRoot()
         tensors = [
-            Tensor("main.\(index).weight", [outputs, inputs], bound: bound),
-            Tensor("main.\(index).bias", [outputs], bound: bound),
+            Tensor("main.\(index).weight", [outputs, inputs], .uniform(bound)),
+            Tensor("main.\(index).bias", [outputs], .uniform(bound)),
         ]
     }
 
     private var biasOffset: Int { (inputs * outputs).paddedToVectors }
 
-    func worksInPlace(after previous: any Layer) -> Bool { false }
+    var products: Int { inputs * outputs }
+    var needs: LayerNeeds {
+        LayerNeeds(
+            workspace: Product.workspaceCount(depth: max(inputs, outputs)), transposedInputs: inputs, gradientRows: outputs)
+    }
 
-    func forward(
-        _ x: Matrix, _ y: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>, _ pass: Pass
-    ) {
+    func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        let parameters = memory.parameters
         var product = Product(
             a: parameters, a_row: inputs, a_depth: 1, b: x.base, b_depth: x.stride, c: y.base, c_row: y.stride,
             rows: outputs, columns: pass.columns, depth: inputs, bias: parameters + biasOffset, gate: nil, gate_row: 0,
-            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: workspace,
+            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: memory.workspace,
             interlude: pass.interlude)
         pass.kernels.product(&product)
     }
 
-    func errorSignal(_ dy: Matrix, y: Matrix, _ pass: Pass) {
+    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        var product = Product(
+            a: memory.parameters, a_row: inputs, a_depth: 1, b: dx.base, b_depth: dx.stride, c: dy.base, c_row: dy.stride,
+            rows: outputs, columns: pass.columns, depth: inputs, bias: nil, gate: y.base, gate_row: y.stride,
+            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: memory.workspace, interlude: pass.interlude)
+        pass.kernels.product(&product)
+    }
+
+    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         guard let slope, !isFusedWithNext else { return }
         precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
         pass.kernels.rectifyBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
     }
 
-    func inputGradient(
-        _ dy: Matrix, _ dx: Matrix, x: Matrix, parameters: UnsafePointer<Float>, workspace: UnsafeMutablePointer<Float>,
-        _ pass: Pass
-    ) {
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         var product = Product(
-            a: parameters, a_row: 1, a_depth: inputs, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
+            a: memory.parameters, a_row: 1, a_depth: inputs, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
             rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base, gate_row: x.stride,
-            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: workspace,
+            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: memory.workspace,
             interlude: pass.interlude)
         pass.kernels.product(&product)
     }
 
-    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ sums: BatchSums) {
+    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         guard let shards = sums.shards.baseAddress, let outputs = sums.outputs.baseAddress else { return }
         // xᵗ in panels of 64 inputs, the rows of all passes one behind the other.
         let panel = 64 * sums.slots * sums.columns
@@ -78,14 +85,6 @@ final class Linear: Layer {
             columns: inputs, passes: sums.slots, shards: shards, shard_count: sums.shards.count, scratch: sums.scratch,
             workspace: sums.workspace, interlude: sums.interlude)
         sums.kernels.weightGradient(&gradient)
-        // The bias is the weight of an input that is always 1.
-        gradient.b = UnsafePointer(sums.ones)
-        gradient.b_panel = 0
-        gradient.b_pass = 0
-        gradient.b_row = 0
-        gradient.output_offset = offset + biasOffset
-        gradient.c_row = 1
-        gradient.columns = 1
-        sums.kernels.biasGradient(&gradient)
+        sums.biasGradient(dy.base, outputs: self.outputs, stride: dy.stride, offset: offset + biasOffset)
     }
 }

@@ -48,6 +48,11 @@ public final class Arena {
         return (base + used).bindMemory(to: Float.self, capacity: bytes / 4)
     }
 
+    /// `count` doubles, zeroed and aligned to 64 bytes.
+    public func doubles(_ count: Int) -> UnsafeMutablePointer<Double> {
+        UnsafeMutableRawPointer(floats(2 * count)).bindMemory(to: Double.self, capacity: count)
+    }
+
     public func matrix(features: Int, stride: Int, slots: Int = 1) -> Matrix {
         Matrix(floats(slots * features * stride), features: features, stride: stride)
     }

@@ -20,6 +20,13 @@ public final class Network {
     private let parameters: UnsafePointer<Float>
     private let offsets: [Int]
     private let workspace: UnsafeMutablePointer<Float>
+    /// Running statistics, laid out as `bufferLayout` says.
+    public let buffers: UnsafeMutablePointer<Float>
+    public let bufferLayout: ParameterLayout
+    private let bufferOffsets: [Int]
+    /// [slots, layers, savedStride]
+    private let saved: UnsafeMutablePointer<Double>
+    private let savedStride: Int
     private let activations: [Matrix]
     private let errors: [Matrix]
 
@@ -41,7 +48,12 @@ public final class Network {
         layers = plan.layers
         layout = plan.layout
         offsets = plan.offsets
-        workspace = arena.floats(Product.workspaceCount(depth: max(plan.largestInput, plan.largestOutput)))
+        bufferLayout = plan.bufferLayout
+        bufferOffsets = plan.bufferOffsets
+        buffers = arena.floats(plan.bufferLayout.count)
+        savedStride = plan.needs.saved
+        saved = arena.doubles(slots * plan.layers.count * savedStride)
+        workspace = arena.floats(plan.needs.workspace)
         input = arena.matrix(features: plan.inputs, stride: stride, slots: slots)
         // The last layers that work in place, and the one before them, share the output.
         var firstOfOutput = plan.layers.count - 1
@@ -59,7 +71,7 @@ public final class Network {
                 activations.append(
                     inPlace ? activations[index - 1] : arena.matrix(features: layer.outputs, stride: stride, slots: slots))
             }
-            let sharesError = index > 0 && !(layer is Linear)
+            let sharesError = index > 0 && layer.sharesError
             errors.append(
                 sharesError
                     ? errors[index - 1]
@@ -73,25 +85,48 @@ public final class Network {
     public func activation(of layer: Int) -> Matrix { activations[layer] }
 
     /// Computes the output from the input.
-    public func forward(_ pass: Pass, slot: Int = 0) {
+    /// - Throws: what stops the exchange of statistics between ranks.
+    public func forward(_ pass: Pass, slot: Int = 0) throws {
         var x = input.slot(slot)
         for (index, layer) in layers.enumerated() {
             let y = activations[index].slot(slot)
-            layer.forward(x, y, parameters: parameters + offsets[index], workspace: workspace, pass)
+            try layer.forward(x, y, memory(of: index, slot: slot), pass)
+            x = y
+        }
+    }
+
+    private func memory(of layer: Int, slot: Int = 0) -> LayerMemory {
+        LayerMemory(
+            parameters: parameters + offsets[layer], buffers: buffers + bufferOffsets[layer],
+            saved: saved + (slot * layers.count + layer) * savedStride, savedStride: layers.count * savedStride,
+            workspace: workspace)
+    }
+
+    /// What a small change of the input, in input slot `slot`, changes in every layer's output, for piecewise linear layers
+    /// whose activations are in slot `point`.
+    public func tangent(_ pass: Pass, slot: Int, at point: Int) {
+        var x = input.slot(slot)
+        for (index, layer) in layers.enumerated() {
+            let y = activations[index].slot(slot)
+            layer.tangent(x, y, y: activations[index].slot(point), memory(of: index, slot: point), pass)
             x = y
         }
     }
 
     /// Takes the gradient at `outputError` back through all layers; the gradient of the input goes to `inputError` if it
     /// is given, and is not computed otherwise.
-    public func backward(_ pass: Pass, slot: Int = 0, inputError: Matrix? = nil) {
+    /// - Parameters:
+    ///   - slot: of the error signals.
+    ///   - point: slot of the activations, if it is another.
+    public func backward(_ pass: Pass, slot: Int = 0, point: Int? = nil, inputError: Matrix? = nil) throws {
+        let point = point ?? slot
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             let dy = errors[index].slot(slot)
-            layers[index].errorSignal(dy, y: activations[index].slot(slot), pass)
-            let x = (index > 0 ? activations[index - 1] : input).slot(slot)
+            let x = (index > 0 ? activations[index - 1] : input).slot(point)
+            let memory = memory(of: index, slot: point)
+            try layers[index].errorSignal(dy, x: x, y: activations[index].slot(point), memory, pass)
             guard let dx = index > 0 ? errors[index - 1].slot(slot) : inputError else { continue }
-            layers[index].inputGradient(
-                dy, dx, x: x, parameters: parameters + offsets[index], workspace: workspace, pass)
+            layers[index].inputGradient(dy, dx, x: x, memory, pass)
         }
     }
 
@@ -100,104 +135,8 @@ public final class Network {
     public func weightGradients(_ sums: BatchSums, afterLayer: (_ element: Int) throws -> Void) rethrows {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             layers[index].weightGradient(
-                errors[index], x: index > 0 ? activations[index - 1] : input, offset: offsets[index], sums)
+                errors[index], x: index > 0 ? activations[index - 1] : input, offset: offsets[index], memory(of: index), sums)
             if !layers[index].tensors.isEmpty { try afterLayer(offsets[index]) }
-        }
-    }
-}
-
-/// The layers of a specification, with rectifiers fused into the linear layers before them, and their parameters.
-public struct NetworkPlan: Sendable {
-    public let inputs: Int
-    public let outputs: Int
-    public let layers: [any Layer]
-    public let layout: ParameterLayout
-    /// The largest numbers of inputs and of outputs of a layer.
-    public let largestInput, largestOutput: Int
-    let offsets: [Int]
-    /// Where the parameters of layers begin, ascending; those of small layers belong to the layer before them.
-    public let buckets: [Int]
-    /// Fewer parameters than this are not worth a message of their own.
-    private static let smallestBucket = 16_384
-
-    /// - Parameters:
-    ///   - inputs: features of the network's input.
-    ///   - role: keeps the random numbers of a step's two networks apart.
-    /// - Throws: `ShapeError` where a layer does not take what the one before it gives.
-    public init(_ specifications: [LayerSpecification], inputs: Int, role: NetworkRole = .discriminator) throws {
-        var layers: [any Layer] = []
-        var features = inputs
-        var index = 0
-        while index < specifications.count {
-            switch specifications[index] {
-            case .linear(let expected, let outputs):
-                guard expected == features else {
-                    throw ShapeError(
-                        description: "layer \(index), linear [\(expected) → \(outputs)], follows "
-                            + (index == 0 ? "the network's input" : "layer \(index - 1)") + " of \(features) features")
-                }
-                let slope = specifications.rectifierSlope(at: index + 1)
-                let isFusedWithNext = slope != nil && specifications.isLinear(at: index + 2)
-                layers.append(
-                    Linear(
-                        index: index, inputs: expected, outputs: outputs, slope: slope,
-                        inputSlope: specifications.isLinear(at: index - 2)
-                            ? specifications.rectifierSlope(at: index - 1) : nil,
-                        isFusedWithNext: isFusedWithNext))
-                features = outputs
-                if slope != nil { index += 1 }
-            case .relu: layers.append(Activation(features: features, function: .rectify(slope: 0)))
-            case .leakyReLU(let slope):
-                layers.append(Activation(features: features, function: .rectify(slope: Float(slope))))
-            case .tanh: layers.append(Activation(features: features, function: .tanh))
-            case .sigmoid: layers.append(Activation(features: features, function: .sigmoid))
-            case .dropout(let probability):
-                layers.append(Dropout(index: index, of: role, features: features, probability: probability))
-            }
-            index += 1
-        }
-        guard layers.contains(where: { !$0.tensors.isEmpty }) else {
-            throw ShapeError(description: "no layer has parameters; a network needs at least one linear layer")
-        }
-        self.inputs = inputs
-        outputs = features
-        self.layers = layers
-        largestInput = layers.map(\.inputs).max() ?? inputs
-        largestOutput = layers.map(\.outputs).max() ?? features
-        layout = ParameterLayout(layers.flatMap(\.tensors))
-        var offsets: [Int] = []
-        var next = 0
-        for layer in layers {
-            offsets.append(next < layout.tensors.count ? layout.tensors[next].offset : 0)
-            next += layer.tensors.count
-        }
-        self.offsets = offsets
-        var end = layout.count
-        buckets = zip(layers, offsets).reversed().compactMap { layer, offset in
-            guard !layer.tensors.isEmpty, offset == 0 || end - offset >= NetworkPlan.smallestBucket else { return nil }
-            end = offset
-            return offset
-        }.reversed()
-    }
-}
-
-/// Layers that do not fit together.
-public struct ShapeError: Error, CustomStringConvertible, Sendable {
-    public let description: String
-}
-
-extension [LayerSpecification] {
-    fileprivate func isLinear(at index: Int) -> Bool {
-        guard indices.contains(index), case .linear = self[index] else { return false }
-        return true
-    }
-
-    fileprivate func rectifierSlope(at index: Int) -> Float? {
-        guard indices.contains(index) else { return nil }
-        return switch self[index] {
-        case .relu: 0
-        case .leakyReLU(let slope): Float(slope)
-        default: nil
         }
     }
 }

@@ -1,21 +1,50 @@
 import Kernels
 
-/// A named tensor of a network: PyTorch's name and layout, and where it lies in the network's flat buffer.
+/// A named tensor of a network: PyTorch's name and shape, and where it lies in the network's flat buffer.
 public struct Tensor: Sendable, Equatable {
+    public enum Initial: Sendable, Equatable {
+        /// Uniform in ± this bound.
+        case uniform(Float)
+        case constant(Float)
+    }
+
     /// For example `main.0.weight`.
     public let name: String
+    /// As PyTorch has it and files hold it, the last dimension innermost.
     public let shape: [Int]
-    /// Initial values are uniform in ±bound.
-    public let bound: Float
+    public let initial: Initial
+    /// Whether in memory the second dimension is innermost, as PyTorch's `channels_last` lays out weights.
+    public let isChannelsLast: Bool
     public fileprivate(set) var offset = 0
 
     public var count: Int { shape.reduce(1, *) }
     public var range: Range<Int> { offset..<offset + count }
 
-    init(_ name: String, _ shape: [Int], bound: Float) {
+    init(_ name: String, _ shape: [Int], _ initial: Initial, isChannelsLast: Bool = false) {
         self.name = name
         self.shape = shape
-        self.bound = bound
+        self.initial = initial
+        self.isChannelsLast = isChannelsLast
+    }
+
+    /// Where an element lies in memory, counted from the tensor's first.
+    private func place(_ element: Int) -> Int {
+        guard isChannelsLast else { return element }
+        let inner = shape[2...].reduce(1, *)
+        let (row, rest) = element.quotientAndRemainder(dividingBy: shape[1] * inner)
+        return row * shape[1] * inner + rest % inner * shape[1] + rest / inner
+    }
+
+    /// The tensor's elements of a flat buffer, in PyTorch's order.
+    public func values(in buffer: UnsafePointer<Float>) -> [Float] { (0..<count).map { buffer[offset + place($0)] } }
+
+    /// Puts elements in PyTorch's order into a flat buffer, those that lie in a range of it, whose first one is `buffer`'s.
+    public func store(_ values: [Float], in buffer: UnsafeMutablePointer<Float>, range: Range<Int>? = nil) {
+        let range = range ?? 0..<Int.max
+        for element in 0..<count {
+            let target = offset + place(element)
+            if range.contains(target) { buffer[target - range.lowerBound] = values[element] }
+        }
     }
 }
 
@@ -26,7 +55,7 @@ public struct ParameterLayout: Sendable {
     /// Elements of the buffer, padding included, a multiple of 16.
     public let count: Int
 
-    init(_ tensors: [Tensor]) {
+    public init(_ tensors: [Tensor]) {
         var end = 0
         self.tensors = tensors.map { tensor in
             var placed = tensor
@@ -40,13 +69,15 @@ public struct ParameterLayout: Sendable {
     /// Parameters without padding.
     public var parameterCount: Int { tensors.reduce(0) { $0 + $1.count } }
 
-    /// Sets every tensor as PyTorch's modules do (uniform in ±1/√fan-in for weights and biases of a linear layer):
-    /// element e of tensor n is ((w ≫ 8) · 2⁻²³ − 1) · bound, w the stream's word number e in block n.
+    /// Sets every tensor as PyTorch's modules do: to a constant, or uniform in ±1/√fan-in: element e of tensor n, counted
+    /// as PyTorch does, is ((w ≫ 8) · 2⁻²³ − 1) · bound, w the stream's word number e in block n.
     public func initialise(_ parameters: UnsafeMutablePointer<Float>, seed: UInt64, stream: UInt32, kernels: Kernels) {
         for (number, tensor) in tensors.enumerated() {
-            let words = kernels.words(RandomKey(seed: seed, stream: stream, firstBlock: number), count: tensor.count)
-            for (element, word) in words.enumerated() {
-                parameters[tensor.offset + element] = (Float(word >> 8) * 0x1p-23 - 1) * tensor.bound
+            switch tensor.initial {
+            case .constant(let value): (parameters + tensor.offset).update(repeating: value, count: tensor.count)
+            case .uniform(let bound):
+                let words = kernels.words(RandomKey(seed: seed, stream: stream, firstBlock: number), count: tensor.count)
+                tensor.store(words.map { (Float($0 >> 8) * 0x1p-23 - 1) * bound }, in: parameters)
             }
         }
     }

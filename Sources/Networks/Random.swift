@@ -9,7 +9,14 @@ import Kernels
 /// | `shuffle` | logical shard | position / 4 | number of the permutation |
 /// | `discriminatorNoise`, `generatorNoise` | latent dimension / 4 | global row of the batch | step, from 0 |
 /// | `sampleNoise` | latent dimension / 4 | number of the picture | 0 |
+/// | `fakeLabels`, `generatorLabels` | 0 | global row of the batch | step, from 0 |
+/// | `realFlips`, `fakeFlips` | 0 | global row of the batch | step, from 0 |
+/// | `penaltyMix` | 0 | global row of the batch | step, from 0 |
+/// | instance noise, 16 + pass | pixel / 4 | global row of the batch | step, from 0 |
 /// | dropout, 256 · (1 + pass + 3 · network) + layer | feature / 4 | global row of the batch | step, from 0 |
+///
+/// Where a step updates the discriminator n times, what is the discriminator's is numbered by its updates: update i of step t
+/// is n · t + i.
 public enum RandomStream {
     public static let generatorWeights: UInt32 = 0
     public static let discriminatorWeights: UInt32 = 1
@@ -17,6 +24,14 @@ public enum RandomStream {
     public static let discriminatorNoise: UInt32 = 3
     public static let generatorNoise: UInt32 = 4
     public static let sampleNoise: UInt32 = 5
+    public static let fakeLabels: UInt32 = 6
+    public static let generatorLabels: UInt32 = 7
+    public static let realFlips: UInt32 = 8
+    public static let fakeFlips: UInt32 = 9
+    public static let penaltyMix: UInt32 = 10
+
+    /// The noise on what the discriminator sees in a pass.
+    public static func instanceNoise(_ pass: PassKind) -> UInt32 { 16 + pass.rawValue }
 
     /// The dropout masks of a layer, numbered as in the model file, in a pass of a step.
     public static func dropout(of network: NetworkRole, pass: PassKind, layer: Int) -> UInt32 {
@@ -28,9 +43,10 @@ public enum NetworkRole: UInt32, Sendable {
     case discriminator, generator
 }
 
-/// The passes of a training step: the discriminator on real rows and on fake ones, the generator's own step.
+/// The passes of a training step: the discriminator on real rows and on fake ones, the generator's own step, and the
+/// discriminator between real and fake, which takes the generator's number of a pass that only the discriminator has.
 public enum PassKind: UInt32, CaseIterable, Sendable {
-    case real, fake, generator
+    case real, fake, generator, penalty
 }
 
 extension RandomKey {

@@ -61,18 +61,19 @@ import Testing
         let parameters = Arena().floats(layout.count)
         layout.initialise(parameters, seed: 3, stream: RandomStream.generatorWeights, kernels: .fastest)
         for set in InstructionSet.available {
-            let sampler = try Sampler(configuration, parameters: parameters, kernels: try #require(Kernels.select(set)))
-            let all = sampler.pictures(first: 0, count: 150)
+            let sampler = try Sampler(configuration, kernels: try #require(Kernels.select(set)))
+            sampler.load(parameters: parameters, buffers: Arena().floats(0))
+            let all = try sampler.pictures(first: 0, count: 150)
             #expect(all.count == 150 * 784)
             #expect(all.allSatisfy { (-1...1).contains($0) })
-            #expect(sampler.pictures(first: 0, count: 64) == Array(all[..<(64 * 784)]))
-            #expect(sampler.pictures(first: 64, count: 70) == Array(all[(64 * 784)..<(134 * 784)]))
-            #expect(sampler.pictures(first: 149, count: 1) == Array(all[(149 * 784)...]))
+            #expect(try sampler.pictures(first: 0, count: 64) == Array(all[..<(64 * 784)]))
+            #expect(try sampler.pictures(first: 64, count: 70) == Array(all[(64 * 784)..<(134 * 784)]))
+            #expect(try sampler.pictures(first: 149, count: 1) == Array(all[(149 * 784)...]))
             let noise = sampler.noise(first: 0, count: 150)
             #expect(noise.count == 150 && noise.allSatisfy { $0.count == 6 })
             #expect(sampler.noise(first: 70, count: 75) == Array(noise[70..<145]))
-            #expect(sampler.pictures(of: noise) == all)
-            #expect(sampler.pictures(of: [noise[80], noise[3]]) == Array(all[(80 * 784)..<(81 * 784)] + all[(3 * 784)..<(4 * 784)]))
+            #expect(try sampler.pictures(of: noise) == all)
+            #expect(try sampler.pictures(of: [noise[80], noise[3]]) == Array(all[(80 * 784)..<(81 * 784)] + all[(3 * 784)..<(4 * 784)]))
         }
     }
 }

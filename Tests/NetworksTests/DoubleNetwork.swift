@@ -36,6 +36,7 @@ struct DoubleNetwork {
                 case .tanh: x.map { Foundation.tanh($0) }
                 case .sigmoid: x.map { 1 / (1 + exp(-$0)) }
                 case .dropout: masks[index].map { zip(x, $0).map(*) } ?? x
+                default: preconditionFailure("\(layer) mixes rows or pixels")
                 }
             all.append(y)
         }
@@ -66,6 +67,7 @@ struct DoubleNetwork {
             case .tanh: dy = zip(dy, y).map { $0 * (1 - $1 * $1) }
             case .sigmoid: dy = zip(dy, y).map { $0 * $1 * (1 - $1) }
             case .dropout: dy = masks[index].map { zip(dy, $0).map(*) } ?? dy
+            default: preconditionFailure("\(layer) mixes rows or pixels")
             }
         }
         return dy

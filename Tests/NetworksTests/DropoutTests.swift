@@ -6,7 +6,7 @@ import Testing
     private func layer(_ probability: Double, features: Int, index: Int = 1) throws -> Dropout {
         var layers: [LayerSpecification] = [.linear(inputs: 1, outputs: features)]
         layers += Array(repeating: .tanh, count: index - 1) + [.dropout(probability: probability)]
-        let plan = try NetworkPlan(layers, inputs: 1)
+        let plan = try NetworkPlan(layers, input: Shape(channels: 1))
         return try #require(plan.layers.last as? Dropout)
     }
 
@@ -77,7 +77,7 @@ import Testing
         let rig = try NetworkRig(
             [.dropout(probability: 0.4), .linear(inputs: 40, outputs: 1)], inputs: 40, batch: 64, shards: 0..<8, of: 8,
             kernels: .fastest)
-        rig.run()
+        try rig.run()
         let weights = rig.plan.layout.tensors[0]
         for slot in 0..<2 {
             let y = rig.network.activation(of: 0).slot(slot)
@@ -98,7 +98,7 @@ import Testing
         let rig = try NetworkRig(
             [.linear(inputs: 3, outputs: 8), .dropout(probability: 0.9)], inputs: 3, batch: 16, shards: 0..<8, of: 8,
             kernels: .fastest)
-        rig.network.forward(rig.pass(.generator, isTraining: false))
+        try rig.network.forward(rig.pass(.generator, isTraining: false))
         let y = rig.network.output
         let isKept = (0..<8).allSatisfy { feature in (0..<16).allSatisfy { y.base[feature * y.stride + $0] != 0 } }
         #expect(isKept)

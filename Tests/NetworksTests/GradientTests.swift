@@ -76,7 +76,7 @@ import Testing
         _ test: Case, batch: Int, shards: Range<Int>, kernels: Kernels, tolerance: Double = 2e-6
     ) throws {
         let rig = try NetworkRig(test.layers, inputs: test.inputs, batch: batch, shards: shards, of: 8, kernels: kernels)
-        rig.run()
+        try rig.run()
         let exact = DoubleNetwork(test.layers, rig.plan.layout, rig.parameters)
         var (output, input) = (Error(), Error())
         var gradient = Error()
@@ -153,7 +153,7 @@ import Testing
 
     /// The double-precision backward itself against central differences of the double forward.
     @Test(arguments: cases) func backwardEqualsDifferences(test: Case) throws {
-        let plan = try NetworkPlan(test.layers, inputs: test.inputs)
+        let plan = try NetworkPlan(test.layers, input: Shape(channels: test.inputs))
         var random = SplitMix64(11)
         var network = DoubleNetwork(test.layers, plan.layout, random.units(plan.layout.count))
         let masks = masks(test, .real, 5)
@@ -194,7 +194,7 @@ import Testing
         for kernels in tables {
             let rig = try NetworkRig(
                 [.linear(inputs: 130, outputs: 37)], inputs: 130, batch: 100, shards: 0..<8, of: 8, kernels: kernels)
-            rig.run()
+            try rig.run()
             func inner(_ a: (Int, Int, Int) -> Double, _ b: (Int, Int, Int) -> Double, features: Int) -> Double {
                 var sum = 0.0
                 for slot in 0..<2 {
@@ -228,10 +228,10 @@ import Testing
     @Test(arguments: [cases[4], cases[10], cases[14]]) func rowsDoNotDependOnWhoOwnsThem(test: Case) throws {
         for kernels in tables {
             let whole = try NetworkRig(test.layers, inputs: test.inputs, batch: 100, shards: 0..<8, of: 8, kernels: kernels)
-            whole.run()
+            try whole.run()
             for shards in [0..<2, 2..<5, 5..<8] {
                 let part = try NetworkRig(test.layers, inputs: test.inputs, batch: 100, shards: shards, of: 8, kernels: kernels)
-                part.run()
+                try part.run()
                 for slot in 0..<2 {
                     for (a, b) in [(whole.network.output.slot(slot), part.network.output.slot(slot)), (whole.inputErrors[slot], part.inputErrors[slot])] {
                         for feature in 0..<a.features {

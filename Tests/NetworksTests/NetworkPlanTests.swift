@@ -8,19 +8,19 @@ import Testing
             [
                 .linear(inputs: 10, outputs: 200), .relu, .linear(inputs: 200, outputs: 100), .tanh,
                 .linear(inputs: 100, outputs: 300), .linear(inputs: 300, outputs: 1),
-            ], inputs: 10)
+            ], input: Shape(channels: 10))
         let second = (10 * 200).paddedToVectors + 200.paddedToVectors
         let third = second + 200 * 100 + 100.paddedToVectors
         #expect(plan.buckets == [0, second, third])
-        #expect(try NetworkPlan([.linear(inputs: 3, outputs: 2)], inputs: 3).buckets == [0])
-        #expect(try NetworkPlan([.relu, .linear(inputs: 3, outputs: 2)], inputs: 3).buckets == [0])
+        #expect(try NetworkPlan([.linear(inputs: 3, outputs: 2)], input: Shape(channels: 3)).buckets == [0])
+        #expect(try NetworkPlan([.relu, .linear(inputs: 3, outputs: 2)], input: Shape(channels: 3)).buckets == [0])
     }
 
     @Test func tellsSizes() throws {
         let plan = try NetworkPlan(
             [.dropout(probability: 0.1), .linear(inputs: 3, outputs: 300), .relu, .linear(inputs: 300, outputs: 2), .tanh],
-            inputs: 3)
-        #expect((plan.inputs, plan.outputs, plan.largestInput) == (3, 2, 300))
+            input: Shape(channels: 3))
+        #expect((plan.inputs, plan.outputs) == (3, 2))
         #expect(plan.layout.tensors.map(\.name) == ["main.1.weight", "main.1.bias", "main.3.weight", "main.3.bias"])
     }
 
@@ -30,7 +30,7 @@ import Testing
             .linear(inputs: 2, outputs: 3), .leakyReLU(slope: 0.2), .dropout(probability: 0.3), .linear(inputs: 3, outputs: 4),
             .relu, .linear(inputs: 4, outputs: 1),
         ]
-        let plan = try NetworkPlan(layers, inputs: 2)
+        let plan = try NetworkPlan(layers, input: Shape(channels: 2))
         #expect(plan.layout.tensors.map(\.name).filter { $0.hasSuffix("weight") } == ["main.0.weight", "main.3.weight", "main.5.weight"])
         let dropout = plan.layers.compactMap { $0 as? Dropout }
         #expect(dropout.map(\.index) == [2])
@@ -50,7 +50,7 @@ import Testing
         ([.relu, .tanh], "no layer has parameters; a network needs at least one linear layer"),
     ])
     func namesTheLayersThatDoNotFit(layers: [LayerSpecification], message: String) {
-        let error = #expect(throws: ShapeError.self) { _ = try NetworkPlan(layers, inputs: 4) }
+        let error = #expect(throws: ShapeError.self) { _ = try NetworkPlan(layers, input: Shape(channels: 4)) }
         #expect(error?.description == message)
     }
 
@@ -70,9 +70,9 @@ import Testing
         let network = Network(
             name: "other", plan: rig.plan, stride: 32, output: other, parameters: parameters, keepsErrors: false, arena: arena)
         for (slot, kind) in NetworkRig.kinds.enumerated() {
-            rig.network.forward(rig.pass(kind), slot: slot)
+            try rig.network.forward(rig.pass(kind), slot: slot)
             network.input.base.update(from: rig.network.input.slot(slot).base, count: 9 * 32)
-            network.forward(rig.pass(kind))
+            try network.forward(rig.pass(kind))
             let y = rig.network.output.slot(slot)
             #expect((0..<5 * 32).allSatisfy { other.base[$0] == y.base[$0] })
             #expect(network.output.base == other.base)

@@ -34,7 +34,7 @@ struct NetworkRig {
         self.kernels = kernels
         self.batch = batch
         self.shardCount = shardCount
-        plan = try NetworkPlan(specifications, inputs: inputs)
+        plan = try NetworkPlan(specifications, input: Shape(channels: inputs))
         func first(_ shard: Int) -> Int { batch * shard / shardCount }
         rows = first(shards.lowerBound)..<first(shards.upperBound)
         columns = rows.count.paddedToVectors
@@ -60,8 +60,8 @@ struct NetworkRig {
             }
         }
         sums = BatchSums(
-            kernels: kernels, slots: 2, columns: columns, shards: shardSums, outputs: gradients,
-            largestInput: plan.largestInput, largestOutput: plan.largestOutput, arena: arena)
+            kernels: kernels, slots: 2, columns: columns, shards: shardSums, ownsFirstShard: shards.lowerBound == 0,
+            outputs: gradients, needs: plan.needs, arena: arena)
         inputErrors = [0, 1].map { [arena, columns] _ in arena.matrix(features: inputs, stride: columns) }
         // Columns past the rows hold anything finite; here, something that would show.
         for slot in 0..<2 {
@@ -91,11 +91,11 @@ struct NetworkRig {
     }
 
     /// Both passes forward and backward, then the weight gradients.
-    func run() {
+    func run() throws {
         for (slot, kind) in NetworkRig.kinds.enumerated() {
-            network.forward(pass(kind), slot: slot)
+            try network.forward(pass(kind), slot: slot)
             fill(network.outputError.slot(slot), past: 3) { row, feature in NetworkRig.value(3 + slot, row, feature) }
-            network.backward(pass(kind), slot: slot, inputError: inputErrors[slot])
+            try network.backward(pass(kind), slot: slot, inputError: inputErrors[slot])
         }
         network.weightGradients(sums) { _ in }
     }
@@ -127,3 +127,11 @@ struct NetworkRig {
 
 /// The kernels of every instruction set that this machine has.
 let tables = InstructionSet.available.compactMap(Kernels.select)
+
+extension Tensor {
+    /// Of uniform initial values.
+    var bound: Float {
+        if case .uniform(let bound) = initial { return bound }
+        return 0
+    }
+}

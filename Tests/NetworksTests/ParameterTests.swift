@@ -29,21 +29,21 @@ private func permutation(count: Int, shard: Int, number: Int, seed: UInt64, kern
 
     /// PyTorch's names, shapes and order; tensors start at multiples of 16, and what lies between them is not drawn.
     @Test func layoutIsPyTorchs() throws {
-        let layout = try NetworkPlan(Self.layers, inputs: 64).layout
+        let layout = try NetworkPlan(Self.layers, input: Shape(channels: 64)).layout
         #expect(layout.tensors.map(\.name) == ["main.0.weight", "main.0.bias", "main.2.weight", "main.2.bias"])
         #expect(layout.tensors.map(\.shape) == [[256, 64], [256], [37, 256], [37]])
         #expect(layout.tensors.map(\.offset) == [0, 16_384, 16_640, 16_640 + 9_472])
         #expect(layout.count == 16_640 + 9_472 + 48)
         #expect(layout.parameterCount == 16_640 + 9_472 + 37)
         for kernels in tables {
-            let values = initial(try NetworkPlan(Self.layers, inputs: 64), stream: 0, kernels: kernels)
+            let values = initial(try NetworkPlan(Self.layers, input: Shape(channels: 64)), stream: 0, kernels: kernels)
             #expect(values.suffix(11).allSatisfy { $0 == 0 })
         }
     }
 
     /// Uniform in ±1/√inputs, for weights and biases alike: range, mean and variance.
     @Test func valuesAreUniform() throws {
-        let plan = try NetworkPlan(Self.layers, inputs: 64)
+        let plan = try NetworkPlan(Self.layers, input: Shape(channels: 64))
         let values = initial(plan, stream: 1, kernels: .fastest)
         for (tensor, inputs) in zip(plan.layout.tensors, [64.0, 64, 256, 256]) {
             let bound = 1 / inputs.squareRoot()
@@ -67,7 +67,7 @@ private func permutation(count: Int, shard: Int, number: Int, seed: UInt64, kern
             0x1.58b3cp-7, -0x1.0bd89p-5, 0x1.dcb94cp-5, -0x1.a2d3cp-6, -0x1.8c61b8p-6, -0x1.b655980p-5, -0x1.4dc4a8p-6,
             -0x1.0ceeb4p-5, 0x1.2f689p-7,
         ]
-        let plan = try NetworkPlan(Self.layers, inputs: 64)
+        let plan = try NetworkPlan(Self.layers, input: Shape(channels: 64))
         for kernels in tables {
             #expect(Array(initial(plan, stream: RandomStream.generatorWeights, kernels: kernels).prefix(9)) == generator)
             let other = initial(plan, stream: RandomStream.discriminatorWeights, kernels: kernels)

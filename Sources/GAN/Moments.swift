@@ -1,0 +1,48 @@
+import Kernels
+import MessagePassing
+import Networks
+
+/// The optimiser on the segment that this rank owns, and what it keeps of each parameter there.
+final class Moments {
+    let segment: Range<Int>
+    let first: UnsafeMutablePointer<Float>
+    let second: UnsafeMutablePointer<Float>
+    /// The parameters' moving average, if one is kept.
+    let average: UnsafeMutablePointer<Float>?
+    let optimizer: Optimizer
+    /// Number of the next update, from 1.
+    var number = 1
+    private let clip: Float?
+    private let averageWeight: Float
+    private let kernels: Kernels
+
+    /// - Parameters:
+    ///   - clip: the largest magnitude of a parameter after an update.
+    ///   - averageDecay: the share of the moving average that an update keeps.
+    init(
+        _ segment: Range<Int>, optimizer: Optimizer, clip: Double?, averageDecay: Double?, kernels: Kernels, arena: Arena
+    ) {
+        self.segment = segment
+        self.optimizer = optimizer
+        self.clip = clip.map { Float($0) }
+        averageWeight = Float(1 - (averageDecay ?? 0))
+        self.kernels = kernels
+        first = arena.floats(segment.count)
+        second = arena.floats(optimizer.moments.count > 1 ? segment.count : 0)
+        average = averageDecay == nil ? nil : arena.floats(segment.count)
+    }
+
+    /// Takes the segment's parameters one update further.
+    func update(_ gradient: UnsafePointer<Float>, _ parameters: UnsafeMutablePointer<Float>) {
+        optimizer.apply(
+            update: number, gradient: gradient, parameters: parameters, first: first, second: second, count: segment.count,
+            kernels: kernels)
+        if let clip { kernels.clip(parameters, clip, segment.count) }
+        if let average { kernels.average(average, parameters, averageWeight, segment.count) }
+    }
+
+    /// What a checkpoint holds of them, by name.
+    var parts: [(name: String, values: UnsafeMutablePointer<Float>)] {
+        zip(optimizer.moments, [first, second]).map { ($0, $1) }
+    }
+}

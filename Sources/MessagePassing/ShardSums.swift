@@ -1,0 +1,99 @@
+import Synchronization
+
+/// Sums over all logical shards in tree order, in double precision, of a few numbers that every rank needs at once: one
+/// message from each host to each other one.
+///
+/// Each rank puts its shards' numbers where all ranks of its host read them; the first rank of each host exchanges them
+/// with those of other hosts. Two buffers take turns: who fills one again has seen everyone fill the other, and so be done
+/// with it.
+public final class ShardSums {
+    private let patience: Patience
+    private let layout: ShardLayout
+    private let capacity: Int
+    /// [2, shards, capacity]
+    private let numbers: UnsafeMutablePointer<Double>
+    /// How many rounds each rank has published, and each host's first rank has completed.
+    private let published: UnsafeMutablePointer<Atomic<Int>>
+    private let completed: UnsafeMutablePointer<Atomic<Int>>
+    private var round = 0
+    private static let flagStride = 16
+
+    /// Bytes that this takes of its host's shared space.
+    public static func sharedBytes(capacity: Int, layout: ShardLayout, communicator: any Communicator) -> Int {
+        (2 * layout.shards * capacity * 8).roundedUp(to: 64) + (communicator.size + 1) * flagStride * 8
+    }
+
+    /// - Parameter capacity: the most numbers of a shard.
+    public init(patience: Patience, layout: ShardLayout, capacity: Int, space: inout SharedSpace) {
+        self.patience = patience
+        self.layout = layout
+        self.capacity = capacity
+        numbers = space.take(2 * layout.shards * capacity, of: Double.self)
+        published = space.take(ShardSums.flagStride * patience.communicator.size, of: Atomic<Int>.self)
+        completed = space.take(ShardSums.flagStride, of: Atomic<Int>.self)
+    }
+
+    /// totals[i] = the sum over all shards of their number i.
+    /// - Parameters:
+    ///   - own: the numbers of this rank's shards, [shards, count].
+    ///   - part: what this rank has been doing since the stopwatch's last lap.
+    ///   - progress: called while others are waited for.
+    public func sum(
+        _ own: UnsafePointer<Double>, count: Int, to totals: UnsafeMutablePointer<Double>, during part: Stopwatch.Part,
+        progress: () -> Void
+    ) throws {
+        precondition(count <= capacity, "\(count) numbers of a shard, room for \(capacity)")
+        let communicator = patience.communicator
+        let buffer = numbers + round % 2 * layout.shards * capacity
+        round += 1
+        let shards = layout.shards(of: communicator.rank)
+        (buffer + shards.lowerBound * count).update(from: own, count: shards.count * count)
+        if communicator.size > 1 {
+            patience.stopwatch.lap(part)
+            try exchange(buffer, count: count, progress)
+        }
+        for i in 0..<count { totals[i] = tree(0..<layout.shards, buffer + i, count) }
+    }
+
+    private func exchange(_ buffer: UnsafeMutablePointer<Double>, count: Int, _ progress: () -> Void) throws {
+        let communicator = patience.communicator
+        published[ShardSums.flagStride * communicator.rank].store(round, ordering: .releasing)
+        func wait(_ isDone: () throws -> Bool) throws {
+            try patience.wait {
+                progress()
+                return try isDone()
+            }
+        }
+        try wait { communicator.neighbours.allSatisfy { isPublished($0) } }
+        patience.stopwatch.lap(.waiting)
+        guard communicator.hosts.count > 1 else { return }
+        if communicator.isHostLeader {
+            func bytes(_ host: Range<Int>) -> UnsafeMutableRawBufferPointer {
+                let shards = layout.shards(of: host)
+                return UnsafeMutableRawBufferPointer(
+                    start: buffer + shards.lowerBound * count, count: 8 * shards.count * count)
+            }
+            let others = communicator.hosts.filter { $0 != communicator.neighbours }
+            var requests = try others.map { try communicator.startReceive(bytes($0), from: $0.lowerBound, tag: .statistics) }
+            requests += try others.map {
+                try communicator.startSend(
+                    UnsafeRawBufferPointer(bytes(communicator.neighbours)), to: $0.lowerBound, tag: .statistics)
+            }
+            for request in requests { try wait { try communicator.isComplete(request) } }
+            completed.pointee.store(round, ordering: .releasing)
+        } else {
+            try wait { completed.pointee.load(ordering: .acquiring) >= round }
+        }
+        patience.stopwatch.lap(.communication)
+    }
+
+    private func isPublished(_ rank: Int) -> Bool {
+        published[ShardSums.flagStride * rank].load(ordering: .acquiring) >= round
+    }
+
+    private func tree(_ shards: Range<Int>, _ numbers: UnsafePointer<Double>, _ stride: Int) -> Double {
+        if shards.count == 1 { return numbers[shards.lowerBound * stride] }
+        let middle = (shards.lowerBound + shards.upperBound) / 2
+        return tree(shards.lowerBound..<middle, numbers, stride) + tree(middle..<shards.upperBound, numbers, stride)
+    }
+}

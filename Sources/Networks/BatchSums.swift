@@ -1,0 +1,64 @@
+import Kernels
+
+/// How gradients are summed over this rank's rows: its shards and the forest they form.
+public final class BatchSums {
+    let kernels: Kernels
+    /// Passes whose rows are summed, those of them that a bias is part of, and the columns of each.
+    let slots, biasSlots: Int
+    let columns: Int
+    let shards: UnsafeMutableBufferPointer<ShardSum>
+    /// One gradient buffer for each maximal aligned subtree.
+    let outputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
+    /// [inputs / 64, slots · columns, 64]
+    let transposed: UnsafeMutablePointer<Float>
+    let scratch: UnsafeMutablePointer<Float>
+    /// [slots, channels, columns]: a convolution's error signals summed over the pixels.
+    let pixelSums: UnsafeMutablePointer<Float>
+    let ones: UnsafeMutablePointer<Float>
+    /// Whether the first shard of all is this rank's: it adds what is known of the whole batch.
+    let ownsFirstShard: Bool
+    /// Where bf16 lays out its pairs.
+    let workspace: UnsafeMutablePointer<Float>?
+    /// What sums call between blocks of their work.
+    public var interlude = Interlude.none
+
+    public init(
+        kernels: Kernels, slots: Int, biasSlots: Int? = nil, columns: Int, shards: [ShardSum], ownsFirstShard: Bool,
+        outputs: [UnsafeMutablePointer<Float>], needs: LayerNeeds, arena: Arena
+    ) {
+        self.ownsFirstShard = ownsFirstShard
+        self.kernels = kernels
+        self.slots = slots
+        self.biasSlots = biasSlots ?? slots
+        self.columns = columns
+        self.shards = .allocate(capacity: shards.count)
+        _ = self.shards.initialize(from: shards)
+        self.outputs = .allocate(capacity: outputs.count)
+        _ = self.outputs.initialize(from: outputs)
+        transposed = arena.floats(slots * columns * ((needs.transposedInputs + 63) & ~63))
+        scratch = arena.floats(
+            max(32 * 6 * 4 * 16, ConvolutionGradient.scratchCount(rows: needs.convolutionRows, shards: shards.count)))
+        pixelSums = arena.floats(slots * needs.biasRows * columns)
+        ones = arena.floats(16)
+        ones.update(repeating: 1, count: 16)
+        workspace = kernels.precision == .fp32
+            ? nil
+            : arena.floats(WeightGradient.workspaceCount(rows: needs.gradientRows, passes: slots, shards: shards))
+    }
+
+    deinit {
+        shards.deallocate()
+        outputs.deallocate()
+    }
+
+    /// The gradient of a bias, of which dy [slots, outputs, stride] is the error signal: the weight of an input that is
+    /// always 1.
+    func biasGradient(_ dy: UnsafePointer<Float>, outputs count: Int, stride: Int, offset: Int) {
+        guard let shards = shards.baseAddress, let outputs = outputs.baseAddress else { return }
+        var gradient = WeightGradient(
+            a: dy, a_pass: count * stride, a_row: stride, b: ones, b_panel: 0, b_pass: 0, b_row: 0, outputs: outputs,
+            output_offset: offset, c_row: 1, rows: count, columns: 1, passes: biasSlots, shards: shards,
+            shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
+        kernels.biasGradient(&gradient)
+    }
+}

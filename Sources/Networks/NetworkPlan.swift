@@ -1,0 +1,184 @@
+/// The layers of a specification, with rectifiers fused into the layers before them, and their parameters.
+public struct NetworkPlan: Sendable {
+    public let input: Shape
+    public let output: Shape
+    public let layers: [any Layer]
+    public let layout: ParameterLayout
+    /// Running statistics.
+    public let bufferLayout: ParameterLayout
+    public let needs: LayerNeeds
+    let offsets: [Int]
+    let bufferOffsets: [Int]
+    /// Where the parameters of layers begin, ascending; those of small layers belong to the layer before them.
+    public let buckets: [Int]
+    /// The fewest values that a layer normalises by for each row of the batch, if one does.
+    public let normalizedPixels: Int?
+    /// Fewer parameters than this are not worth a message of their own.
+    private static let smallestBucket = 16_384
+
+    public var inputs: Int { input.features }
+    public var outputs: Int { output.features }
+
+    /// - Parameters:
+    ///   - input: shape of the network's input.
+    ///   - role: keeps the random numbers of a step's two networks apart.
+    /// - Throws: `ShapeError` where a layer does not take what the one before it gives.
+    public init(_ specifications: [LayerSpecification], input: Shape, role: NetworkRole = .discriminator) throws {
+        var builder = LayerBuilder(specifications: specifications, role: role, shape: input)
+        while builder.index < specifications.count { try builder.addLayer() }
+        let layers = builder.layers
+        guard layers.contains(where: { !$0.tensors.isEmpty }) else {
+            throw ShapeError(description: "no layer has parameters; a network needs at least one that has")
+        }
+        self.input = input
+        output = builder.shape
+        self.layers = layers
+        var needs = LayerNeeds()
+        for layer in layers { needs.include(layer.needs) }
+        self.needs = needs
+        normalizedPixels = builder.normalizedPixels
+        layout = ParameterLayout(layers.flatMap(\.tensors))
+        bufferLayout = ParameterLayout(layers.flatMap(\.buffers))
+        let offsets = NetworkPlan.offsets(layers.map(\.tensors.count), layout)
+        self.offsets = offsets
+        bufferOffsets = NetworkPlan.offsets(layers.map(\.buffers.count), bufferLayout)
+        var end = layout.count
+        buckets = zip(layers, offsets).reversed().compactMap { layer, offset in
+            guard !layer.tensors.isEmpty, offset == 0 || end - offset >= NetworkPlan.smallestBucket else { return nil }
+            end = offset
+            return offset
+        }.reversed()
+    }
+
+    /// Where the tensors of each layer begin.
+    private static func offsets(_ counts: [Int], _ layout: ParameterLayout) -> [Int] {
+        var next = 0
+        return counts.map { count in
+            defer { next += count }
+            return next < layout.tensors.count ? layout.tensors[next].offset : 0
+        }
+    }
+}
+
+/// Layers that do not fit together.
+public struct ShapeError: Error, CustomStringConvertible, Sendable {
+    public let description: String
+}
+
+/// Makes layers of their specifications, one after the other.
+private struct LayerBuilder {
+    let specifications: [LayerSpecification]
+    let role: NetworkRole
+    /// What the layers so far give.
+    var shape: Shape
+    var index = 0
+    var layers: [any Layer] = []
+    var normalizedPixels: Int?
+
+    mutating func addLayer() throws {
+        let specification = specifications[index]
+        switch specification {
+        case .linear(let inputs, let outputs):
+            guard shape.isInOrder, inputs == shape.features else { throw misfit("linear [\(inputs) → \(outputs)]") }
+            let fusion = takeFusion()
+            layers.append(
+                Linear(
+                    index: index, inputs: inputs, outputs: outputs, slope: fusion.slope, inputSlope: fusion.inputSlope,
+                    isFusedWithNext: fusion.isFusedWithNext))
+            shape = Shape(channels: outputs)
+            index += fusion.slope == nil ? 1 : 2
+        case .convolution(let parameters): try addConvolution(parameters)
+        case .batchNormalization(let channels):
+            guard channels == shape.channels || channels == shape.features && shape.isInOrder else {
+                throw misfit("batch_norm of \(channels)")
+            }
+            let slope = specifications.rectifierSlope(at: index + 1)
+            layers.append(BatchNormalization(index: index, features: shape.features, channels: channels, slope: slope))
+            let pixels = shape.features / channels
+            normalizedPixels = min(normalizedPixels ?? pixels, pixels)
+            index += slope == nil ? 1 : 2
+        case .reshape(let channels, let height, let width):
+            let target = Shape(channels: channels, height: height, width: width)
+            guard target.features == shape.features else { throw misfit("reshape to \(target)") }
+            layers.append(Reshape(from: shape, to: target))
+            shape = target
+            index += 1
+        case .upsample(let factor):
+            layers.append(Upsample(shape, factor: factor))
+            shape = Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width)
+            index += 1
+        case .relu, .leakyReLU, .tanh, .sigmoid, .dropout:
+            layers.append(elementwise(specification))
+            index += 1
+        }
+    }
+
+    private func elementwise(_ specification: LayerSpecification) -> any Layer {
+        let features = shape.features
+        return switch specification {
+        case .tanh: Activation(features: features, function: .tanh)
+        case .sigmoid: Activation(features: features, function: .sigmoid)
+        case .leakyReLU(let slope): Activation(features: features, function: .rectify(slope: Float(slope)))
+        case .dropout(let probability): Dropout(index: index, of: role, shape: shape, probability: probability)
+        default: Activation(features: features, function: .rectify(slope: 0))
+        }
+    }
+
+    private mutating func addConvolution(_ p: LayerSpecification.Convolution) throws {
+        let name = p.isTransposed ? "conv_transpose2d" : "conv2d"
+        let text = "\(name) [\(p.inputs) → \(p.outputs)] of kernel \(p.kernel), stride \(p.stride), padding \(p.padding)"
+        func side(_ length: Int) -> Int {
+            p.isTransposed
+                ? (length - 1) * p.stride + p.kernel - 2 * p.padding : (length + 2 * p.padding - p.kernel) / p.stride + 1
+        }
+        let result = Shape(channels: p.outputs, height: side(shape.height), width: side(shape.width))
+        let fits = min(shape.height, shape.width) + 2 * p.padding >= p.kernel || p.isTransposed
+        guard p.inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw misfit(text) }
+        let (large, small) = p.isTransposed ? (result, shape) : (shape, result)
+        let fusion = takeFusion()
+        layers.append(
+            Convolution2d(
+                index: index,
+                geometry: ConvolutionGeometry(
+                    channels: large.channels, height: large.height, width: large.width, outputs: small.channels,
+                    outputHeight: small.height, outputWidth: small.width, kernel: p.kernel, stride: p.stride,
+                    padding: p.padding),
+                isTransposed: p.isTransposed, hasBias: p.hasBias, slope: fusion.slope, inputSlope: fusion.inputSlope,
+                isFusedWithNext: fusion.isFusedWithNext))
+        shape = result
+        index += fusion.slope == nil ? 1 : 2
+    }
+
+    /// The rectifiers after and before an affine layer that its products include.
+    private func takeFusion() -> (slope: Float?, inputSlope: Float?, isFusedWithNext: Bool) {
+        let slope = specifications.rectifierSlope(at: index + 1)
+        return (
+            slope, specifications.isAffine(at: index - 2) ? specifications.rectifierSlope(at: index - 1) : nil,
+            slope != nil && specifications.isAffine(at: index + 2)
+        )
+    }
+
+    private func misfit(_ layer: String) -> ShapeError {
+        let before = index == 0 ? "the network's input" : "layer \(index - 1), \(specifications[index - 1].name),"
+        return ShapeError(description: "layer \(index), \(layer), does not take what \(before) gives: \(shape)")
+    }
+}
+
+extension [LayerSpecification] {
+    fileprivate func isAffine(at index: Int) -> Bool {
+        guard indices.contains(index) else { return false }
+        return switch self[index] {
+        case .linear, .convolution: true
+        default: false
+        }
+    }
+
+    fileprivate func rectifierSlope(at index: Int) -> Float? {
+        guard indices.contains(index) else { return nil }
+        return switch self[index] {
+        case .relu: 0
+        case .leakyReLU(let slope): Float(slope)
+        default: nil
+        }
+    }
+}
