@@ -125,6 +125,16 @@ public struct Configuration: Codable, Equatable, Sendable {
         return Float(length == 0 ? instanceNoise : instanceNoise * max(0, 1 - Double(step) / Double(length)))
     }
 
+    /// Whether a network is told the classes of images.
+    public var isConditional: Bool {
+        (generator + discriminator).contains { layer in
+            switch layer {
+            case .label, .projection: true
+            default: false
+            }
+        }
+    }
+
     /// The shape of an image.
     public var image: Shape { Shape(channels: 1, height: imageSize, width: imageSize) }
 

@@ -25,6 +25,13 @@ extension Configuration {
         }
         try require(epsilon.isFinite && epsilon > 0, "epsilon \(epsilon): must be a positive number")
         try require((1...1 << 30).contains(keep), "--keep \(keep): at least one checkpoint must be kept")
+        for case .label(let classes) in generator + discriminator { try requireClasses(classes) }
+        for case .projection(let classes) in discriminator { try requireClasses(classes) }
+        func requireClasses(_ classes: Int) throws {
+            try require(
+                classes == GAN.Dataset.classes,
+                "a layer for \(classes) classes: the images of \(dataset.rawValue) are of \(GAN.Dataset.classes)")
+        }
         try validateRemedies()
         let plans = try networkPlans()
         for (network, plan) in [("generator", plans.generator), ("discriminator", plans.discriminator)] {

@@ -28,10 +28,12 @@ final class Dump {
     func noteDiscriminator(update u: Int) throws {
         let suffix = configuration.criticSteps > 1 ? ".\(u % configuration.criticSteps + 1)" : ""
         let real = try gatherReal()
+        let labels = configuration.isConditional ? try gatherLabels() : []
         let gradients = try gatherGradients(step.discriminator, step.discriminatorReducer)
         guard isWriter else { return }
         let first = tensors.count
         add("real", imageShape, real)
+        if configuration.isConditional { add("labels_real", [], labels.map(Float.init)) }
         add("z_d", [configuration.latentDimension], noise(RandomStream.discriminatorNoise, u))
         for kind in [PassKind.real, .fake] {
             let pass = pass(kind, u)
@@ -58,6 +60,7 @@ final class Dump {
                 if configuration.generatorStep == .fresh {
                     add("z_g", [configuration.latentDimension], noise(RandomStream.generatorNoise, count - 1))
                     addMasks("generator.mask", step.generator, pass(.generator, count - 1))
+                    if configuration.isConditional { add("labels_g", [], drawnLabels(count - 1)) }
                 }
                 addMasks("mask", step.discriminator, pass(.generator, count - 1))
                 addNoise(pass(.generator, count - 1))
@@ -120,6 +123,20 @@ final class Dump {
         }
         let parts = try patience.allGather(own.withUnsafeBytes { Array($0) })
         return parts.flatMap { part in part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
+    }
+
+    /// [B] on rank 0
+    private func gatherLabels() throws -> [UInt8] {
+        try patience.allGather(Array(UnsafeBufferPointer(start: step.realLabels, count: step.rows.count))).flatMap { $0 }
+    }
+
+    /// [B]
+    private func drawnLabels(_ t: Int) -> [Float] {
+        let columns = configuration.batchSize.paddedToVectors
+        return [UInt8](unsafeUninitializedCapacity: columns) { buffer, count in
+            if let base = buffer.baseAddress { step.drawLabels(step: t, firstRow: 0, columns: columns, into: base) }
+            count = columns
+        }.prefix(configuration.batchSize).map(Float.init)
     }
 
     /// [B, latent]

@@ -15,11 +15,15 @@ public final class Sampler {
     private let latentDimension: Int
     private let seed: UInt64
     private let parameters: UnsafeMutablePointer<Float>
+    private let labels: UnsafeMutablePointer<UInt8>
+    /// The class of picture n, for a generator that is told one.
+    public var label: (_ picture: Int) -> Int = { $0 % Dataset.classes }
 
     public init(_ configuration: Configuration, kernels: Kernels) throws {
         self.kernels = kernels
         let plan = try configuration.networkPlans().generator
         parameters = arena.floats(plan.layout.count)
+        labels = UnsafeMutableRawPointer(arena.floats(Sampler.batchSize)).bindMemory(to: UInt8.self, capacity: Sampler.batchSize)
         latentDimension = configuration.latentDimension
         seed = configuration.seed
         network = Network(
@@ -82,9 +86,10 @@ public final class Sampler {
     }
 
     private func draw(first: Int, _ columns: Int) throws -> [Float] {
+        for column in 0..<Sampler.batchSize { labels[column] = UInt8(label(first + column)) }
         let pass = Pass(
             kernels: kernels, columns: Sampler.batchSize, kind: .generator, seed: seed, step: 0, firstRow: first,
-            isTraining: false)
+            isTraining: false, labels: labels)
         try network.forward(pass)
         return vectors(network.output, columns).flatMap(\.self)
     }

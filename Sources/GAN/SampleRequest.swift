@@ -6,14 +6,17 @@ public struct SampleRequest: Equatable, Sendable {
     public let columns: Int
     /// Whether each row is a walk between two noise vectors, rather than a piece of their sequence.
     public let isWalk: Bool
+    /// The class of all pictures, or nil: then a column of the grid is of one, or a row if it is a walk.
+    public let label: Int?
 
     private static let limit = 1_000_000
 
     /// - Parameters:
     ///   - count: `--count`, 64 if neither it nor a grid is given; 8 stand in a row.
     ///   - grid: `--grid`, rows and columns: `4x10`.
+    ///   - label: `--class`, of a generator that is told one.
     /// - Throws: a usage error.
-    public init(count: Int? = nil, grid: String? = nil, isWalk: Bool = false) throws {
+    public init(count: Int? = nil, grid: String? = nil, isWalk: Bool = false, label: Int? = nil, isConditional: Bool = false) throws {
         if let count {
             guard grid == nil, !isWalk else {
                 throw Failure(.usage, "--count \(count): a grid has as many pictures as it has places; leave --count away")
@@ -22,13 +25,27 @@ public struct SampleRequest: Equatable, Sendable {
                 throw Failure(.usage, "--count \(count): must be 1 … 1,000,000")
             }
         }
-        let (rows, columns) = try grid.map(SampleRequest.sizes) ?? (8, 8)
+        let (rows, columns) = try grid.map(SampleRequest.sizes) ?? (8, isConditional && label == nil && !isWalk ? Dataset.classes : 8)
         guard !isWalk || columns >= 2 else {
             throw Failure(.usage, "--grid \(grid ?? ""): a walk with --interpolate has two ends; ask for 2 columns or more")
         }
+        if let label {
+            guard isConditional else {
+                throw Failure(.usage, "--class \(label): this generator was trained without classes; see --preset cgan and cdcgan")
+            }
+            guard (0..<Dataset.classes).contains(label) else {
+                throw Failure(.usage, "--class \(label): the data's classes are 0 … \(Dataset.classes - 1)")
+            }
+        }
+        self.label = label
         self.count = count ?? rows * columns
         self.columns = columns
         self.isWalk = isWalk
+    }
+
+    /// The class of picture n.
+    func label(of picture: Int) -> Int {
+        label ?? (isWalk ? picture / columns : picture % columns) % Dataset.classes
     }
 
     private static func sizes(_ grid: String) throws -> (rows: Int, columns: Int) {

@@ -5,15 +5,21 @@ import MessagePassing
 import Networks
 
 /// Writes pictures of a checkpoint's generator: a grid, or an array [count, 1, side, side].
-public func drawSamples(_ request: SampleRequest, checkpoint path: String, seed: UInt64?, to out: String) throws {
+///
+/// - Parameter request: what to draw, of a generator that is told classes or is not.
+public func drawSamples(
+    checkpoint path: String, seed: UInt64?, to out: String, _ request: (_ isConditional: Bool) throws -> SampleRequest
+) throws {
     guard out.hasSuffix(".png") || out.hasSuffix(".npy") else {
         throw Failure(.usage, "--out \(out): the name must end in .png or .npy")
     }
     let checkpoint = try Checkpoint(path: path)
     var configuration = checkpoint.configuration
     if let seed { configuration.seed = seed }
+    let request = try request(configuration.isConditional)
     let sampler = try Sampler(configuration, kernels: selectKernels(nil, configuration.precision))
     try sampler.load(checkpoint)
+    sampler.label = request.label(of:)
     let (count, columns) = (request.count, request.columns)
     let pictures =
         request.isWalk

@@ -162,8 +162,11 @@ final class Trainer {
         } else {
             sampler.load(parameters: step.generatorReducer.parameters, buffers: step.generator.buffers)
         }
+        // One class a column, where there are classes.
+        let columns = configuration.isConditional ? Dataset.classes : 8
         try Pictures.writeGrid(
-            sampler.pictures(first: 0, count: 64), side: configuration.imageSize, to: "\(run.path)/\(name)")
+            sampler.pictures(first: 0, count: 8 * columns), side: configuration.imageSize, columns: columns,
+            to: "\(run.path)/\(name)")
     }
 
     private func saveCheckpoint(_ done: Int) throws {

@@ -50,7 +50,8 @@ private func train(
     let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
     let kernels = try patience.agree { try selectKernels(options.instructionSet, configuration.precision) }
 
-    let dataset = try Dataset(configuration, folder: options.dataFolder, layout: layout, patience: patience)
+    let dataset = try Dataset(configuration, folder: options.dataFolder, layout: layout, patience: patience,
+        needsLabels: configuration.isConditional)
     let firstStep = Int(try patience.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
     try patience.agree {
         if let checkpoint = resumption?.checkpoint, checkpoint.dataDigest != dataset.digest {

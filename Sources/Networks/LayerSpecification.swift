@@ -11,6 +11,10 @@ public enum LayerSpecification: Equatable, Sendable {
     case reshape(channels: Int, height: Int, width: Int)
     /// Each pixel becomes factor × factor of them.
     case upsample(factor: Int)
+    /// Appends the class of the row, a one among zeros, to the features or to each pixel's channels.
+    case label(classes: Int)
+    /// x₀ + x_{1 + c}, c the class of the row: the last layer of a discriminator by projection.
+    case projection(classes: Int)
     /// max(x, 0)
     case relu
     /// x where x > 0, slope · x elsewhere
@@ -43,11 +47,11 @@ public enum LayerSpecification: Equatable, Sendable {
 
 extension LayerSpecification: Codable {
     private enum Key: String, CodingKey, CaseIterable {
-        case type, inputs, outputs, kernel, stride, padding, bias, channels, height, width, factor, slope, probability
+        case type, inputs, outputs, kernel, stride, padding, bias, channels, height, width, factor, classes, slope, probability
     }
 
     private enum Kind: String, CaseIterable {
-        case linear, conv2d, convTranspose2d = "conv_transpose2d", batchNorm = "batch_norm", reshape, upsample
+        case linear, conv2d, convTranspose2d = "conv_transpose2d", batchNorm = "batch_norm", reshape, upsample, label, projection
         case relu, leakyReLU = "leaky_relu", tanh, sigmoid, dropout
 
         var fields: Set<Key> {
@@ -57,6 +61,7 @@ extension LayerSpecification: Codable {
             case .batchNorm: [.channels]
             case .reshape: [.channels, .height, .width]
             case .upsample: [.factor]
+            case .label, .projection: [.classes]
             case .leakyReLU: [.slope]
             case .dropout: [.probability]
             case .relu, .tanh, .sigmoid: []
@@ -71,6 +76,8 @@ extension LayerSpecification: Codable {
         case .batchNormalization: .batchNorm
         case .reshape: .reshape
         case .upsample: .upsample
+        case .label: .label
+        case .projection: .projection
         case .relu: .relu
         case .leakyReLU: .leakyReLU
         case .tanh: .tanh
@@ -119,6 +126,8 @@ extension LayerSpecification: Codable {
                 channels: try number(.channels, 1...65_536), height: try number(.height, 1...1_024),
                 width: try number(.width, 1...1_024))
         case .upsample: self = .upsample(factor: try number(.factor, 1...16))
+        case .label: self = .label(classes: try number(.classes, 2...256))
+        case .projection: self = .projection(classes: try number(.classes, 2...256))
         case .relu: self = .relu
         case .leakyReLU:
             let slope = try container.decode(Double.self, forKey: AnyKey("slope"))
@@ -155,6 +164,7 @@ extension LayerSpecification: Codable {
             try container.encode(height, forKey: .height)
             try container.encode(width, forKey: .width)
         case .upsample(let factor): try container.encode(factor, forKey: .factor)
+        case .label(let classes), .projection(let classes): try container.encode(classes, forKey: .classes)
         case .leakyReLU(let slope): try container.encode(slope, forKey: .slope)
         case .dropout(let probability): try container.encode(probability, forKey: .probability)
         case .relu, .tanh, .sigmoid: break

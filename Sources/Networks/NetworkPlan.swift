@@ -19,6 +19,9 @@ public struct NetworkPlan: Sendable {
     public var inputs: Int { input.features }
     public var outputs: Int { output.features }
 
+    /// Whether a layer asks for the class of each row.
+    public var usesLabels: Bool { layers.contains(where: \.usesLabels) }
+
     /// - Parameters:
     ///   - input: shape of the network's input.
     ///   - role: keeps the random numbers of a step's two networks apart.
@@ -106,6 +109,15 @@ private struct LayerBuilder {
         case .upsample(let factor):
             layers.append(Upsample(shape, factor: factor))
             shape = Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width)
+            index += 1
+        case .label(let classes):
+            layers.append(LabelConcatenation(shape, classes: classes))
+            shape.channels += classes
+            index += 1
+        case .projection(let classes):
+            guard shape.isInOrder, shape.features == 1 + classes else { throw misfit("projection of \(classes) classes") }
+            layers.append(LabelProjection(classes: classes))
+            shape = Shape(channels: 1)
             index += 1
         case .relu, .leakyReLU, .tanh, .sigmoid, .dropout:
             layers.append(elementwise(specification))

@@ -9,7 +9,7 @@ import Kernels
 /// | `shuffle` | logical shard | position / 4 | number of the permutation |
 /// | `discriminatorNoise`, `generatorNoise` | latent dimension / 4 | global row of the batch | step, from 0 |
 /// | `sampleNoise` | latent dimension / 4 | number of the picture | 0 |
-/// | `fakeLabels`, `generatorLabels` | 0 | global row of the batch | step, from 0 |
+/// | `generatorLabels` | 0 | global row of the batch | step, from 0 |
 /// | `realFlips`, `fakeFlips` | 0 | global row of the batch | step, from 0 |
 /// | `penaltyMix` | 0 | global row of the batch | step, from 0 |
 /// | instance noise, 16 + pass | pixel / 4 | global row of the batch | step, from 0 |
@@ -24,7 +24,6 @@ public enum RandomStream {
     public static let discriminatorNoise: UInt32 = 3
     public static let generatorNoise: UInt32 = 4
     public static let sampleNoise: UInt32 = 5
-    public static let fakeLabels: UInt32 = 6
     public static let generatorLabels: UInt32 = 7
     public static let realFlips: UInt32 = 8
     public static let fakeFlips: UInt32 = 9

@@ -17,14 +17,19 @@ struct Sample: ParsableCommand {
     var grid: String?
     @Flag(help: "Let each row walk between two pictures, the first from 1 to 2, the next from 3 to 4; 8x8 without --grid.")
     var interpolate = false
+    @Option(
+        name: .customLong("class"), parsing: .unconditional,
+        help: "Class of all pictures, of a conditional generator; without it each column of the grid is of one, or each walk.")
+    var label: Int?
     @Option(help: "Where to write: a .png grid, or an .npy array [pictures, 1, side, side].")
     var out: String
     @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
     var seed: UInt64?
 
     func run() throws {
-        let request = try SampleRequest(count: count, grid: grid, isWalk: interpolate)
-        try drawSamples(request, checkpoint: checkpoint, seed: seed, to: out)
+        try drawSamples(checkpoint: checkpoint, seed: seed, to: out) { isConditional in
+            try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, isConditional: isConditional)
+        }
     }
 }
 

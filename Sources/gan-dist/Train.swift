@@ -25,14 +25,36 @@ struct Train: ParsableCommand {
     var steps: Int?
     @Option(parsing: .unconditional, help: "Images of a step, over all ranks.")
     var batchSize: Int?
-    @Option(parsing: .unconditional, help: "Adam's learning rate.")
+    @Option(parsing: .unconditional, help: "Learning rate of both networks.")
     var lr: Double?
+    @Option(parsing: .unconditional, help: "The generator's learning rate, in place of --lr.")
+    var lrGenerator: Double?
+    @Option(parsing: .unconditional, help: "The discriminator's learning rate, in place of --lr.")
+    var lrDiscriminator: Double?
+    @Option(help: "adam, rmsprop or sgd.")
+    var optimizer: String?
     @Option(parsing: .unconditional) var beta1: Double?
     @Option(parsing: .unconditional) var beta2: Double?
     @Option(parsing: .unconditional, help: "Length of the noise vectors.")
     var latentDim: Int?
-    @Option(help: "bce (on logits) or mse (least squares on the raw output).")
+    @Option(help: "bce (on logits), mse (least squares on the raw output), hinge or wasserstein.")
     var loss: String?
+    @Option(parsing: .unconditional, help: "Updates of the discriminator for each one of the generator.")
+    var criticSteps: Int?
+    @Option(parsing: .unconditional, help: "Weight of the penalty on the discriminator's slope (10 is usual); 0 is none.")
+    var gradientPenalty: Double?
+    @Option(parsing: .unconditional, help: "Largest magnitude of the discriminator's parameters; 0 is no limit.")
+    var weightClip: Double?
+    @Option(parsing: .unconditional, help: "How far below 1 the discriminator's target of real images is.")
+    var labelSmoothing: Double?
+    @Option(parsing: .unconditional, help: "Probability with which the discriminator is told the opposite of what an image is.")
+    var labelFlip: Double?
+    @Option(parsing: .unconditional, help: "Standard deviation of noise on whatever the discriminator sees.")
+    var instanceNoise: Double?
+    @Option(help: "After how long the instance noise has decreased to nothing; 0 is never.")
+    var instanceNoiseDecay: String?
+    @Option(parsing: .unconditional, help: "Share that each step keeps of the generator's moving average, which is then sampled; 0 is none.")
+    var ema: Double?
     @Option(help: "fp32, or bf16: products of factors rounded to bf16, everything else in fp32.")
     var precision: String?
     @Option(parsing: .unconditional) var seed: UInt64?
@@ -114,6 +136,8 @@ struct Train: ParsableCommand {
         let dataset: Configuration.Dataset? = try self.dataset.map { try choice("--dataset", $0) }
         let loss: Loss? = try self.loss.map { try choice("--loss", $0) }
         let precision: Precision? = try self.precision.map { try choice("--precision", $0) }
+        let optimizer: Configuration.OptimizerKind? = try self.optimizer.map { try choice("--optimizer", $0) }
+        let noiseDecay = try interval("--instance-noise-decay", instanceNoiseDecay)
         let log = try interval("--log-interval", logInterval)
         let sample = try interval("--sample-interval", sampleInterval)
         let checkpoint = try interval("--checkpoint-interval", checkpointInterval)
@@ -123,7 +147,18 @@ struct Train: ParsableCommand {
             if let loss { configuration.loss = loss }
             if let precision { configuration.precision = precision }
             if let batchSize { configuration.batchSize = batchSize }
+            if let criticSteps { configuration.criticSteps = criticSteps }
+            if let gradientPenalty { configuration.gradientPenalty = gradientPenalty }
+            if let weightClip { configuration.weightClip = weightClip }
+            if let labelSmoothing { configuration.labelSmoothing = labelSmoothing }
+            if let labelFlip { configuration.labelFlip = labelFlip }
+            if let instanceNoise { configuration.instanceNoise = instanceNoise }
+            if let noiseDecay { configuration.instanceNoiseDecay = noiseDecay }
+            if let ema { configuration.averageDecay = ema }
+            if let optimizer { configuration.optimizer = optimizer }
             if let lr { configuration.learningRate = lr }
+            if let lrGenerator { configuration.generatorLearningRate = lrGenerator }
+            if let lrDiscriminator { configuration.discriminatorLearningRate = lrDiscriminator }
             if let beta1 { configuration.beta1 = beta1 }
             if let beta2 { configuration.beta2 = beta2 }
             if let latentDim { configuration.setLatentDimension(latentDim) }
