@@ -103,7 +103,7 @@ typedef struct {
 /// a[i * a_pass + m * a_channel + positions[t, q].target * a_row + r], X at
 /// x[i * x_pass + c * x_channel + positions[t, q].source * x_row + r], zero where source is negative; positions is
 /// [tap_count, position_count]. Output j is at outputs[j] + output_offset + m * out_row + t * channels + c.
-/// x is readable for a vector past its end. scratch holds (3 + log₂ shard_count) · 64 · outputs floats and 10,240 besides.
+/// x is readable for a vector past its end. scratch holds (3 + log₂ shard_count) · 64 · rows floats and 10,496 besides.
 typedef struct {
     const float *_Nonnull a;
     ptrdiff_t a_pass, a_channel, a_row;

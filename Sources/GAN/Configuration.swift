@@ -41,6 +41,8 @@ public struct Configuration: Codable, Equatable, Sendable {
     public var gradientPenalty: Double
     /// The largest magnitude of a discriminator's parameter; 0 is no limit.
     public var weightClip: Double
+    /// Whether the discriminator's weights are divided by their largest singular value.
+    public var spectralNorm: Bool
     /// How far below 1 the discriminator's target of real images is.
     public var labelSmoothing: Double
     /// Probability with which the discriminator is told the opposite of what an image is.
@@ -78,6 +80,7 @@ public struct Configuration: Codable, Equatable, Sendable {
         case criticSteps = "critic_steps"
         case gradientPenalty = "gradient_penalty"
         case weightClip = "weight_clip"
+        case spectralNorm = "spectral_norm"
         case labelSmoothing = "label_smoothing"
         case labelFlip = "label_flip"
         case instanceNoise = "instance_noise"

@@ -69,6 +69,12 @@ extension Configuration {
             labelSmoothing == 0 && labelFlip == 0 || loss.takesTargets,
             "--label-smoothing and --label-flip change the targets of --loss bce and mse; \(loss.rawValue) has none")
         try require(
+            gradientPenalty == 0 || !spectralNorm,
+            "--gradient-penalty and --spectral-norm both bound the discriminator's slope; use one of them")
+        try require(
+            weightClip == 0 || !spectralNorm,
+            "--weight-clip and --spectral-norm both bound the discriminator's slope; use one of them")
+        try require(
             gradientPenalty == 0 || weightClip == 0,
             "--gradient-penalty and --weight-clip both bound the discriminator's slope; use one of them")
     }
@@ -80,7 +86,8 @@ extension Configuration {
             _ role: NetworkRole, _ layers: [LayerSpecification], input: Shape, outputs: Int, _ purpose: String
         ) throws -> NetworkPlan {
             do {
-                let plan = try NetworkPlan(layers, input: input, role: role)
+                let plan = try NetworkPlan(
+                    layers, input: input, role: role, isSpectral: spectralNorm && role == .discriminator)
                 guard plan.outputs == outputs, plan.output.isInOrder else {
                     throw Failure(.usage, "the \(role) gives \(plan.output); \(purpose)")
                 }

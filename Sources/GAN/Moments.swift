@@ -12,6 +12,8 @@ final class Moments {
     let optimizer: Optimizer
     /// Number of the next update, from 1.
     var number = 1
+    /// Makes gradients of what was summed, before they are used.
+    var finishGradient: ((_ gradient: UnsafeMutablePointer<Float>, _ segment: Range<Int>) -> Void)?
     private let clip: Float?
     private let averageWeight: Float
     private let kernels: Kernels
@@ -33,7 +35,8 @@ final class Moments {
     }
 
     /// Takes the segment's parameters one update further.
-    func update(_ gradient: UnsafePointer<Float>, _ parameters: UnsafeMutablePointer<Float>) {
+    func update(_ gradient: UnsafeMutablePointer<Float>, _ parameters: UnsafeMutablePointer<Float>) {
+        finishGradient?(gradient, segment)
         optimizer.apply(
             update: number, gradient: gradient, parameters: parameters, first: first, second: second, count: segment.count,
             kernels: kernels)

@@ -36,6 +36,7 @@ struct TrainingState {
         try patience.agree {}
         for part in parts {
             let segment = part.moments.segment
+            part.network.parametersChanged()
             part.moments.average?.update(from: part.reducer.parameters + segment.lowerBound, count: segment.count)
         }
     }
@@ -109,6 +110,7 @@ struct TrainingState {
             }
         }
         try patience.agree {}
+        for part in parts { part.network.parametersChanged(isResumed: true) }
     }
 
     private func receive(_ name: String, _ tensor: Tensor, _ checkpoint: Checkpoint?) throws -> [Float] {

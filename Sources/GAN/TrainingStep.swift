@@ -98,6 +98,7 @@ public final class TrainingStep {
         discriminator = Network(
             name: "discriminator", plan: plans.discriminator, stride: columns, slots: hasPenalty ? 4 : 2,
             parameters: discriminatorReducer.parameters, arena: arena)
+        discriminatorMoments.finishGradient = discriminator.finishGradient
         fakes = discriminator.input.slot(1)
         // Fakes are made where the discriminator reads them, unless it sees them through noise.
         generator = Network(
@@ -328,7 +329,8 @@ public final class TrainingStep {
         pending = reducer
         part = .weightGradients
         sums.interlude = interlude
-        try network.weightGradients(sums) { element in
+        let statistics = network === generator ? generatorStatistics : discriminatorStatistics
+        try network.weightGradients(sums, statistics: statistics) { element in
             if overlaps || element == 0 { try reducer.publish(downTo: element) }
         }
         patience.stopwatch.lap(.weightGradients)
@@ -346,6 +348,7 @@ public final class TrainingStep {
         patience.note(step: begun, phase: phase)
         pending = nil
         if try !reducer.finish() { throw try nonFiniteGradient(reducer, of: network, begun - 1) }
+        network.parametersChanged()
     }
 
     // MARK: Records

@@ -10,6 +10,8 @@ public func convolution(_ arguments: UnsafePointer<csimd_convolution>) { convolu
 /// The same of elements in any format.
 @inline(__always)
 func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution) {
+    // For one channel, laying out X would take longer than reading it.
+    if p.outputs == 1 && !Elements.mustPack { return singleChannel(p) }
     let perPosition = p.columns / lanes
     let vectors = p.position_count * perPosition
     var first = 0
@@ -250,4 +252,62 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
         }
         i += 1
     }
+}
+
+/// A convolution of one output channel, pixel by pixel.
+@inline(never)
+private func singleChannel(_ p: csimd_convolution) {
+    var q = 0
+    while q < p.position_count {
+        let position = p.positions[q]
+        var column = 0
+        while column < p.columns {
+            let vectors = (p.columns - column) / lanes
+            let (x, y) = (p.x + Int(position.source) * p.x_row + column, Int(position.target) * p.y_row + column)
+            switch vectors >= 8 ? 8 : vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1 {
+            case 8: column += singleChannel(TileRow<8>.self, p, x, y)
+            case 4: column += singleChannel(TileRow<4>.self, p, x, y)
+            case 2: column += singleChannel(TileRow<2>.self, p, x, y)
+            default: column += singleChannel(TileRow<1>.self, p, x, y)
+            }
+        }
+        if q % 64 == 63 { pause(p.interlude) }
+        q += 1
+    }
+}
+
+/// - Returns: the columns that are done.
+@inline(__always)
+private func singleChannel<let Vectors: Int>(
+    _: TileRow<Vectors>.Type, _ p: csimd_convolution, _ x: UnsafePointer<Float>, _ place: Int
+) -> Int {
+    var sums = TileRow<Vectors>(repeating: Vector(repeating: p.bias.map { $0[0] } ?? 0))
+    var t = 0
+    while t < p.tap_count {
+        let a = p.a + Int(p.taps[t].weight)
+        var b = x + Int(p.taps[t].source) * p.x_row
+        var c = 0
+        while c < p.channels {
+            let scale = Vector(repeating: a[c])
+            var v = 0
+            while v < Vectors {
+                sums[unchecked: v] = fma(scale, load(b + v * lanes), sums[unchecked: v])
+                v += 1
+            }
+            b += p.x_channel
+            c += 1
+        }
+        t += 1
+    }
+    var v = 0
+    while v < Vectors {
+        var sum = sums[unchecked: v]
+        if p.rectifies != 0 {
+            let sign = p.gate.map { load($0 + place + v * lanes) } ?? sum
+            sum.replace(with: p.slope * sum, where: .!(sign .> 0))
+        }
+        store(sum, p.y + place + v * lanes)
+        v += 1
+    }
+    return Vectors * lanes
 }

@@ -25,16 +25,24 @@ func convolutionGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd
     }
 }
 
-/// Where the tree's parts lie in the scratch: a panel of X, a tile of A, and sums [rows, 64] behind them.
+/// A run of rows in the block under way: where it begins in A, its rows, and its first place in the block.
+private struct Run {
+    var a, count, place: Int
+}
+
+/// Where the parts lie in the scratch: a panel of X, a tile of A, the block's runs, and sums [rows, 64] behind them.
 private struct Scratch {
     let b, a, sums: UnsafeMutablePointer<Float>
+    let runs: UnsafeMutablePointer<Run>
 
     @inline(__always)
     init(_ base: UnsafeMutablePointer<Float>) {
         b = base
         // A run of an odd count is followed by a row of zeros, and a row of A by a vector.
         a = b + (places + 2) * panelColumns
-        sums = a + 8 * places + 64
+        let table = a + 8 * places + 64
+        runs = UnsafeMutableRawPointer(table).bindMemory(to: Run.self, capacity: places)
+        sums = table + 8 * places
     }
 }
 
@@ -112,18 +120,22 @@ private func block<Elements: Format>(
 ) -> Walk {
     var end = start
     var depth = 0
+    var runs = 0
     while depth < places && !end.isAtEnd(p) {
         let run = end
+        let row = firstRow + run.row
         let count = end.advance(p, shardRows: shardRows, limit: (places - depth) * 2 / Elements.places(2))
-        packColumns(
-            elements, p, run, firstRow + run.row, count, column, width, scratch.b + depth * panelColumns)
+        packColumns(elements, p, run, row, count, column, width, scratch.b + depth * panelColumns)
+        let a = run.pass * p.a_pass + Int(p.positions[run.position].target) * p.a_row + row
+        scratch.runs[runs] = Run(a: a, count: count, place: depth)
+        runs += 1
         depth += Elements.places(count)
     }
     let vectors = (width + lanes - 1) / lanes
     var m = 0
     while m < p.rows {
         let height = nextRows(p.rows - m, vectors: 2)
-        packRows(elements, p, m, height, firstRow, shardRows, from: start, depth, scratch.a)
+        packRows(elements, p.a + m * p.a_channel, p.a_channel, height, scratch.runs, runs, scratch.a)
         var vector = 0
         while vector < vectors {
             let tileWidth = nextVectors(vectors - vector)
@@ -270,24 +282,21 @@ private func store<Elements: Format>(
     }
 }
 
-/// target[i · 128 + ...] = A's row m + i through the block.
+/// target[i · 128 + ...] = row i of A through the block.
 @inline(__always)
 private func packRows<Elements: Format>(
-    _: Elements.Type, _ p: csimd_convolution_gradient, _ m: Int, _ height: Int, _ firstRow: Int, _ shardRows: Int,
-    from start: Walk, _ depth: Int, _ target: UnsafeMutablePointer<Float>
+    _: Elements.Type, _ a: UnsafePointer<Float>, _ aRow: Int, _ height: Int, _ runs: UnsafePointer<Run>, _ count: Int,
+    _ target: UnsafeMutablePointer<Float>
 ) {
-    var walk = start
-    var place = 0
-    while place < depth {
-        let run = walk
-        let count = walk.advance(p, shardRows: shardRows, limit: (depth - place) * 2 / Elements.places(2))
-        let a = p.a + run.pass * p.a_pass + m * p.a_channel + Int(p.positions[run.position].target) * p.a_row + firstRow + run.row
+    var r = 0
+    while r < count {
+        let run = runs[r]
         var i = 0
         while i < height {
-            Elements.packRow(a + i * p.a_channel, count: count, target + i * places + place)
+            Elements.packRow(a + run.a + i * aRow, count: run.count, target + run.place + i * places)
             i += 1
         }
-        place += Elements.places(count)
+        r += 1
     }
 }
 

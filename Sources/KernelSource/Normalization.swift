@@ -9,26 +9,47 @@ public func moments(
     columns: Int, row: Int, _ sums: UnsafeMutablePointer<Double>
 ) {
     var n = 0
+    // Whole cache lines, if vectors are shorter.
+    while lanes < 16 && n + 2 * lanes <= columns {
+        moments(TileRow<2>.self, x + n, y + n, gate.map { $0 + n }, slope, pixels, row, sums + n, columns)
+        n += 2 * lanes
+    }
     while n < columns {
-        var sum = Doubles()
-        var product = Doubles()
-        var q = 0
-        while q < pixels {
-            let place = q * row + n
+        moments(TileRow<1>.self, x + n, y + n, gate.map { $0 + n }, slope, pixels, row, sums + n, columns)
+        n += lanes
+    }
+}
+
+@inline(__always)
+private func moments<let Vectors: Int>(
+    _: TileRow<Vectors>.Type, _ x: UnsafeMutablePointer<Float>, _ y: UnsafePointer<Float>, _ gate: UnsafePointer<Float>?,
+    _ slope: Float, _ pixels: Int, _ row: Int, _ sums: UnsafeMutablePointer<Double>, _ columns: Int
+) {
+    var sum = InlineArray<Vectors, Doubles>(repeating: Doubles())
+    var product = InlineArray<Vectors, Doubles>(repeating: Doubles())
+    var q = 0
+    while q < pixels {
+        var v = 0
+        while v < Vectors {
+            let place = q * row + v * lanes
             var value = load(x + place)
             if let gate {
                 value = select(load(gate + place) .> 0, value, slope * value)
                 store(value, x + place)
             }
             let wide = doubles(value)
-            sum += wide
+            sum[unchecked: v] += wide
             // Exact, before it is added.
-            product += wide * doubles(load(y + place))
-            q += 1
+            product[unchecked: v] += wide * doubles(load(y + place))
+            v += 1
         }
-        UnsafeMutableRawPointer(sums + n).storeBytes(of: sum, as: Doubles.self)
-        UnsafeMutableRawPointer(sums + columns + n).storeBytes(of: product, as: Doubles.self)
-        n += lanes
+        q += 1
+    }
+    var v = 0
+    while v < Vectors {
+        UnsafeMutableRawPointer(sums + v * lanes).storeBytes(of: sum[unchecked: v], as: Doubles.self)
+        UnsafeMutableRawPointer(sums + columns + v * lanes).storeBytes(of: product[unchecked: v], as: Doubles.self)
+        v += 1
     }
 }
 

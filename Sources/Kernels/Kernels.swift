@@ -215,7 +215,7 @@ extension ConvolutionGradient {
     public static func scratchCount(rows: Int, shards: Int) -> Int {
         var levels = 3
         while 1 << (levels - 3) < shards { levels += 1 }
-        return levels * 64 * rows + 10_240
+        return levels * 64 * rows + 10_496
     }
 }
 

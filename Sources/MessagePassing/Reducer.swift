@@ -20,8 +20,8 @@ public final class Reducer {
             _ leaves: UnsafePointer<UnsafePointer<Float>>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
             _ out: Floats, _ count: Int, _ scratch: Floats
         ) -> Bool
-    /// The optimiser on this rank's segment.
-    public typealias Update = (_ gradient: UnsafePointer<Float>, _ parameters: Floats) -> Void
+    /// The optimiser on this rank's segment; it may change the gradient.
+    public typealias Update = (_ gradient: Floats, _ parameters: Floats) -> Void
 
     /// How gradients are added over the ranks.
     public enum Algorithm: String, Sendable, CaseIterable { case tree, mpi }

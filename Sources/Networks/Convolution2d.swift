@@ -4,6 +4,8 @@ import Kernels
 protocol AffineLayer: Layer {
     /// Slope of a fused rectifier for negative values, or nil.
     var slope: Float? { get }
+    /// Whether the weights are divided by their largest singular value, for which y must stay as it is.
+    var isSpectral: Bool { get }
 }
 
 /// y = rectify(W ∗ x + b): `nn.Conv2d`, or its transpose `nn.ConvTranspose2d` (Dumoulin and Visin 2016), with the
@@ -21,7 +23,9 @@ final class Convolution2d: AffineLayer {
     let inputSlope: Float?
     /// Whether the next layer's input gradient includes this layer's derivative.
     let isFusedWithNext: Bool
+    let isSpectral: Bool
     let tensors: [Tensor]
+    let buffers: [Tensor]
 
     private var geometry: ConvolutionGeometry { plan.geometry }
     private var large: Int { geometry.channels * geometry.pixels }
@@ -33,7 +37,7 @@ final class Convolution2d: AffineLayer {
 
     init(
         index: Int, geometry: ConvolutionGeometry, isTransposed: Bool, hasBias: Bool, slope: Float?, inputSlope: Float?,
-        isFusedWithNext: Bool
+        isFusedWithNext: Bool, isSpectral: Bool
     ) {
         plan = ConvolutionPlan(geometry)
         self.isTransposed = isTransposed
@@ -41,12 +45,14 @@ final class Convolution2d: AffineLayer {
         self.slope = slope
         self.inputSlope = inputSlope
         self.isFusedWithNext = isFusedWithNext
+        self.isSpectral = isSpectral
         let kernel = geometry.kernel
         let bound = 1 / Float(geometry.channels * geometry.taps).squareRoot()
         let weight = Tensor(
-            "main.\(index).weight", [geometry.outputs, geometry.channels, kernel, kernel], .uniform(bound), isChannelsLast: true)
+            "main.\(index).weight\(isSpectral ? "_orig" : "")", [geometry.outputs, geometry.channels, kernel, kernel], .uniform(bound), isChannelsLast: true)
         let channels = isTransposed ? geometry.channels : geometry.outputs
         tensors = [weight] + (hasBias ? [Tensor("main.\(index).bias", [channels], .uniform(bound))] : [])
+        buffers = isSpectral ? Tensor.singularVectors(index, of: weight) : []
     }
 
     var products: Int { geometry.outputPixels * tensors[0].count }

@@ -18,7 +18,7 @@ final class Activation: Layer {
     }
 
     func worksInPlace(after previous: any Layer) -> Bool {
-        (previous as? any AffineLayer).map { $0.slope == nil } ?? false
+        (previous as? any AffineLayer).map { $0.slope == nil && !$0.isSpectral } ?? false
     }
 
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
@@ -79,7 +79,7 @@ public final class Dropout: Layer {
     /// A rectifier's derivative needs only the sign of its output, which dropout keeps where it does not cut it off.
     public func worksInPlace(after previous: any Layer) -> Bool {
         if let activation = previous as? Activation, case .rectify = activation.function { return true }
-        return previous is any AffineLayer
+        return (previous as? any AffineLayer).map { !$0.isSpectral } ?? false
     }
 
     public func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {

@@ -13,16 +13,21 @@ final class Linear: AffineLayer {
     let inputSlope: Float?
     /// Whether the next layer's input gradient includes this layer's derivative.
     let isFusedWithNext: Bool
+    let isSpectral: Bool
+    let buffers: [Tensor]
 
-    init(index: Int, inputs: Int, outputs: Int, slope: Float?, inputSlope: Float?, isFusedWithNext: Bool) {
+    init(index: Int, inputs: Int, outputs: Int, slope: Float?, inputSlope: Float?, isFusedWithNext: Bool, isSpectral: Bool) {
         self.inputs = inputs
         self.outputs = outputs
         self.slope = slope
         self.inputSlope = inputSlope
         self.isFusedWithNext = isFusedWithNext
+        self.isSpectral = isSpectral
         let bound = 1 / Float(inputs).squareRoot()
+        let weight = Tensor("main.\(index).weight\(isSpectral ? "_orig" : "")", [outputs, inputs], .uniform(bound))
+        buffers = isSpectral ? Tensor.singularVectors(index, of: weight) : []
         tensors = [
-            Tensor("main.\(index).weight", [outputs, inputs], .uniform(bound)),
+            weight,
             Tensor("main.\(index).bias", [outputs], .uniform(bound)),
         ]
     }

@@ -16,8 +16,10 @@ public final class Network {
     public var outputError: Matrix { errors[errors.count - 1] }
     public let layers: [any Layer]
 
-    /// The parameters, `layout.count` floats, which someone else owns.
+    /// The parameters, `layout.count` floats, which someone else owns, and as the layers take them.
+    private let ownParameters: UnsafePointer<Float>
     private let parameters: UnsafePointer<Float>
+    private let spectral: SpectralNormalization?
     private let offsets: [Int]
     private let workspace: UnsafeMutablePointer<Float>
     /// Running statistics, laid out as `bufferLayout` says.
@@ -44,13 +46,16 @@ public final class Network {
             output.map { slots == 1 && ($0.features, $0.stride) == (plan.outputs, stride) } ?? true,
             "an output of [\(output?.features ?? 0), \(output?.stride ?? 0)] for \(slots) × [\(plan.outputs), \(stride)]")
         self.name = name
-        self.parameters = parameters
+        ownParameters = parameters
         layers = plan.layers
         layout = plan.layout
         offsets = plan.offsets
         bufferLayout = plan.bufferLayout
         bufferOffsets = plan.bufferOffsets
         buffers = arena.floats(plan.bufferLayout.count)
+        spectral = plan.isSpectral
+            ? SpectralNormalization(plan, buffers: buffers, slots: min(slots, 2), columns: stride, arena: arena) : nil
+        self.parameters = spectral.map { UnsafePointer($0.parameters) } ?? parameters
         savedStride = plan.needs.saved
         saved = arena.doubles(slots * plan.layers.count * savedStride)
         workspace = arena.floats(plan.needs.workspace)
@@ -124,15 +129,30 @@ public final class Network {
             let dy = errors[index].slot(slot)
             let x = (index > 0 ? activations[index - 1] : input).slot(point)
             let memory = memory(of: index, slot: point)
-            try layers[index].errorSignal(dy, x: x, y: activations[index].slot(point), memory, pass)
+            let y = activations[index].slot(point)
+            spectral?.noteOutput(of: index, dy, y: y, slot: slot, pass)
+            try layers[index].errorSignal(dy, x: x, y: y, memory, pass)
+            spectral?.noteBias(of: index, dy, slot: slot, pass)
             guard let dx = index > 0 ? errors[index - 1].slot(slot) : inputError else { continue }
             layers[index].inputGradient(dy, dx, x: x, memory, pass)
         }
     }
 
+    /// To be called when the parameters are new.
+    /// - Parameter isResumed: whether the running statistics belong to these parameters already.
+    public func parametersChanged(isResumed: Bool = false) { spectral?.update(ownParameters, iterates: !isResumed) }
+
+    /// Makes the gradients of the parameters of what has been summed over the batch, before they are used.
+    public func finishGradient(_ gradient: UnsafeMutablePointer<Float>, _ segment: Range<Int>) {
+        spectral?.finish(gradient, segment)
+    }
+
     /// After `backward` of every pass: the gradients of the parameters, last layer first.
     /// - Parameter afterLayer: told the first element from which on they are complete.
-    public func weightGradients(_ sums: BatchSums, afterLayer: (_ element: Int) throws -> Void) rethrows {
+    public func weightGradients(
+        _ sums: BatchSums, statistics: BatchStatistics? = nil, afterLayer: (_ element: Int) throws -> Void
+    ) throws {
+        if let spectral, let statistics { try spectral.sumProducts(statistics) }
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             layers[index].weightGradient(
                 errors[index], x: index > 0 ? activations[index - 1] : input, offset: offsets[index], memory(of: index), sums)

@@ -7,6 +7,7 @@ public struct NetworkPlan: Sendable {
     /// Running statistics.
     public let bufferLayout: ParameterLayout
     public let needs: LayerNeeds
+    let isSpectral: Bool
     let offsets: [Int]
     let bufferOffsets: [Int]
     /// Where the parameters of layers begin, ascending; those of small layers belong to the layer before them.
@@ -25,9 +26,12 @@ public struct NetworkPlan: Sendable {
     /// - Parameters:
     ///   - input: shape of the network's input.
     ///   - role: keeps the random numbers of a step's two networks apart.
+    ///   - isSpectral: whether the weights of all linear and convolutional layers are divided by their largest singular value.
     /// - Throws: `ShapeError` where a layer does not take what the one before it gives.
-    public init(_ specifications: [LayerSpecification], input: Shape, role: NetworkRole = .discriminator) throws {
-        var builder = LayerBuilder(specifications: specifications, role: role, shape: input)
+    public init(
+        _ specifications: [LayerSpecification], input: Shape, role: NetworkRole = .discriminator, isSpectral: Bool = false
+    ) throws {
+        var builder = LayerBuilder(specifications: specifications, role: role, isSpectral: isSpectral, shape: input)
         while builder.index < specifications.count { try builder.addLayer() }
         let layers = builder.layers
         guard layers.contains(where: { !$0.tensors.isEmpty }) else {
@@ -38,6 +42,8 @@ public struct NetworkPlan: Sendable {
         self.layers = layers
         var needs = LayerNeeds()
         for layer in layers { needs.include(layer.needs) }
+        self.isSpectral = isSpectral
+        if isSpectral { needs.include(LayerNeeds(statistics: 2 * layers.count)) }
         self.needs = needs
         normalizedPixels = builder.normalizedPixels
         layout = ParameterLayout(layers.flatMap(\.tensors))
@@ -72,6 +78,7 @@ public struct ShapeError: Error, CustomStringConvertible, Sendable {
 private struct LayerBuilder {
     let specifications: [LayerSpecification]
     let role: NetworkRole
+    let isSpectral: Bool
     /// What the layers so far give.
     var shape: Shape
     var index = 0
@@ -87,7 +94,7 @@ private struct LayerBuilder {
             layers.append(
                 Linear(
                     index: index, inputs: inputs, outputs: outputs, slope: fusion.slope, inputSlope: fusion.inputSlope,
-                    isFusedWithNext: fusion.isFusedWithNext))
+                    isFusedWithNext: fusion.isFusedWithNext, isSpectral: isSpectral))
             shape = Shape(channels: outputs)
             index += fusion.slope == nil ? 1 : 2
         case .convolution(let parameters): try addConvolution(parameters)
@@ -145,6 +152,9 @@ private struct LayerBuilder {
         }
         let result = Shape(channels: p.outputs, height: side(shape.height), width: side(shape.width))
         let fits = min(shape.height, shape.width) + 2 * p.padding >= p.kernel || p.isTransposed
+        guard !isSpectral || !p.isTransposed else {
+            throw ShapeError(description: "layer \(index), \(name), has no spectral normalisation")
+        }
         guard p.inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw misfit(text) }
         let (large, small) = p.isTransposed ? (result, shape) : (shape, result)
         let fusion = takeFusion()
@@ -156,7 +166,7 @@ private struct LayerBuilder {
                     outputHeight: small.height, outputWidth: small.width, kernel: p.kernel, stride: p.stride,
                     padding: p.padding),
                 isTransposed: p.isTransposed, hasBias: p.hasBias, slope: fusion.slope, inputSlope: fusion.inputSlope,
-                isFusedWithNext: fusion.isFusedWithNext))
+                isFusedWithNext: fusion.isFusedWithNext, isSpectral: isSpectral))
         shape = result
         index += fusion.slope == nil ? 1 : 2
     }
@@ -165,8 +175,9 @@ private struct LayerBuilder {
     private func takeFusion() -> (slope: Float?, inputSlope: Float?, isFusedWithNext: Bool) {
         let slope = specifications.rectifierSlope(at: index + 1)
         return (
-            slope, specifications.isAffine(at: index - 2) ? specifications.rectifierSlope(at: index - 1) : nil,
-            slope != nil && specifications.isAffine(at: index + 2)
+            // A spectrally normalised layer wants to see the gradient before the rectifier's derivative is in it.
+            slope, !isSpectral && specifications.isAffine(at: index - 2) ? specifications.rectifierSlope(at: index - 1) : nil,
+            !isSpectral && slope != nil && specifications.isAffine(at: index + 2)
         )
     }
 

@@ -13,8 +13,9 @@ public struct Tensor: Sendable, Equatable {
     /// As PyTorch has it and files hold it, the last dimension innermost.
     public let shape: [Int]
     public let initial: Initial
-    /// Whether in memory the second dimension is innermost, as PyTorch's `channels_last` lays out weights.
-    public let isChannelsLast: Bool
+    /// The dimensions of which in memory the second is innermost, as PyTorch's `channels_last` lays out weights, if any.
+    private var order: [Int]
+    var isChannelsLast: Bool { !order.isEmpty }
     public fileprivate(set) var offset = 0
 
     public var count: Int { shape.reduce(1, *) }
@@ -24,15 +25,22 @@ public struct Tensor: Sendable, Equatable {
         self.name = name
         self.shape = shape
         self.initial = initial
-        self.isChannelsLast = isChannelsLast
+        order = isChannelsLast ? shape : []
+    }
+
+    /// The singular vectors of a matrix of weights [out, in · k²].
+    static func singularVectors(_ index: Int, of weight: Tensor) -> [Tensor] {
+        var right = Tensor("main.\(index).weight_v", [weight.count / weight.shape[0]], .constant(0))
+        if weight.isChannelsLast { right.order = [1] + weight.shape[1...] }
+        return [Tensor("main.\(index).weight_u", [weight.shape[0]], .uniform(1)), right]
     }
 
     /// Where an element lies in memory, counted from the tensor's first.
     private func place(_ element: Int) -> Int {
         guard isChannelsLast else { return element }
-        let inner = shape[2...].reduce(1, *)
-        let (row, rest) = element.quotientAndRemainder(dividingBy: shape[1] * inner)
-        return row * shape[1] * inner + rest % inner * shape[1] + rest / inner
+        let inner = order[2...].reduce(1, *)
+        let (row, rest) = element.quotientAndRemainder(dividingBy: order[1] * inner)
+        return row * order[1] * inner + rest % inner * order[1] + rest / inner
     }
 
     /// The tensor's elements of a flat buffer, in PyTorch's order.

@@ -45,6 +45,8 @@ struct Train: ParsableCommand {
     var gradientPenalty: Double?
     @Option(parsing: .unconditional, help: "Largest magnitude of the discriminator's parameters; 0 is no limit.")
     var weightClip: Double?
+    @Flag(inversion: .prefixedNo, help: "Divide the discriminator's weights by their largest singular value.")
+    var spectralNorm: Bool?
     @Option(parsing: .unconditional, help: "How far below 1 the discriminator's target of real images is.")
     var labelSmoothing: Double?
     @Option(parsing: .unconditional, help: "Probability with which the discriminator is told the opposite of what an image is.")
@@ -150,6 +152,7 @@ struct Train: ParsableCommand {
             if let criticSteps { configuration.criticSteps = criticSteps }
             if let gradientPenalty { configuration.gradientPenalty = gradientPenalty }
             if let weightClip { configuration.weightClip = weightClip }
+            if let spectralNorm { configuration.spectralNorm = spectralNorm }
             if let labelSmoothing { configuration.labelSmoothing = labelSmoothing }
             if let labelFlip { configuration.labelFlip = labelFlip }
             if let instanceNoise { configuration.instanceNoise = instanceNoise }

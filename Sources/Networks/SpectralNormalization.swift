@@ -1,0 +1,143 @@
+import Kernels
+
+/// Spectral normalisation (Miyato et al. 2018): every linear and convolutional layer of a network computes with Ŵ = W / σ,
+/// where σ = uᵀ W v approximates W's largest singular value as a matrix [out, in · k²].
+///
+/// One power iteration, v = Wᵀu / ‖Wᵀu‖, u = W v / ‖W v‖, is done at the start and after each update of W, the same on
+/// every rank; u and v are running statistics, `weight_u` and `weight_v`, and W is `weight_orig`, as PyTorch names them. With
+/// u and v taken for constants the gradient of W is (dŴ − ⟨dŴ, Ŵ⟩ u vᵀ) / σ. The product ⟨dŴ, Ŵ⟩ is a sum over the batch,
+/// Σ ⟨dy, Ŵ x⟩, and where y is rectified ⟨dy, Ŵ x⟩ + ⟨dy, b⟩ is the gradient of the rectified output times that output.
+final class SpectralNormalization {
+    private struct Part {
+        let layer, rows, columns, weight, pixels: Int
+        let bias: Int?
+        let u, v: UnsafeMutablePointer<Float>
+        var sigma = 1.0
+        /// ⟨dŴ, Ŵ⟩ of the gradient under way.
+        var product = 0.0
+    }
+
+    /// W / σ and all other parameters.
+    let parameters: UnsafeMutablePointer<Float>
+    private var parts: [Part] = []
+    private let count: Int
+    private let columns: Int
+    private let slots: Int
+    /// ⟨dy, Ŵ x⟩ of each row, [slots, parts, columns].
+    private let products: UnsafeMutablePointer<Double>
+    private let rows: UnsafeMutablePointer<Double>
+
+    init(
+        _ plan: NetworkPlan, buffers: UnsafeMutablePointer<Float>, slots: Int, columns: Int, arena: Arena
+    ) {
+        count = plan.layout.count
+        parameters = arena.floats(count)
+        for (index, layer) in plan.layers.enumerated() {
+            guard let layer = layer as? any AffineLayer else { continue }
+            let weight = layer.tensors[0]
+            let u = buffers + plan.bufferOffsets[index]
+            let rows = weight.shape[0]
+            parts.append(
+                Part(
+                    layer: index, rows: rows, columns: weight.count / rows, weight: plan.offsets[index],
+                    pixels: layer.outputs / rows,
+                    bias: layer.tensors.count > 1 ? plan.offsets[index] + weight.count.paddedToVectors : nil, u: u,
+                    v: u + rows.paddedToVectors))
+        }
+        self.slots = slots
+        self.columns = columns
+        products = arena.doubles(slots * parts.count * columns)
+        rows = arena.doubles(2 * columns)
+    }
+
+    /// Takes over new parameters.
+    /// - Parameter iterates: false where u and v are those of these parameters already.
+    func update(_ new: UnsafePointer<Float>, iterates: Bool) {
+        parameters.update(from: new, count: count)
+        for index in parts.indices {
+            let part = parts[index]
+            let weights = new + part.weight
+            let largest = max(part.rows, part.columns)
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * largest) { memory in
+                guard let image = memory.baseAddress else { return }
+                let inverse = image + largest
+                if iterates {
+                    inverse.initialize(repeating: 0, count: part.columns)
+                    for row in 0..<part.rows {
+                        let (scale, weights) = (Double(part.u[row]), weights + row * part.columns)
+                        for column in 0..<part.columns { inverse[column] += scale * Double(weights[column]) }
+                    }
+                    normalize(inverse, part.columns, to: part.v)
+                }
+                for row in 0..<part.rows {
+                    let weights = weights + row * part.columns
+                    var sum = 0.0
+                    for column in 0..<part.columns { sum += Double(weights[column]) * Double(part.v[column]) }
+                    image[row] = sum
+                }
+                if iterates { normalize(image, part.rows, to: part.u) }
+                var sigma = 0.0
+                for row in 0..<part.rows { sigma += Double(part.u[row]) * image[row] }
+                parts[index].sigma = sigma
+                let scale = Float(1 / sigma)
+                for place in part.weight..<part.weight + part.rows * part.columns { parameters[place] = scale * new[place] }
+            }
+        }
+    }
+
+    private func normalize(_ x: UnsafePointer<Double>, _ count: Int, to out: UnsafeMutablePointer<Float>) {
+        var square = 0.0
+        for i in 0..<count { square += x[i] * x[i] }
+        let scale = 1 / max(square.squareRoot(), 1e-12)
+        for i in 0..<count { out[i] = Float(scale * x[i]) }
+    }
+
+    /// Before a layer's error signal: dy is the gradient of its rectified output y.
+    func noteOutput(of layer: Int, _ dy: Matrix, y: Matrix, slot: Int, _ pass: Pass) {
+        guard let number = parts.firstIndex(where: { $0.layer == layer }) else { return }
+        pass.kernels.moments(dy.base, y.base, nil, 1, dy.features, columns, dy.stride, rows)
+        products(slot, number).update(from: rows + columns, count: columns)
+    }
+
+    /// After it: dy is the gradient before the rectifier.
+    func noteBias(of layer: Int, _ dy: Matrix, slot: Int, _ pass: Pass) {
+        guard let number = parts.firstIndex(where: { $0.layer == layer }), let bias = parts[number].bias else { return }
+        let part = parts[number]
+        let products = products(slot, number)
+        for channel in 0..<part.rows {
+            let row = dy.base + channel * dy.stride
+            pass.kernels.moments(row, row, nil, 1, part.pixels, columns, part.rows * dy.stride, rows)
+            for column in 0..<columns { products[column] -= Double(parameters[bias + channel]) * rows[column] }
+        }
+    }
+
+    /// After the backward passes: sums ⟨dŴ, Ŵ⟩ of every layer over the batch.
+    func sumProducts(_ statistics: BatchStatistics) throws {
+        for number in parts.indices {
+            for column in 0..<columns {
+                statistics.rows[column] = (0..<slots).reduce(0) { $0 + products($1, number)[column] }
+                statistics.rows[columns + column] = 0
+            }
+            statistics.add(pair: number, of: parts.count)
+        }
+        try statistics.sumPairs(parts.count)
+        for number in parts.indices { parts[number].product = statistics.totals[2 * number] }
+    }
+
+    /// The gradients of W from those of Ŵ, of the elements `segment` of the flat buffer.
+    func finish(_ gradient: UnsafeMutablePointer<Float>, _ segment: Range<Int>) {
+        for part in parts {
+            let own = (part.weight..<part.weight + part.rows * part.columns).clamped(to: segment)
+            let scale = Float(1 / part.sigma)
+            for place in own {
+                let (row, column) = (place - part.weight).quotientAndRemainder(dividingBy: part.columns)
+                let along = Float(part.product) * part.u[row] * part.v[column]
+                gradient[place - segment.lowerBound] = scale * (gradient[place - segment.lowerBound] - along)
+            }
+        }
+    }
+
+    private func products(_ slot: Int, _ part: Int) -> UnsafeMutablePointer<Double> {
+        products + (slot * parts.count + part) * columns
+    }
+}
