@@ -5,7 +5,9 @@ import Networks
 public enum Preset {
     public static let standard = "mlp"
 
-    public static let all: [Configuration] = [mlp, mlpDropout, mlpWide, mlpReuse, dcgan]
+    public static let all: [Configuration] = [
+        dcgan28, dcgan, lsgan, hinge, wgan, wganGP, cdcgan, cgan, mlp, mlpDropout, mlpWide, mlpReuse,
+    ]
 
     /// - Throws: a usage error that lists the known names.
     public static func named(_ name: String) throws -> Configuration {
@@ -44,36 +46,7 @@ public enum Preset {
         discriminator: chain([784, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2)]),
         generatorStep: .reuse, logInterval: .epochs(1), sampleInterval: .epochs(20))
 
-    /// A DCGAN (Radford et al. 2015) of 64 × 64 pixels; the generator step scores the same fakes.
-    static let dcgan: Configuration = {
-        func convolution(_ inputs: Int, _ outputs: Int, isTransposed: Bool, stride: Int = 2, padding: Int = 1) -> LayerSpecification {
-            .convolution(
-                .init(
-                    isTransposed: isTransposed, inputs: inputs, outputs: outputs, kernel: 4, stride: stride,
-                    padding: padding, hasBias: false))
-        }
-        var generator = [convolution(100, 512, isTransposed: true, stride: 1, padding: 0)]
-        var discriminator = [convolution(1, 64, isTransposed: false), .leakyReLU(slope: 0.2)]
-        for channels in [512, 256, 128] {
-            generator += [.batchNormalization(channels: channels), .relu, convolution(channels, channels / 2, isTransposed: true)]
-        }
-        for channels in [64, 128, 256] {
-            discriminator += [
-                convolution(channels, 2 * channels, isTransposed: false), .batchNormalization(channels: 2 * channels),
-                .leakyReLU(slope: 0.2),
-            ]
-        }
-        generator += [.batchNormalization(channels: 64), .relu, convolution(64, 1, isTransposed: true), .tanh]
-        discriminator.append(convolution(512, 1, isTransposed: false, stride: 1, padding: 0))
-        var dcgan = recipe(
-            "dcgan", batchSize: 64, epochs: 5, latentDimension: 100, generator: generator, discriminator: discriminator,
-            generatorStep: .reuse, logInterval: .steps(50), sampleInterval: .epochs(1))
-        dcgan.imageSize = 64
-        dcgan.beta1 = 0.5
-        return dcgan
-    }()
-
-    private static func recipe(
+    static func recipe(
         _ name: String, batchSize: Int, epochs: Int, latentDimension: Int, generator: [LayerSpecification],
         discriminator: [LayerSpecification], generatorStep: Configuration.GeneratorStep = .fresh, logInterval: Interval,
         sampleInterval: Interval
@@ -87,6 +60,14 @@ public enum Preset {
             logInterval: logInterval, sampleInterval: sampleInterval, checkpointInterval: .epochs(1),
             hashInterval: .epochs(1), keep: 5)
     }
+
+    /// As `mlpReuse`, with the class of each image beside the noise and beside the image (Mirza and Osindero 2014).
+    static let cgan = recipe(
+        "cgan", batchSize: 100, epochs: 50, latentDimension: 100,
+        generator: [.label(classes: 10)] + chain([110, 256, 256, 784], hidden: [.relu], last: [.tanh]),
+        discriminator: [.reshape(channels: 784, height: 1, width: 1), .label(classes: 10)]
+            + chain([794, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2)]),
+        logInterval: .epochs(1), sampleInterval: .epochs(5))
 
     /// Linear layers of these widths, each but the last followed by `hidden`, the last by `last`.
     private static func chain(
