@@ -14,7 +14,7 @@ from environment import HERE, Failed
 LAUNCH = HERE.parent
 BINARY = Path(os.environ.get("GAN_DIST_BINARY", LAUNCH.parent / ".build" / "release" / "gan-dist")).resolve()
 INTERVALS = 10  # lines of gan-dist's statistics that count
-CALIBRATION_STEPS = 300
+CALIBRATION_STEPS = 300  # or, of convolutional networks, as few as give a line of statistics each
 START_LIMIT = 600  # seconds until a peer is warm, all that it compiles included
 # Runs a command on the core of its rank.
 PINNED = 'cores=($1); shift; exec taskset --cpu-list "${cores[${OMPI_COMM_WORLD_LOCAL_RANK:-0}]}" "$@"'
@@ -40,7 +40,8 @@ class GanDist:
         self.facts = {}
 
     def start(self):
-        self.rate = self.train(CALIBRATION_STEPS)
+        layers = {layer["type"] for layer in self.configuration["discriminator"]}
+        self.rate = self.train(INTERVALS + 1 if "conv2d" in layers else CALIBRATION_STEPS)
 
     def measure(self, seconds):
         steps = self.rate * seconds / self.configuration["batch_size"]

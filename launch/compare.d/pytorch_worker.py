@@ -5,6 +5,7 @@ Settings, beside "eager as the tutorials write it" (all false):
     lean      the discriminator judges real and fake images in one batch, and its weights get no gradient in the
               generator's step, where none is used; DistributedDataParallel reduces gradients in place, in one bucket
     compiled  the losses by torch.compile
+    channels_last  images and weights laid out pixel by pixel
     bf16      autocast
 """
 
@@ -21,6 +22,9 @@ import worker
 
 LAYERS = {
     "linear": lambda layer: nn.Linear(layer["inputs"], layer["outputs"]),
+    "conv2d": lambda layer: nn.Conv2d(*convolution(layer), bias=layer["bias"]),
+    "conv_transpose2d": lambda layer: nn.ConvTranspose2d(*convolution(layer), bias=layer["bias"]),
+    "batch_norm": lambda layer: nn.BatchNorm2d(layer["channels"]),
     "relu": lambda layer: nn.ReLU(),
     "leaky_relu": lambda layer: nn.LeakyReLU(layer["slope"]),
     "tanh": lambda layer: nn.Tanh(),
@@ -31,8 +35,13 @@ LAYERS = {
 LOSSES = {"bce": functional.binary_cross_entropy_with_logits, "mse": functional.mse_loss}
 
 
-def network(layers):
-    return nn.Sequential(*(LAYERS[layer["type"]](layer) for layer in layers))
+def convolution(layer):
+    return [layer[field] for field in ("inputs", "outputs", "kernel", "stride", "padding")]
+
+
+def network(layers, channels_last):
+    layers = nn.Sequential(*(LAYERS[layer["type"]](layer) for layer in layers))
+    return layers.to(memory_format=torch.channels_last) if channels_last else layers
 
 
 class Training:
@@ -42,9 +51,16 @@ class Training:
         self.batch = configuration["batch_size"] // task["processes"]
         self.latent = configuration["latent_dim"]
         self.images = torch.from_numpy(worker.load_images(task["images"], task["rank"], task["processes"]))
+        self.takes_images = configuration["discriminator"][0]["type"] == "conv2d"
+        self.memory_format = torch.channels_last if setting["channels_last"] else torch.contiguous_format
+        if self.takes_images:
+            # As many as an epoch of a short measurement takes; enlarged ones are large.
+            side = configuration["image_size"]
+            images = self.images[:8192].view(-1, 1, 28, 28)
+            self.images = functional.interpolate(images, (side, side), mode="bilinear") if side != 28 else images
         self.rows = worker.Rows(len(self.images), self.batch, task["rank"])
-        self.generator = network(configuration["generator"])
-        self.discriminator = network(configuration["discriminator"])
+        self.generator = network(configuration["generator"], setting["channels_last"])
+        self.discriminator = network(configuration["discriminator"], setting["channels_last"])
         self.parallel_generator, self.parallel_discriminator = self.generator, self.discriminator
         if task["processes"] > 1:
             options = {}
@@ -57,7 +73,8 @@ class Training:
         self.generator_adam = torch.optim.Adam(self.generator.parameters(), **adam)
         self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), **adam)
         self.loss = LOSSES[configuration["loss"]]
-        self.ones, self.zeros = torch.ones(self.batch, 1), torch.zeros(self.batch, 1)
+        shape = (self.batch, 1, 1, 1) if self.takes_images else (self.batch, 1)
+        self.ones, self.zeros = torch.ones(shape), torch.zeros(shape)
         self.ones_and_zeros = torch.cat([self.ones, self.zeros])
         self.precision = contextlib.nullcontext
         if setting["bf16"]:
@@ -67,7 +84,7 @@ class Training:
             self.generator_loss = torch.compile(self.generator_loss)
 
     def noise(self):
-        return torch.randn(self.batch, self.latent)
+        return torch.randn(self.batch, self.latent, 1, 1) if self.takes_images else torch.randn(self.batch, self.latent)
 
     def discriminator_loss(self, real, fake):
         """L(D(x), 1) + L(D(G(z)), 0), each a mean over the batch."""
@@ -81,6 +98,8 @@ class Training:
 
     def step(self, rows):
         real = self.images.index_select(0, rows)
+        if self.takes_images:
+            real = real.contiguous(memory_format=self.memory_format)
         with self.precision():
             if self.fresh:
                 with torch.no_grad():
