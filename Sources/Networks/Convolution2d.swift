@@ -59,7 +59,7 @@ final class Convolution2d: AffineLayer {
     var needs: LayerNeeds {
         LayerNeeds(
             // A product's, and the weights the other way round.
-            workspace: Product.workspaceCount(depth: 0) + tensors[0].count, gradientRows: hasBias ? outputChannels : 0,
+            workspace: Product.workspaceCount(depth: 0) + geometry.channels * geometry.taps * plan.scatterDepth, gradientRows: hasBias ? outputChannels : 0,
             convolutionRows: geometry.outputs, biasRows: hasBias ? outputChannels : 0)
     }
 
@@ -127,37 +127,38 @@ final class Convolution2d: AffineLayer {
         _ x: Matrix, _ y: Matrix, bias: UnsafePointer<Float>?, gate: Matrix?, slope: Float?, _ memory: LayerMemory, _ pass: Pass
     ) {
         convolve(
-            plan.gather, memory.parameters, x, channels: geometry.channels, y, outputs: geometry.outputs, bias: bias,
-            gate: gate, slope: slope, memory.workspace, pass)
+            plan.gather, memory.parameters, depth: geometry.channels, x, channels: geometry.channels, y,
+            outputs: geometry.outputs, bias: bias, gate: gate, slope: slope, memory.workspace, pass)
     }
 
     /// The larger side y from the smaller side x.
     private func scatter(
         _ x: Matrix, _ y: Matrix, bias: UnsafePointer<Float>?, gate: Matrix?, slope: Float?, _ memory: LayerMemory, _ pass: Pass
     ) {
-        // [O, taps, C] → [C, taps, O]
+        // [O, taps, C] → [C, taps, O], O padded, since whole vectors are written.
         let weights = memory.workspace + Product.workspaceCount(depth: 0)
-        let (channels, outputs, taps) = (geometry.channels, geometry.outputs, geometry.taps)
+        let (channels, outputs, taps, depth) = (geometry.channels, geometry.outputs, geometry.taps, plan.scatterDepth)
         for tap in 0..<taps {
             pass.kernels.transpose(
-                memory.parameters + tap * channels, taps * channels, outputs, channels, weights + tap * outputs, taps * outputs)
+                memory.parameters + tap * channels, taps * channels, outputs, channels, weights + tap * depth, taps * depth)
         }
         convolve(
-            plan.scatter, weights, x, channels: outputs, y, outputs: channels, bias: bias, gate: gate, slope: slope,
-            memory.workspace, pass)
+            plan.scatter, weights, depth: depth, x, channels: outputs, y, outputs: channels, bias: bias, gate: gate,
+            slope: slope, memory.workspace, pass)
     }
 
+    /// - Parameter depth: floats from one tap's weights to the next one's.
     private func convolve(
-        _ groups: [ConvolutionPlan.Group], _ weights: UnsafePointer<Float>, _ x: Matrix, channels: Int, _ y: Matrix,
-        outputs: Int, bias: UnsafePointer<Float>?, gate: Matrix?, slope: Float?, _ workspace: UnsafeMutablePointer<Float>,
-        _ pass: Pass
+        _ groups: [ConvolutionPlan.Group], _ weights: UnsafePointer<Float>, depth: Int, _ x: Matrix, channels: Int,
+        _ y: Matrix, outputs: Int, bias: UnsafePointer<Float>?, gate: Matrix?, slope: Float?,
+        _ workspace: UnsafeMutablePointer<Float>, _ pass: Pass
     ) {
         precondition(
             gate.map { $0.stride == y.stride } ?? true, "a gate of stride \(gate?.stride ?? 0) for \(y.stride)")
         for group in groups {
             guard let positions = group.positions.baseAddress, let taps = group.taps.baseAddress else { continue }
             var convolution = Convolution(
-                a: weights, a_output: geometry.taps * channels, x: x.base, x_channel: x.stride, x_row: channels * x.stride,
+                a: weights, a_output: geometry.taps * depth, x: x.base, x_channel: x.stride, x_row: channels * x.stride,
                 y: y.base, y_channel: y.stride, y_row: outputs * y.stride, outputs: outputs, channels: channels,
                 columns: pass.columns, positions: positions, position_count: group.positions.count, taps: taps,
                 tap_count: group.taps.count, bias: bias, gate: gate.map { UnsafePointer($0.base) },

@@ -32,8 +32,9 @@ final class ConvolutionPlan: @unchecked Sendable {
     /// Output pixels from input pixels; a tap's weights are `channels` long.
     let gather: [Group]
     /// Input pixels from output pixels, as the gradient of the input and a transposed convolution have them: by parity, if
-    /// the stride is 2. A tap's weights are `outputs` long.
+    /// the stride is 2. A tap's weights are `scatterDepth` long.
     let scatter: [Group]
+    let scatterDepth: Int
     /// Pairs of an output pixel and the input pixel that a tap reads, [tap][pair], or where there are few channels those of
     /// all taps together, −1 for the padding.
     let pairs: [UnsafeMutableBufferPointer<ConvolutionPosition>]
@@ -59,7 +60,8 @@ final class ConvolutionPlan: @unchecked Sendable {
             }
         }
         gather = ConvolutionPlan.groups(forward, depth: geometry.channels)
-        scatter = ConvolutionPlan.groups(backward, depth: geometry.outputs)
+        scatterDepth = geometry.outputs.paddedToVectors
+        scatter = ConvolutionPlan.groups(backward, depth: scatterDepth)
         self.takesTapsAtOnce = takesTapsAtOnce
         self.pairs = (takesTapsAtOnce ? [Array(pairs.joined())] : pairs).map(ConvolutionPlan.buffer)
     }

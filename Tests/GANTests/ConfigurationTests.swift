@@ -88,11 +88,24 @@ import Testing
         (#"{"log_interval": "often"}"#, "model.json: field log_interval: \"often\" is not an interval"),
         (#"{"generator": {}}"#, "model.json: field generator: "),
         (#"{"generator": [{"type": "linear", "inputs": 64, "outputs": 784}, {"type": "swish"}]}"#,
-            "model.json: field generator.[1]: unknown layer type \"swish\"; known are linear, relu, "),
+            "model.json: field generator.[1]: unknown layer type \"swish\"; known are linear, conv2d, "),
         (#"{"discriminator": [{"type": "linear", "inputs": 784}]}"#, "model.json: field discriminator.[0]: \"outputs\" is missing"),
         (#"{"discriminator": [{"type": "linear", "inputs": 784, "outputs": "1"}]}"#,
             "model.json: field discriminator.[0].outputs: a value of type Int is expected"),
         (#"{"discriminator": [{"type": "dropout", "probability": 1}]}"#, "model.json: field discriminator.[0]: a dropout probability"),
+        (#"{"discriminator": [{"type": "conv2d", "inputs": 1, "outputs": 1, "stride": 2, "padding": 1}]}"#,
+            "model.json: field discriminator.[0]: \"kernel\" is missing"),
+        (#"{"discriminator": [{"type": "upsample", "factor": 0}]}"#, "model.json: field discriminator.[0]: a layer of type upsample"),
+        (#"{"critic_steps": 1.5}"#, "model.json: field critic_steps: "),
+        (#"{"gradient_penalty": "strong"}"#, "model.json: field gradient_penalty: a value of type Double is expected"),
+        (#"{"weight_clip": []}"#, "model.json: field weight_clip: a value of type Double is expected"),
+        (#"{"label_smoothing": "one-sided"}"#, "model.json: field label_smoothing: a value of type Double is expected"),
+        (#"{"label_flip": {}}"#, "model.json: field label_flip: a value of type Double is expected"),
+        (#"{"instance_noise": "0.1"}"#, "model.json: field instance_noise: a value of type Double is expected"),
+        (#"{"instance_noise_decay": "soon"}"#, "model.json: field instance_noise_decay: \"soon\" is not an interval"),
+        (#"{"ema": "0.999"}"#, "model.json: field ema: a value of type Double is expected"),
+        (#"{"optimizer": "adagrad"}"#, "model.json: field optimizer: "),
+        (#"{"lr_generator": "fast"}"#, "model.json: field lr_generator: a value of type Double is expected"),
         (#"{"preset": 7}"#, "model.json: field preset: "),
     ])
     func refusesAndNamesTheField(json: String, text: String) { expectUsage(text) { _ = try read(json) } }
@@ -134,8 +147,11 @@ import Testing
         Nonsense("image_size 257: ") { $0.imageSize = 257 },
         Nonsense("image_size -28: ") { $0.imageSize = -28 },
         Nonsense("image_size ") { $0.imageSize = .max },
-        Nonsense("the generator gives 784 outputs; 1024 are needed") { $0.imageSize = 32 },
-        Nonsense("the discriminator does not fit together: layer 0, linear [784 → 256], follows the network's input of 1024") {
+        Nonsense("the generator gives 784 features; images of 1 × 32 × 32 are needed (image_size 32)") { $0.imageSize = 32 },
+        Nonsense(
+            "the discriminator does not fit together: layer 0, linear [784 → 256], does not take what the network's input gives: "
+                + "1 × 32 × 32"
+        ) {
             $0.imageSize = 32
             $0.generator[4] = .linear(inputs: 256, outputs: 1_024)
         },
@@ -150,13 +166,59 @@ import Testing
         Nonsense("--beta2 nan: ") { $0.beta2 = .nan },
         Nonsense("epsilon 0.0: must be a positive number") { $0.epsilon = 0 },
         Nonsense("--keep 0: at least one checkpoint must be kept") { $0.keep = 0 },
-        Nonsense("the generator does not fit together: layer 0, linear [64 → 256], follows the network's input of 32") { $0.latentDimension = 32 },
-        Nonsense("the generator gives 256 outputs; 784 are needed") { $0.generator.removeLast(2) },
-        Nonsense("the discriminator gives 256 outputs; 1 are needed") { $0.discriminator.removeLast() },
+        Nonsense(
+            "the generator does not fit together: layer 0, linear [64 → 256], does not take what the network's input gives: 32 features"
+        ) { $0.latentDimension = 32 },
+        Nonsense("the generator gives 256 features; images of 1 × 28 × 28 are needed") { $0.generator.removeLast(2) },
+        Nonsense("the discriminator gives 256 features; one output is needed") { $0.discriminator.removeLast() },
         Nonsense("the discriminator does not fit together: no layer has parameters") { $0.discriminator = [] },
-        Nonsense("the discriminator does not fit together: layer 1, linear [256 → 256], follows layer 0 of 784") {
+        Nonsense("the discriminator does not fit together: layer 1, linear [256 → 256], does not take what layer 0, relu, gives: 1 × 28 × 28") {
             $0.discriminator[0] = .relu
             $0.discriminator.remove(at: 1)
+        },
+        Nonsense("--critic-steps 0: must be 1 … 1,000") { $0.criticSteps = 0 },
+        Nonsense("--critic-steps 1001: ") { $0.criticSteps = 1_001 },
+        Nonsense("--gradient-penalty -1.0: must be a number from 0, which is none") { $0.gradientPenalty = -1 },
+        Nonsense("--gradient-penalty nan: ") { $0.gradientPenalty = .nan },
+        Nonsense("--weight-clip -0.01: ") { $0.weightClip = -0.01 },
+        Nonsense("--weight-clip inf: ") { $0.weightClip = .infinity },
+        Nonsense("--gradient-penalty and --weight-clip both bound the discriminator's slope; use one of them") {
+            $0.gradientPenalty = 10
+            $0.weightClip = 0.01
+        },
+        Nonsense("--label-smoothing 1.0: must be at least 0, which is none, and less than 1") { $0.labelSmoothing = 1 },
+        Nonsense("--label-smoothing -0.1: ") { $0.labelSmoothing = -0.1 },
+        Nonsense("--label-smoothing nan: ") { $0.labelSmoothing = .nan },
+        Nonsense("--label-flip 0.6: must be 0 … 0.5") { $0.labelFlip = 0.6 },
+        Nonsense("--label-flip -0.1: ") { $0.labelFlip = -0.1 },
+        Nonsense("--label-smoothing and --label-flip change the targets of --loss bce and mse; hinge has none") {
+            $0.loss = .hinge
+            $0.labelSmoothing = 0.1
+        },
+        Nonsense("--label-smoothing and --label-flip change the targets of --loss bce and mse; wasserstein has none") {
+            $0.loss = .wasserstein
+            $0.labelFlip = 0.1
+        },
+        Nonsense("--instance-noise -0.1: ") { $0.instanceNoise = -0.1 },
+        Nonsense("--instance-noise inf: ") { $0.instanceNoise = .infinity },
+        Nonsense("--ema 1.0: must be at least 0, which is none, and less than 1") { $0.averageDecay = 1 },
+        Nonsense("--ema -0.5: ") { $0.averageDecay = -0.5 },
+        Nonsense("--lr-generator 0.0: must be a positive number") { $0.generatorLearningRate = 0 },
+        Nonsense("--lr-generator nan: ") { $0.generatorLearningRate = .nan },
+        Nonsense("--lr-discriminator -1.0: must be a positive number") { $0.discriminatorLearningRate = -1 },
+        Nonsense("--gradient-penalty 10.0: the discriminator has a layer, Activation, that is not piecewise linear") {
+            $0.gradientPenalty = 10
+            $0.discriminator.insert(.tanh, at: 1)
+        },
+        Nonsense("the generator normalises over a batch of one value, whose variance is not defined; raise --batch-size") {
+            $0.batchSize = 1
+            $0.shards = 1
+            $0.generator.insert(.batchNormalization(channels: 256), at: 1)
+        },
+        Nonsense("the discriminator normalises over a batch of one value") {
+            $0.batchSize = 1
+            $0.shards = 1
+            $0.discriminator.insert(.batchNormalization(channels: 256), at: 1)
         },
     ]
 
@@ -165,6 +227,50 @@ import Testing
         test.change(&configuration)
         let changed = configuration
         expectUsage(test.text) { try changed.validate() }
+    }
+
+    static let nonsenseOfImages: [Nonsense] = [
+        Nonsense("--gradient-penalty 10.0: the discriminator has a layer, BatchNormalization, that is not piecewise linear") {
+            $0.gradientPenalty = 10
+        },
+        // The four doublings of the generator make 64 of 4, and nothing else.
+        Nonsense("the generator gives 1 × 64 × 64; images of 1 × 28 × 28 are needed (image_size 28)") { $0.imageSize = 28 },
+        Nonsense("the discriminator gives 1 × 5 × 5; one output is needed") {
+            $0.imageSize = 128
+            $0.generator.insert(.upsample(factor: 2), at: 1)
+        },
+        Nonsense("the discriminator does not fit together: layer 2, conv2d [8 → 128] of kernel 4, stride 2, padding 1, does not take "
+            + "what layer 1, leaky_relu, gives: 64 × 32 × 32") {
+            $0.discriminator[2] = .convolution(.init(inputs: 8, outputs: 128, kernel: 4, stride: 2, padding: 1, hasBias: false))
+        },
+        Nonsense("the generator gives 2 × 64 × 64; images of 1 × 64 × 64 are needed") {
+            $0.generator[12] = .convolution(
+                .init(isTransposed: true, inputs: 64, outputs: 2, kernel: 4, stride: 2, padding: 1, hasBias: false))
+        },
+        Nonsense("the generator does not fit together: layer 0, conv_transpose2d [100 → 512] of kernel 4, stride 1, padding 0, does "
+            + "not take what the network's input gives: 64 features") { $0.latentDimension = 64 },
+    ]
+
+    @Test(arguments: nonsenseOfImages) func refusesWhatMakesNoSenseOfImages(test: Nonsense) throws {
+        var configuration = try Preset.named("dcgan")
+        test.change(&configuration)
+        let changed = configuration
+        expectUsage(test.text) { try changed.validate() }
+    }
+
+    /// One image is enough where there are several pixels to normalise over.
+    @Test func oneImageMayHaveAVariance() throws {
+        var configuration = try Preset.named("dcgan")
+        (configuration.batchSize, configuration.shards) = (1, 1)
+        try configuration.validate()
+    }
+
+    /// The layer that takes the noise takes as much of it as there is, also where it is a convolution.
+    @Test func latentDimensionIsThatOfTheFirstLayer() throws {
+        var configuration = try Preset.named("dcgan")
+        configuration.setLatentDimension(20)
+        try configuration.validate()
+        #expect(try configuration.networkPlans().generator.layout.tensors[0].shape == [20, 512, 4, 4])
     }
 
     // MARK: Length

@@ -4,12 +4,12 @@ import Testing
 
 @testable import GAN
 
-/// The four recipes, layer by layer, as the table of the seeds has them.
+/// The recipes, layer by layer.
 @Suite struct PresetTests {
     private func linear(_ inputs: Int, _ outputs: Int) -> LayerSpecification { .linear(inputs: inputs, outputs: outputs) }
     private let leaky = LayerSpecification.leakyReLU(slope: 0.2)
 
-    /// What all four share.
+    /// What the recipes of linear layers share.
     private func checkCommon(_ preset: Configuration) throws {
         #expect(preset.learningRate == 2e-4)
         #expect((preset.beta1, preset.beta2, preset.epsilon) == (0.9, 0.999, 1e-8))
@@ -67,12 +67,43 @@ import Testing
         #expect(preset.stepsPerEpoch(images: 60_000) == 600)
     }
 
+    @Test func dcgan() throws {
+        let preset = try Preset.named("dcgan")
+        try preset.validate()
+        func convolution(_ inputs: Int, _ outputs: Int, stride: Int = 2, padding: Int = 1) -> LayerSpecification {
+            .convolution(.init(inputs: inputs, outputs: outputs, kernel: 4, stride: stride, padding: padding, hasBias: false))
+        }
+        func transposed(_ inputs: Int, _ outputs: Int, stride: Int = 2, padding: Int = 1) -> LayerSpecification {
+            .convolution(
+                .init(
+                    isTransposed: true, inputs: inputs, outputs: outputs, kernel: 4, stride: stride, padding: padding,
+                    hasBias: false))
+        }
+        func normalization(_ channels: Int) -> LayerSpecification { .batchNormalization(channels: channels) }
+        #expect(
+            preset.generator == [
+                transposed(100, 512, stride: 1, padding: 0), normalization(512), .relu, transposed(512, 256), normalization(256),
+                .relu, transposed(256, 128), normalization(128), .relu, transposed(128, 64), normalization(64), .relu,
+                transposed(64, 1), .tanh,
+            ])
+        #expect(
+            preset.discriminator == [
+                convolution(1, 64), leaky, convolution(64, 128), normalization(128), leaky, convolution(128, 256),
+                normalization(256), leaky, convolution(256, 512), normalization(512), leaky,
+                convolution(512, 1, stride: 1, padding: 0),
+            ])
+        #expect((preset.imageSize, preset.latentDimension, preset.batchSize, preset.epochs) == (64, 100, 64, 5))
+        #expect((preset.learningRate, preset.beta1, preset.beta2) == (2e-4, 0.5, 0.999))
+        #expect(preset.generatorStep == .reuse)
+        #expect(preset.loss == .bce)
+    }
+
     @Test func namesAreKnown() throws {
-        #expect(Preset.all.map(\.preset) == ["mlp", "mlp-dropout", "mlp-wide", "mlp-reuse"])
+        #expect(Preset.all.map(\.preset) == ["mlp", "mlp-dropout", "mlp-wide", "mlp-reuse", "dcgan"])
         #expect(Preset.standard == "mlp")
         let error = #expect(throws: Failure.self) { _ = try Preset.named("mpl") }
         #expect(error?.code == .usage)
-        #expect(error?.description == "unknown preset \"mpl\"; known are mlp, mlp-dropout, mlp-wide, mlp-reuse")
+        #expect(error?.description == "unknown preset \"mpl\"; known are mlp, mlp-dropout, mlp-wide, mlp-reuse, dcgan")
     }
 
     /// Parameters of the default preset, counted by hand.

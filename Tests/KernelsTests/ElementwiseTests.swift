@@ -5,6 +5,8 @@ import Testing
     /// A kernel that changes x where it stands, given another matrix y of its shape.
     struct InPlace: Sendable, CustomTestStringConvertible {
         let testDescription: String
+        /// Whether the result depends on y.
+        var usesOther = false
         let run: @Sendable (_ kernels: Kernels, _ x: Kernels.MutableFloats, _ y: Kernels.Floats, _ shape: Shape) -> Void
 
         static let all: [InPlace] = [
@@ -12,11 +14,23 @@ import Testing
             InPlace(testDescription: "rectify, slope 0") { $0.rectify($1, $3.features, $3.columns, $3.row, 0) },
             InPlace(testDescription: "tanh") { $0.tanh($1, $3.features, $3.columns, $3.row) },
             InPlace(testDescription: "sigmoid") { $0.sigmoid($1, $3.features, $3.columns, $3.row) },
-            InPlace(testDescription: "rectifyBackward") {
+            InPlace(testDescription: "rectifyBackward", usesOther: true) {
                 $0.rectifyBackward($1, $2, $3.features, $3.columns, $3.row, 0.2)
             },
-            InPlace(testDescription: "tanhBackward") { $0.tanhBackward($1, $2, $3.features, $3.columns, $3.row) },
-            InPlace(testDescription: "sigmoidBackward") { $0.sigmoidBackward($1, $2, $3.features, $3.columns, $3.row) },
+            InPlace(testDescription: "tanhBackward", usesOther: true) { $0.tanhBackward($1, $2, $3.features, $3.columns, $3.row) },
+            InPlace(testDescription: "sigmoidBackward", usesOther: true) {
+                $0.sigmoidBackward($1, $2, $3.features, $3.columns, $3.row)
+            },
+            // The scales of the columns are the first row of y.
+            InPlace(testDescription: "scaleColumns", usesOther: true) { $0.scaleColumns($1, $2, $3.features, $3.columns, $3.row) },
+            InPlace(testDescription: "mixColumns into x", usesOther: true) {
+                $0.mixColumns($1, $2, $2, $1, $3.features, $3.columns, $3.row)
+            },
+            InPlace(testDescription: "addScaled", usesOther: true) { kernels, x, y, shape in
+                for feature in 0..<shape.features {
+                    kernels.addScaled(x + feature * shape.row, y + feature * shape.row, 0.3, shape.columns)
+                }
+            },
         ]
     }
 
@@ -53,12 +67,29 @@ import Testing
     func equalsTwinAtSpecialValues(kernel: InPlace) {
         let values = specialAndRandomValues(atLeast: 4_096, seed: 2)
         for shift in 0..<specialValues.count {
-            // Only the backward kernels look at y.
-            if shift > 0 && !kernel.testDescription.hasSuffix("Backward") { break }
+            if shift > 0 && !kernel.usesOther { break }
             let count = shift == 0 ? values.count : roundedUp(specialValues.count)
             let x = Memory<Float>(Array(values.prefix(count)))
             let y = Memory<Float>((0..<count).map { values[($0 + shift) % count] })
             check(kernel, x, y, Shape(features: 1, columns: count, row: count))
+        }
+    }
+
+    /// 1 is x, 0 is y, and each column has its own share; the rows of x, y and the result may be apart.
+    @Test func mixesEachColumn() {
+        let (features, columns, row) = (3, 16, 24)
+        let x = Memory<Float>((0..<features * row).map { Float($0) })
+        let y = Memory<Float>((0..<features * row).map { Float(1_000 - 3 * $0) })
+        let shares = Memory<Float>((0..<columns).map { Float($0 % 5) / 4 })
+        defer { keep(x, y, shares) }
+        for kernels in tables + [.reference] {
+            let output = Memory<Float>(Array(repeating: -1, count: features * row))
+            kernels.mixColumns(x.base, y.base, shares.base, output.base, features, columns, row)
+            for i in 0..<features * row {
+                let share = i % row < columns ? shares[i % row] : 0
+                let expected = i % row < columns ? share * x[i] + (1 - share) * y[i] : -1
+                #expect(output[i] == expected, "\(kernels.instructionSet), element \(i)")
+            }
         }
     }
 

@@ -10,6 +10,9 @@ import Testing
     private static let layers: [LayerSpecification] = [
         .linear(inputs: 1, outputs: 65_536), .relu, .leakyReLU(slope: 0.2), .leakyReLU(slope: 0), .tanh, .sigmoid,
         .dropout(probability: 0.3), .dropout(probability: 0),
+        .convolution(.init(inputs: 1, outputs: 64, kernel: 4, stride: 2, padding: 1, hasBias: false)),
+        .convolution(.init(isTransposed: true, inputs: 64, outputs: 3, kernel: 5)), .batchNormalization(channels: 64),
+        .reshape(channels: 3, height: 7, width: 9), .upsample(factor: 2),
     ]
 
     @Test func everyLayerSurvivesTheFile() throws {
@@ -21,20 +24,48 @@ import Testing
     @Test func readsTheNamesOfTheFormat() throws {
         let json = """
             [{"type": "linear", "inputs": 64, "outputs": 256}, {"type": "relu"}, {"type": "leaky_relu", "slope": 0.2},
-             {"type": "tanh"}, {"type": "sigmoid"}, {"type": "dropout", "probability": 0.5}]
+             {"type": "tanh"}, {"type": "sigmoid"}, {"type": "dropout", "probability": 0.5},
+             {"type": "conv2d", "inputs": 1, "outputs": 64, "kernel": 4, "stride": 2, "padding": 1, "bias": false},
+             {"type": "conv_transpose2d", "inputs": 64, "outputs": 1, "kernel": 5, "stride": 1, "padding": 0},
+             {"type": "batch_norm", "channels": 64}, {"type": "reshape", "channels": 64, "height": 7, "width": 9},
+             {"type": "upsample", "factor": 2}]
             """
         #expect(
             try decode(json) == [
                 .linear(inputs: 64, outputs: 256), .relu, .leakyReLU(slope: 0.2), .tanh, .sigmoid, .dropout(probability: 0.5),
+                .convolution(.init(inputs: 1, outputs: 64, kernel: 4, stride: 2, padding: 1, hasBias: false)),
+                // Without the word, there is a bias.
+                .convolution(.init(isTransposed: true, inputs: 64, outputs: 1, kernel: 5)),
+                .batchNormalization(channels: 64), .reshape(channels: 64, height: 7, width: 9), .upsample(factor: 2),
             ])
     }
 
     @Test(arguments: [
-        (#"{"type": "conv"}"#, "unknown layer type \"conv\"; known are linear, relu, leaky_relu, tanh, sigmoid, dropout"),
-        (#"{"type": "linear", "inputs": 0, "outputs": 4}"#, "0 inputs and 4 outputs; both must be 1 … 65,536"),
-        (#"{"type": "linear", "inputs": -3, "outputs": 4}"#, "both must be 1 … 65,536"),
-        (#"{"type": "linear", "inputs": 4, "outputs": 65537}"#, "both must be 1 … 65,536"),
-        (#"{"type": "linear", "inputs": 9223372036854775807, "outputs": 9223372036854775807}"#, "both must be 1 … 65,536"),
+        (
+            #"{"type": "conv"}"#,
+            "unknown layer type \"conv\"; known are linear, conv2d, conv_transpose2d, batch_norm, reshape, upsample, relu, "
+                + "leaky_relu, tanh, sigmoid, dropout"
+        ),
+        (#"{"type": "linear", "inputs": 0, "outputs": 4}"#, "a layer of type linear with inputs 0; it must be 1 … 65536"),
+        (#"{"type": "linear", "inputs": -3, "outputs": 4}"#, "inputs -3; it must be 1 … 65536"),
+        (#"{"type": "linear", "inputs": 4, "outputs": 65537}"#, "outputs 65537; it must be 1 … 65536"),
+        (#"{"type": "linear", "inputs": 9223372036854775807, "outputs": 4}"#, "inputs 9223372036854775807; it must be 1 … 65536"),
+        (conv2d(["inputs": 0]), "a layer of type conv2d with inputs 0; it must be 1 … 8192"),
+        (conv2d(["outputs": 8193]), "outputs 8193; it must be 1 … 8192"),
+        (conv2d(["kernel": 0]), "kernel 0; it must be 1 … 32"),
+        (conv2d(["kernel": 33]), "kernel 33; it must be 1 … 32"),
+        (conv2d(["stride": 0]), "stride 0; it must be 1 … 32"),
+        (conv2d(["stride": -9_223_372_036_854_775_807]), "it must be 1 … 32"),
+        (conv2d(["padding": -1]), "padding -1; it must be 0 … 32"),
+        (conv2d(["padding": 33], type: "conv_transpose2d"), "a layer of type conv_transpose2d with padding 33; it must be 0 … 32"),
+        (conv2d(["dilation": 2]), "unknown field \"dilation\" of a layer of type conv2d"),
+        (#"{"type": "batch_norm", "channels": 0}"#, "a layer of type batch_norm with channels 0; it must be 1 … 65536"),
+        (#"{"type": "batch_norm", "channels": 4, "momentum": 0.2}"#, "unknown field \"momentum\" of a layer of type batch_norm"),
+        (#"{"type": "reshape", "channels": 65537, "height": 1, "width": 1}"#, "channels 65537; it must be 1 … 65536"),
+        (#"{"type": "reshape", "channels": 1, "height": 0, "width": 1}"#, "height 0; it must be 1 … 1024"),
+        (#"{"type": "reshape", "channels": 1, "height": 1, "width": 1025}"#, "width 1025; it must be 1 … 1024"),
+        (#"{"type": "upsample", "factor": 0}"#, "a layer of type upsample with factor 0; it must be 1 … 16"),
+        (#"{"type": "upsample", "factor": 17}"#, "factor 17; it must be 1 … 16"),
         (#"{"type": "linear", "inputs": 4, "outputs": 4, "bias": false}"#, "unknown field \"bias\" of a layer of type linear"),
         (#"{"type": "relu", "slope": 0.1}"#, "unknown field \"slope\" of a layer of type relu"),
         (#"{"type": "leaky_relu", "slope": -0.1}"#, "a slope of -0.1; it must be 0 … 1"),
@@ -52,6 +83,12 @@ import Testing
         #expect(context.codingPath.first?.intValue == 0)
     }
 
+    /// A convolution in a model file, with these fields besides or instead.
+    private static func conv2d(_ fields: [String: Int], type: String = "conv2d") -> String {
+        let all = ["inputs": 1, "outputs": 2, "kernel": 4, "stride": 2, "padding": 1].merging(fields) { $1 }
+        return "{\"type\": \"\(type)\", \(all.map { "\"\($0)\": \($1)" }.joined(separator: ", "))}"
+    }
+
     /// Missing fields, wrong types, and numbers that are no integers of 64 bits.
     @Test(arguments: [
         "{}", #"{"type": null}"#, #"{"type": 3}"#, #"{"type": ["linear"]}"#, "[]", "3", "null", #""relu""#,
@@ -59,6 +96,11 @@ import Testing
         #"{"type": "linear", "inputs": 4.5, "outputs": 4}"#, #"{"type": "linear", "inputs": 1e30, "outputs": 4}"#,
         #"{"type": "linear", "inputs": 99999999999999999999, "outputs": 4}"#, #"{"type": "linear", "inputs": null, "outputs": 4}"#,
         #"{"type": "leaky_relu"}"#, #"{"type": "dropout", "probability": "0.5"}"#, #"{"type": "dropout", "probability": 1e999}"#,
+        #"{"type": "conv2d", "inputs": 1, "outputs": 2, "stride": 2, "padding": 1}"#,
+        #"{"type": "conv2d", "inputs": 1, "outputs": 2, "kernel": [4, 4], "stride": 2, "padding": 1}"#,
+        #"{"type": "conv2d", "inputs": 1, "outputs": 2, "kernel": 4, "stride": 2, "padding": 1, "bias": 3}"#,
+        #"{"type": "batch_norm"}"#, #"{"type": "batch_norm", "channels": 1.5}"#, #"{"type": "reshape", "channels": 1, "height": 2}"#,
+        #"{"type": "upsample"}"#, #"{"type": "upsample", "factor": "2"}"#,
         #"{"TYPE": "relu"}"#, #"{"type": "ReLU"}"#, #"{"type": ""}"#,
     ])
     func refusesWhatIsNoLayer(json: String) {

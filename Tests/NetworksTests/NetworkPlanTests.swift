@@ -37,21 +37,92 @@ import Testing
     }
 
     @Test(arguments: [
-        ([LayerSpecification.linear(inputs: 5, outputs: 1)], "layer 0, linear [5 → 1], follows the network's input of 4 features"),
+        (
+            [LayerSpecification.linear(inputs: 5, outputs: 1)],
+            "layer 0, linear [5 → 1], does not take what the network's input gives: 4 features"
+        ),
         (
             [.linear(inputs: 4, outputs: 8), .relu, .dropout(probability: 0.5), .linear(inputs: 9, outputs: 1)],
-            "layer 3, linear [9 → 1], follows layer 2 of 8 features"
+            "layer 3, linear [9 → 1], does not take what layer 2, dropout, gives: 8 features"
         ),
         (
             [.linear(inputs: 4, outputs: 8), .linear(inputs: 4, outputs: 8)],
-            "layer 1, linear [4 → 8], follows layer 0 of 8 features"
+            "layer 1, linear [4 → 8], does not take what layer 0, linear, gives: 8 features"
         ),
-        ([], "no layer has parameters; a network needs at least one linear layer"),
-        ([.relu, .tanh], "no layer has parameters; a network needs at least one linear layer"),
+        ([], "no layer has parameters; a network needs at least one that has"),
+        ([.relu, .tanh, .upsample(factor: 2)], "no layer has parameters; a network needs at least one that has"),
+        (
+            [.linear(inputs: 4, outputs: 8), .batchNormalization(channels: 4)],
+            "layer 1, batch_norm of 4, does not take what layer 0, linear, gives: 8 features"
+        ),
+        (
+            [.reshape(channels: 1, height: 2, width: 3)],
+            "layer 0, reshape to 1 × 2 × 3, does not take what the network's input gives: 4 features"
+        ),
     ])
     func namesTheLayersThatDoNotFit(layers: [LayerSpecification], message: String) {
         let error = #expect(throws: ShapeError.self) { _ = try NetworkPlan(layers, input: Shape(channels: 4)) }
         #expect(error?.description == message)
+    }
+
+    /// What does not fit an image of 2 × 5 × 4, each of these followed by nothing.
+    @Test(arguments: [
+        (LayerSpecification.linear(inputs: 40, outputs: 1), "linear [40 → 1]"),
+        (
+            .convolution(.init(inputs: 1, outputs: 3, kernel: 3)), "conv2d [1 → 3] of kernel 3, stride 1, padding 0"
+        ),
+        (
+            .convolution(.init(inputs: 2, outputs: 3, kernel: 5)), "conv2d [2 → 3] of kernel 5, stride 1, padding 0"
+        ),
+        (
+            .convolution(.init(inputs: 2, outputs: 3, kernel: 7, stride: 2, padding: 1)),
+            "conv2d [2 → 3] of kernel 7, stride 2, padding 1"
+        ),
+        (
+            .convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 1, padding: 2)),
+            "conv_transpose2d [2 → 3] of kernel 1, stride 1, padding 2"
+        ),
+        (.batchNormalization(channels: 20), "batch_norm of 20"),
+        // Features of an image are not in PyTorch's order.
+        (.batchNormalization(channels: 40), "batch_norm of 40"),
+        (.reshape(channels: 40, height: 2, width: 1), "reshape to 40 × 2 × 1"),
+    ])
+    func namesTheLayersThatDoNotFitAnImage(layer: LayerSpecification, name: String) {
+        let error = #expect(throws: ShapeError.self) {
+            _ = try NetworkPlan([layer], input: Shape(channels: 2, height: 5, width: 4))
+        }
+        #expect(error?.description == "layer 0, \(name), does not take what the network's input gives: 2 × 5 × 4")
+    }
+
+    /// PyTorch's sizes, also where a convolution leaves pixels over.
+    @Test(arguments: [
+        ([LayerSpecification.convolution(.init(inputs: 2, outputs: 3, kernel: 4, stride: 2, padding: 1))], [3, 2, 2]),
+        ([.convolution(.init(inputs: 2, outputs: 3, kernel: 3, stride: 2))], [3, 2, 1]),
+        ([.convolution(.init(inputs: 2, outputs: 3, kernel: 4, padding: 0))], [3, 2, 1]),
+        ([.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 4, stride: 2, padding: 1))], [3, 10, 8]),
+        ([.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 3, stride: 2))], [3, 11, 9]),
+        ([.upsample(factor: 3), .batchNormalization(channels: 2)], [2, 15, 12]),
+        ([.reshape(channels: 40, height: 1, width: 1), .linear(inputs: 40, outputs: 7)], [7, 1, 1]),
+    ])
+    func tellsShapes(layers: [LayerSpecification], shape: [Int]) throws {
+        let plan = try NetworkPlan(layers, input: Shape(channels: 2, height: 5, width: 4))
+        #expect([plan.output.channels, plan.output.height, plan.output.width] == shape)
+    }
+
+    /// Running statistics are no parameters, and a normalisation's rectifier counts as a layer.
+    @Test func namesRunningStatistics() throws {
+        let plan = try NetworkPlan(
+            [
+                .convolution(.init(inputs: 1, outputs: 2, kernel: 4, stride: 2, padding: 1, hasBias: false)),
+                .batchNormalization(channels: 2), .relu, .convolution(.init(inputs: 2, outputs: 1, kernel: 2)),
+            ], input: Shape(channels: 1, height: 4, width: 4))
+        #expect(
+            plan.layout.tensors.map(\.name) == [
+                "main.0.weight", "main.1.weight", "main.1.bias", "main.3.weight", "main.3.bias",
+            ])
+        #expect(plan.layout.tensors.map(\.shape) == [[2, 1, 4, 4], [2], [2], [1, 2, 2, 2], [1]])
+        #expect(plan.bufferLayout.tensors.map(\.name) == ["main.1.running_mean", "main.1.running_var"])
+        #expect(plan.normalizedPixels == 4)
     }
 
     /// Layers that work in place at the end, and one that does not.
