@@ -3,7 +3,7 @@ import Networks
 
 /// The recipes that `--preset` names.
 public enum Preset {
-    public static let standard = "mlp"
+    public static let standard = "dcgan28"
 
     public static let all: [Configuration] = [
         dcgan28, dcgan, lsgan, hinge, wgan, wganGP, cdcgan, cgan, mlp, mlpDropout, mlpWide, mlpReuse,

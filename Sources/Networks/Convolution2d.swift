@@ -49,7 +49,8 @@ final class Convolution2d: AffineLayer {
         let kernel = geometry.kernel
         let bound = 1 / Float(geometry.channels * geometry.taps).squareRoot()
         let weight = Tensor(
-            "main.\(index).weight\(isSpectral ? "_orig" : "")", [geometry.outputs, geometry.channels, kernel, kernel], .uniform(bound), isChannelsLast: true)
+            "main.\(index).weight\(isSpectral ? "_orig" : "")", [geometry.outputs, geometry.channels, kernel, kernel],
+            .uniform(bound), isChannelsLast: true)
         let channels = isTransposed ? geometry.channels : geometry.outputs
         tensors = [weight] + (hasBias ? [Tensor("main.\(index).bias", [channels], .uniform(bound))] : [])
         buffers = isSpectral ? Tensor.singularVectors(index, of: weight) : []
@@ -59,7 +60,8 @@ final class Convolution2d: AffineLayer {
     var needs: LayerNeeds {
         LayerNeeds(
             // A product's, and the weights the other way round.
-            workspace: Product.workspaceCount(depth: 0) + geometry.channels * geometry.taps * plan.scatterDepth, gradientRows: hasBias ? outputChannels : 0,
+            workspace: Product.workspaceCount(depth: 0) + geometry.channels * geometry.taps * plan.scatterDepth,
+            gradientRows: hasBias ? outputChannels : 0,
             convolutionRows: geometry.outputs, biasRows: hasBias ? outputChannels : 0)
     }
 
