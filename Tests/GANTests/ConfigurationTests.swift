@@ -33,7 +33,7 @@ import Testing
 
     /// The file's fields come before the preset's; the preset is that of the option, of the file, or the default.
     @Test func presetThenFile() throws {
-        #expect(try read("{}") == Preset.named("mlp"))
+        #expect(try read("{}") == Preset.named(Preset.standard))
         #expect(try read(#"{"preset": "mlp-wide"}"#) == Preset.named("mlp-wide"))
         #expect(try read("{}", preset: "mlp-reuse") == Preset.named("mlp-reuse"))
         let both = try read(#"{"preset": "mlp-wide", "batch_size": 32, "log_interval": "2e"}"#, preset: "mlp-dropout")
@@ -53,12 +53,12 @@ import Testing
         #expect((configuration.batchSize, configuration.learningRate) == (128, 0.001))
         #expect(configuration.latentDimension == 20)
         #expect(configuration.generator[0] == .linear(inputs: 20, outputs: 256))
-        #expect(try ConfigurationRequest().fresh() == Preset.named("mlp"))
+        #expect(try ConfigurationRequest().fresh() == Preset.named(Preset.standard))
     }
 
     /// null is no value: the preset's stays.
     @Test func nullIsTheDefault() throws {
-        #expect(try read(#"{"steps": null, "lr": null, "generator": null, "preset": null}"#) == Preset.named("mlp"))
+        #expect(try read(#"{"steps": null, "lr": null, "generator": null, "preset": null}"#) == Preset.named(Preset.standard))
     }
 
     @Test(arguments: [

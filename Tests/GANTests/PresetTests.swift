@@ -99,15 +99,22 @@ import Testing
     }
 
     @Test func namesAreKnown() throws {
-        #expect(Preset.all.map(\.preset) == ["mlp", "mlp-dropout", "mlp-wide", "mlp-reuse", "dcgan"])
-        #expect(Preset.standard == "mlp")
+        #expect(
+            Preset.all.map(\.preset) == [
+                "dcgan28", "dcgan", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "cgan", "mlp", "mlp-dropout", "mlp-wide",
+                "mlp-reuse",
+            ])
+        #expect(Preset.standard == "dcgan28")
         let error = #expect(throws: Failure.self) { _ = try Preset.named("mpl") }
         #expect(error?.code == .usage)
-        #expect(error?.description == "unknown preset \"mpl\"; known are mlp, mlp-dropout, mlp-wide, mlp-reuse, dcgan")
+        #expect(error?.description.contains("unknown preset \"mpl\"; known are dcgan28, dcgan, ") == true)
     }
 
-    /// Parameters of the default preset, counted by hand.
-    @Test func parametersOfTheDefault() throws {
+    /// Parameters of a linear and of a convolutional preset, counted by hand.
+    @Test func parameters() throws {
+        let small = try Preset.named("dcgan28").networkPlans()
+        #expect(small.generator.layout.parameterCount == 64 * 128 * 49 + 2 * 128 + 128 * 64 * 16 + 2 * 64 + 64 * 16 + 1)
+        #expect(small.discriminator.layout.parameterCount == 32 * 16 + 32 + 32 * 64 * 16 + 2 * 64 + 64 * 49 + 1)
         let plans = try Preset.named("mlp").networkPlans()
         #expect(plans.generator.layout.parameterCount == 64 * 256 + 256 + 256 * 256 + 256 + 256 * 784 + 784)
         #expect(plans.discriminator.layout.parameterCount == 784 * 256 + 256 + 256 * 256 + 256 + 256 + 1)

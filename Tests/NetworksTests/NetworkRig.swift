@@ -97,7 +97,7 @@ struct NetworkRig {
             fill(network.outputError.slot(slot), past: 3) { row, feature in NetworkRig.value(3 + slot, row, feature) }
             try network.backward(pass(kind), slot: slot, inputError: inputErrors[slot])
         }
-        network.weightGradients(sums) { _ in }
+        try network.weightGradients(sums) { _ in }
     }
 
     /// The mask of a dropout layer for one row, from the Philox words that the documentation names.
