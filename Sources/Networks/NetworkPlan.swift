@@ -104,8 +104,10 @@ private struct LayerBuilder {
             shape = target
             index += 1
         case .upsample(let factor):
+            let result = Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width)
+            try check(result, "upsample by \(factor)")
             layers.append(Upsample(shape, factor: factor))
-            shape = Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width)
+            shape = result
             index += 1
         case .relu, .leakyReLU, .tanh, .sigmoid, .dropout:
             layers.append(elementwise(specification))
@@ -134,6 +136,7 @@ private struct LayerBuilder {
         let result = Shape(channels: p.outputs, height: side(shape.height), width: side(shape.width))
         let fits = min(shape.height, shape.width) + 2 * p.padding >= p.kernel || p.isTransposed
         guard p.inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw misfit(text) }
+        try check(result, text)
         let (large, small) = p.isTransposed ? (result, shape) : (shape, result)
         let fusion = takeFusion()
         layers.append(
@@ -156,6 +159,15 @@ private struct LayerBuilder {
             slope, specifications.isAffine(at: index - 2) ? specifications.rectifierSlope(at: index - 1) : nil,
             slope != nil && specifications.isAffine(at: index + 2)
         )
+    }
+
+    /// A few layers that enlarge would ask for more memory than there is, and for sizes that no number holds.
+    private func check(_ result: Shape, _ layer: String) throws {
+        guard max(result.height, result.width) <= 1_024, result.features <= 1 << 24 else {
+            throw ShapeError(
+                description: "layer \(index), \(layer), gives \(result); the sides of an image must be at most 1,024 and its "
+                    + "features at most 16,777,216")
+        }
     }
 
     private func misfit(_ layer: String) -> ShapeError {
