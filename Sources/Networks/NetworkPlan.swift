@@ -114,8 +114,10 @@ private struct LayerBuilder {
             shape = target
             index += 1
         case .upsample(let factor):
+            let result = Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width)
+            try check(result, "upsample by \(factor)")
             layers.append(Upsample(shape, factor: factor))
-            shape = Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width)
+            shape = result
             index += 1
         case .label(let classes):
             layers.append(LabelConcatenation(shape, classes: classes))
@@ -156,6 +158,7 @@ private struct LayerBuilder {
             throw ShapeError(description: "layer \(index), \(name), has no spectral normalisation")
         }
         guard p.inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw misfit(text) }
+        try check(result, text)
         let (large, small) = p.isTransposed ? (result, shape) : (shape, result)
         let fusion = takeFusion()
         layers.append(
@@ -179,6 +182,15 @@ private struct LayerBuilder {
             slope, !isSpectral && specifications.isAffine(at: index - 2) ? specifications.rectifierSlope(at: index - 1) : nil,
             !isSpectral && slope != nil && specifications.isAffine(at: index + 2)
         )
+    }
+
+    /// A few layers that enlarge would ask for more memory than there is, and for sizes that no number holds.
+    private func check(_ result: Shape, _ layer: String) throws {
+        guard max(result.height, result.width) <= 1_024, result.features <= 1 << 24 else {
+            throw ShapeError(
+                description: "layer \(index), \(layer), gives \(result); the sides of an image must be at most 1,024 and its "
+                    + "features at most 16,777,216")
+        }
     }
 
     private func misfit(_ layer: String) -> ShapeError {

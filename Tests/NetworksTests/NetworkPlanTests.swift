@@ -94,6 +94,26 @@ import Testing
         #expect(error?.description == "layer 0, \(name), does not take what the network's input gives: 2 × 5 × 4")
     }
 
+    /// A model file cannot ask for more than there is, however many of its layers enlarge.
+    @Test(arguments: [
+        (
+            Array(repeating: LayerSpecification.upsample(factor: 16), count: 20),
+            "layer 1, upsample by 16, gives 2 × 1280 × 1024; the sides of an image must be at most 1,024 and its features at most "
+                + "16,777,216"
+        ),
+        (
+            Array(repeating: .convolution(.init(isTransposed: true, inputs: 2, outputs: 2, kernel: 32, stride: 32)), count: 20),
+            "layer 1, conv_transpose2d [2 → 2] of kernel 32, stride 32, padding 0, gives 2 × 5120 × 4096"
+        ),
+        ([.upsample(factor: 16), .convolution(.init(inputs: 2, outputs: 8_192, kernel: 1))], "gives 8192 × 80 × 64; "),
+    ])
+    func refusesImagesThatAreTooLarge(layers: [LayerSpecification], message: String) {
+        let error = #expect(throws: ShapeError.self) {
+            _ = try NetworkPlan(layers, input: Shape(channels: 2, height: 5, width: 4))
+        }
+        #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
+    }
+
     /// PyTorch's sizes, also where a convolution leaves pixels over.
     @Test(arguments: [
         ([LayerSpecification.convolution(.init(inputs: 2, outputs: 3, kernel: 4, stride: 2, padding: 1))], [3, 2, 2]),

@@ -1,5 +1,6 @@
 import Kernels
 import Networks
+import Testing
 
 /// A network on one rank that owns some shards of a batch, with random parameters, inputs and output gradients, run
 /// forward and backward for the real and the fake rows as a training step does.
@@ -19,35 +20,56 @@ struct NetworkRig {
     let gradients: [UnsafeMutablePointer<Float>]
     /// Of slot 0 and slot 1.
     let inputErrors: [Matrix]
+    /// The shape of a row's input.
+    let input: Shape
     private let sums: BatchSums
+    private let statistics: BatchStatistics?
     private let arena = Arena()
 
     static let kinds: [PassKind] = [.real, .fake]
     static let seed: UInt64 = 0x0123_4567_89ab_cdef
     static let step = 6
 
-    /// - Parameter shards: this rank's, of `shardCount`.
     init(
         _ specifications: [LayerSpecification], inputs: Int, batch: Int, shards: Range<Int>, of shardCount: Int, kernels: Kernels
     ) throws {
+        try self.init(
+            specifications, input: Shape(channels: inputs), batch: batch, shards: shards, of: shardCount, kernels: kernels)
+    }
+
+    /// - Parameters:
+    ///   - shards: this rank's, of `shardCount`.
+    ///   - totals: the sums of a rank that owns all shards, for one that does not and has layers that normalise.
+    init(
+        _ specifications: [LayerSpecification], input: Shape, batch: Int, shards: Range<Int>, of shardCount: Int,
+        kernels: Kernels, totals: BatchTotals? = nil
+    ) throws {
         self.specifications = specifications
+        self.input = input
         self.kernels = kernels
         self.batch = batch
         self.shardCount = shardCount
-        plan = try NetworkPlan(specifications, input: Shape(channels: inputs))
+        let plan = try NetworkPlan(specifications, input: input)
+        self.plan = plan
         func first(_ shard: Int) -> Int { batch * shard / shardCount }
         rows = first(shards.lowerBound)..<first(shards.upperBound)
         columns = rows.count.paddedToVectors
         var random = SplitMix64(7)
         var values = [Float](repeating: 0, count: plan.layout.count)
-        for tensor in plan.layout.tensors { for i in tensor.range { values[i] = random.unit() * 2 * tensor.bound } }
+        func fill(_ buffer: UnsafeMutablePointer<Float>, _ layout: ParameterLayout) {
+            for tensor in layout.tensors {
+                tensor.store(random.units(tensor.count).map(tensor.value), in: buffer)
+            }
+        }
+        values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { fill(base, plan.layout) } }
         parameters = values
         let buffer = arena.floats(plan.layout.count)
         buffer.update(from: values, count: values.count)
         network = Network(name: "discriminator", plan: plan, stride: columns, slots: 2, parameters: buffer, arena: arena)
+        fill(network.buffers, plan.bufferLayout)
 
         trees = NetworkRig.forest(shards)
-        gradients = trees.map { [arena, plan] _ in arena.floats(plan.layout.count) }
+        gradients = trees.map { [arena] _ in arena.floats(plan.layout.count) }
         var shardSums: [ShardSum] = []
         for (number, tree) in trees.enumerated() {
             for shard in tree {
@@ -62,10 +84,15 @@ struct NetworkRig {
         sums = BatchSums(
             kernels: kernels, slots: 2, columns: columns, shards: shardSums, ownsFirstShard: shards.lowerBound == 0,
             outputs: gradients, needs: plan.needs, arena: arena)
-        inputErrors = [0, 1].map { [arena, columns] _ in arena.matrix(features: inputs, stride: columns) }
+        statistics = plan.needs.statistics == 0
+            ? nil
+            : BatchStatistics(
+                batch: batch, shardRows: shards.map { [rows] in first($0) - rows.lowerBound..<first($0 + 1) - rows.lowerBound },
+                columns: columns, needs: plan.needs, arena: arena, sum: BatchTotals.sum(shards: shards, of: shardCount, totals))
+        inputErrors = [0, 1].map { [arena, columns] _ in arena.matrix(features: input.features, stride: columns) }
         // Columns past the rows hold anything finite; here, something that would show.
         for slot in 0..<2 {
-            fill(network.input.slot(slot), past: 1e6) { row, feature in NetworkRig.value(1 + slot, row, feature) }
+            self.fill(network.input.slot(slot), input, past: 1e6) { row, feature in NetworkRig.value(1 + slot, row, feature) }
         }
     }
 
@@ -75,26 +102,42 @@ struct NetworkRig {
         return random.unit()
     }
 
-    private func fill(_ matrix: Matrix, past: Float, _ value: (Int, Int) -> Float) {
+    /// Features are told as PyTorch numbers them: [C, H, W].
+    private func fill(_ matrix: Matrix, _ shape: Shape, past: Float, _ value: (Int, Int) -> Float) {
         for feature in 0..<matrix.features {
             for column in 0..<columns {
-                matrix.base[feature * matrix.stride + column] =
+                matrix.base[NetworkRig.place(feature, shape) * matrix.stride + column] =
                     column < rows.count ? value(rows.lowerBound + column, feature) : past
             }
         }
     }
 
+    /// [rows, C, H, W] of this rank.
+    func values(_ matrix: Matrix, _ shape: Shape) -> [Float] {
+        (0..<rows.count).flatMap { column in
+            (0..<matrix.features).map { matrix.base[NetworkRig.place($0, shape) * matrix.stride + column] }
+        }
+    }
+
+    /// Where the feature of PyTorch's number lies in memory, which is [H, W, C].
+    private static func place(_ feature: Int, _ shape: Shape) -> Int {
+        let (channel, pixel) = feature.quotientAndRemainder(dividingBy: shape.height * shape.width)
+        return pixel * shape.channels + channel
+    }
+
     func pass(_ kind: PassKind, isTraining: Bool = true) -> Pass {
         Pass(
             kernels: kernels, columns: columns, kind: kind, seed: NetworkRig.seed, step: NetworkRig.step,
-            firstRow: rows.lowerBound, isTraining: isTraining)
+            firstRow: rows.lowerBound, isTraining: isTraining, statistics: statistics)
     }
 
     /// Both passes forward and backward, then the weight gradients.
     func run() throws {
         for (slot, kind) in NetworkRig.kinds.enumerated() {
             try network.forward(pass(kind), slot: slot)
-            fill(network.outputError.slot(slot), past: 3) { row, feature in NetworkRig.value(3 + slot, row, feature) }
+            fill(network.outputError.slot(slot), plan.output, past: 3) { row, feature in
+                NetworkRig.value(3 + slot, row, feature)
+            }
             try network.backward(pass(kind), slot: slot, inputError: inputErrors[slot])
         }
         try network.weightGradients(sums) { _ in }
@@ -128,10 +171,47 @@ struct NetworkRig {
 /// The kernels of every instruction set that this machine has.
 let tables = InstructionSet.available.compactMap(Kernels.select)
 
+/// What a layer that normalises sums over the batch, in the order of the sums: a rank that owns all shards keeps it, and
+/// one that owns some is given the others' from there.
+final class BatchTotals {
+    /// [shards, count] of each sum.
+    private var rounds: [[Double]] = []
+
+    static func sum(shards: Range<Int>, of shardCount: Int, _ totals: BatchTotals?) -> BatchStatistics.Sum {
+        let isWhole = shards.count == shardCount
+        let totals = totals ?? BatchTotals()
+        var round = 0
+        return { own, count, sums in
+            let own = (0..<shards.count * count).map { own[$0] }
+            if isWhole { totals.rounds.append(own) }
+            let all = totals.rounds[round]
+            let expected = all[shards.lowerBound * count..<shards.upperBound * count]
+            if !zip(own, expected).allSatisfy({ $0.bitPattern == $1.bitPattern }) {
+                Issue.record("sum \(round) of the shards \(shards) is not that of a rank which owns all")
+            }
+            round += 1
+            func tree(_ shards: Range<Int>, _ i: Int) -> Double {
+                if shards.count == 1 { return all[shards.lowerBound * count + i] }
+                let middle = (shards.lowerBound + shards.upperBound) / 2
+                return tree(shards.lowerBound..<middle, i) + tree(middle..<shards.upperBound, i)
+            }
+            for i in 0..<count { sums[i] = tree(0..<shardCount, i) }
+        }
+    }
+}
+
 extension Tensor {
     /// Of uniform initial values.
     var bound: Float {
         if case .uniform(let bound) = initial { return bound }
         return 0
+    }
+
+    /// A test's value from one in [−1, 1): of the size of initial values, or around them where those are constant.
+    fileprivate func value(_ unit: Float) -> Float {
+        switch initial {
+        case .uniform(let bound): unit * 2 * bound
+        case .constant(let constant): constant + unit / 2
+        }
     }
 }
