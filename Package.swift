@@ -46,7 +46,9 @@ let package = Package(
         .testTarget(name: "MessagePassingTests", dependencies: ["MessagePassing"]),
         .testTarget(
             name: "NetworksTests", dependencies: ["Networks", "Kernels"],
-            exclude: ["networks.py", "pytorch_optimizers.py", "pytorch_optimizers.json"]),
+            exclude: [
+                "networks.py", "pytorch_layers.py", "pytorch_layers.json", "pytorch_optimizers.py", "pytorch_optimizers.json",
+            ]),
         .testTarget(
             name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"], exclude: ["resize.py", "resize.json"]),
         .testTarget(

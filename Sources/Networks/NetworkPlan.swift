@@ -107,6 +107,13 @@ private struct LayerBuilder {
             let pixels = shape.features / channels
             normalizedPixels = min(normalizedPixels ?? pixels, pixels)
             index += slope == nil ? 1 : 2
+        case .layerNormalization(let channels):
+            guard channels == shape.channels || channels == shape.features && shape.isInOrder, shape.features > 1 else {
+                throw misfit("layer_norm of \(channels)")
+            }
+            let slope = specifications.rectifierSlope(at: index + 1)
+            layers.append(LayerNormalization(index: index, features: shape.features, channels: channels, slope: slope))
+            index += slope == nil ? 1 : 2
         case .reshape(let channels, let height, let width):
             let target = Shape(channels: channels, height: height, width: width)
             guard target.features == shape.features else { throw misfit("reshape to \(target)") }
