@@ -131,6 +131,13 @@ public struct Kernels: Sendable {
             _ dy: Floats, _ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Floats, _ inverse: Floats,
             _ sums: MutableFloats
         ) -> Void
+    public let similarities:
+        @Sendable (_ x: Floats, _ dimensions: Int, _ count: Int, _ row: Int, _ out: MutableFloats) -> Void
+    public let similaritiesBackward:
+        @Sendable (
+            _ x: Floats, _ gradient: Floats, _ dimensions: Int, _ count: Int, _ row: Int, _ scratch: MutableFloats,
+            _ dx: MutableFloats
+        ) -> Void
     public let transpose:
         @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
     public let rectify: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) -> Void

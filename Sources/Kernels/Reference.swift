@@ -24,6 +24,8 @@ extension Kernels {
             normalizeRowsBackward: Reference.normalizeRowsBackward,
             scaleChannels: Reference.scaleChannels,
             sumNormalized: Reference.sumNormalized,
+            similarities: Reference.similarities,
+            similaritiesBackward: Reference.similaritiesBackward,
             transpose: Reference.transpose,
             rectify: Reference.rectify,
             tanh: Reference.tanh,

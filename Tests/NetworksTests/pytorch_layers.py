@@ -27,6 +27,16 @@ CASES = {
         {"type": "reshape", "channels": 12, "height": 1, "width": 1},
         {"type": "layer_norm", "channels": 12},
     ]),
+    "minibatch_discrimination": (7, [
+        {"type": "linear", "inputs": 7, "outputs": 6},
+        {"type": "leaky_relu", "slope": 0.2},
+        {"type": "minibatch_discrimination", "inputs": 6, "kernels": 3, "dimensions": 2},
+        {"type": "linear", "inputs": 9, "outputs": 2},
+    ]),
+    "minibatch_discrimination of the input": (5, [
+        {"type": "minibatch_discrimination", "inputs": 5, "kernels": 2, "dimensions": 3},
+        {"type": "layer_norm", "channels": 7},
+    ]),
 }
 
 
@@ -49,6 +59,25 @@ def values(kind, features):
         dtype=torch.float64)
 
 
+class MinibatchDiscrimination(torch.nn.Module):
+    """Salimans et al. 2016, each logical shard by itself."""
+
+    def __init__(self, inputs, kernels, dimensions):
+        super().__init__()
+        self.kernels = kernels
+        self.weight = torch.nn.Parameter(torch.empty(kernels * dimensions, inputs))
+
+    def forward(self, x):
+        parts = []
+        for shard in range(SHARDS):
+            f = x[BATCH * shard // SHARDS:BATCH * (shard + 1) // SHARDS]
+            m = (f @ self.weight.T).view(len(f), self.kernels, -1)
+            c = torch.exp(-(m[:, None] - m[None]).abs().sum(3))
+            others = 1 - torch.eye(len(f), dtype=x.dtype)
+            parts.append(torch.cat([f, (c * others[:, :, None]).sum(1)], 1))
+        return torch.cat(parts)
+
+
 def module(layer):
     match layer["type"]:
         case "linear": return torch.nn.Linear(layer["inputs"], layer["outputs"])
@@ -57,6 +86,8 @@ def module(layer):
         case "reshape": return torch.nn.Flatten()
         case "leaky_relu": return torch.nn.LeakyReLU(float(numpy.float32(layer["slope"])))
         case "relu": return torch.nn.ReLU()
+        case "minibatch_discrimination":
+            return MinibatchDiscrimination(layer["inputs"], layer["kernels"], layer["dimensions"])
 
 
 def fill(network, layers):
