@@ -47,7 +47,8 @@ let package = Package(
         .testTarget(
             name: "NetworksTests", dependencies: ["Networks", "Kernels"],
             exclude: [
-                "networks.py", "pytorch_optimizers.py", "pytorch_optimizers.json", "pytorch_layers.py", "pytorch_layers.json",
+                "networks.py", "pytorch_layers.py", "pytorch_layers.json", "pytorch_optimizers.py", "pytorch_optimizers.json",
+                "pytorch_row_layers.py", "pytorch_row_layers.json",
             ]),
         .testTarget(
             name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"], exclude: ["resize.py", "resize.json"]),

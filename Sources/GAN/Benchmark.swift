@@ -100,7 +100,7 @@ struct Benchmark {
             plan.layers.filter { $0.products > 0 }.flatMap { layer in
                 let count = layer.tensors.reduce(0) { $0 + $1.count.paddedToVectors }
                 let parameters = arena.floats(count)
-                let memory = LayerMemory(parameters: parameters, needs: layer.needs, arena: arena)
+                let memory = LayerMemory(parameters: parameters, needs: layer.needs, columns: rows, arena: arena)
                 let x = arena.matrix(features: layer.inputs, stride: rows)
                 let y = arena.matrix(features: layer.outputs, stride: rows)
                 for i in 0..<layer.inputs * rows { x.base[i] = Float(i % 17) / 17 - 0.5 }

@@ -32,6 +32,12 @@ extension Configuration {
                 classes == GAN.Dataset.classes,
                 "a layer for \(classes) classes: the images of \(dataset.rawValue) are of \(GAN.Dataset.classes)")
         }
+        for case .minibatchDiscrimination in generator + discriminator {
+            try require(
+                batchSize >= 2 * shards,
+                "--batch-size \(batchSize): minibatch discrimination compares the rows of a logical shard; at least two are needed in "
+                    + "each of the \(shards)")
+        }
         try validateRemedies()
         let plans = try networkPlans()
         for (network, plan) in [("generator", plans.generator), ("discriminator", plans.discriminator)] {

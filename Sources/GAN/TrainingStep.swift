@@ -262,7 +262,7 @@ public final class TrainingStep {
         Pass(
             kernels: kernels, columns: columns, kind: kind, seed: configuration.seed, step: number, firstRow: rows.lowerBound,
             interlude: interlude, statistics: network === generator ? generatorStatistics : discriminatorStatistics,
-            labels: labels(kind))
+            shardColumns: shardRows, labels: labels(kind))
     }
 
     /// The classes of a pass's rows: fakes are of those of the real images beside them, the generator's own are drawn.

@@ -112,6 +112,32 @@ public struct Kernels: Sendable {
             _ dx: MutableFloats, _ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Float, _ a: Float,
             _ b: Float, _ c: Float
         ) -> Void
+    public let normalizeRows:
+        @Sendable (
+            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ channels: Int, _ columns: Int, _ row: Int, _ mean: Floats,
+            _ inverse: Floats, _ scale: Floats, _ shift: Floats, _ slope: Float
+        ) -> Void
+    public let normalizeRowsBackward:
+        @Sendable (
+            _ dx: MutableFloats, _ x: Floats, _ features: Int, _ columns: Int, _ row: Int, _ mean: Floats, _ a: Floats,
+            _ b: Floats, _ c: Floats
+        ) -> Void
+    public let scaleChannels:
+        @Sendable (
+            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ channels: Int, _ columns: Int, _ row: Int, _ scale: Floats
+        ) -> Void
+    public let sumNormalized:
+        @Sendable (
+            _ dy: Floats, _ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Floats, _ inverse: Floats,
+            _ sums: MutableFloats
+        ) -> Void
+    public let similarities:
+        @Sendable (_ x: Floats, _ dimensions: Int, _ count: Int, _ row: Int, _ out: MutableFloats) -> Void
+    public let similaritiesBackward:
+        @Sendable (
+            _ x: Floats, _ gradient: Floats, _ dimensions: Int, _ count: Int, _ row: Int, _ scratch: MutableFloats,
+            _ dx: MutableFloats
+        ) -> Void
     public let transpose:
         @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
     public let rectify: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) -> Void

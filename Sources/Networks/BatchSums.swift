@@ -51,6 +51,28 @@ public final class BatchSums {
         outputs.deallocate()
     }
 
+    /// The gradient of weights [outputs, inputs], of which dy [slots, outputs, stride] is the error signal and
+    /// x [slots, inputs, stride] the input: Σ dy xᵗ.
+    /// - Parameter passStride: floats from a pass of dy to the next, if others lie between.
+    func weightGradient(_ dy: Matrix, passStride: Int? = nil, x: Matrix, offset: Int) {
+        guard let shards = shards.baseAddress, let outputs = outputs.baseAddress else { return }
+        // xᵗ in panels of 64 inputs, the rows of all passes one behind the other.
+        let panel = 64 * slots * columns
+        for slot in 0..<slots {
+            for start in stride(from: 0, to: x.features, by: 64) {
+                kernels.transpose(
+                    x.slot(slot).base + start * x.stride, x.stride, min(64, x.features - start), columns,
+                    transposed + start / 64 * panel + 64 * slot * columns, 64)
+            }
+        }
+        var gradient = WeightGradient(
+            a: dy.base, a_pass: passStride ?? dy.features * dy.stride, a_row: dy.stride, b: transposed, b_panel: panel,
+            b_pass: 64 * columns, b_row: 64, outputs: outputs, output_offset: offset, c_row: x.features, rows: dy.features,
+            columns: x.features, passes: slots, shards: shards, shard_count: self.shards.count, scratch: scratch,
+            workspace: workspace, interlude: interlude)
+        kernels.weightGradient(&gradient)
+    }
+
     /// The gradient of a bias, of which dy [slots, outputs, stride] is the error signal: the weight of an input that is
     /// always 1.
     func biasGradient(_ dy: UnsafePointer<Float>, outputs count: Int, stride: Int, offset: Int) {

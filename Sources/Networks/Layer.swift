@@ -53,8 +53,12 @@ extension Layer {
 public struct LayerNeeds: Sendable {
     /// Floats that one call uses.
     var workspace = 0
+    /// Floats of each column of a pass that one call uses besides.
+    var columnWorkspace = 0
     /// Doubles that are kept of each pass.
     var saved = 0
+    /// Floats that are kept of each column of a pass, in memory of the layer's own.
+    var kept = 0
     /// Features of an input that the gradient of the weights transposes, and rows of that gradient.
     var transposedInputs = 0, gradientRows = 0
     /// Rows of the gradient of a convolution's weights, and of that of its bias.
@@ -64,6 +68,7 @@ public struct LayerNeeds: Sendable {
 
     mutating func include(_ other: LayerNeeds) {
         workspace = max(workspace, other.workspace)
+        columnWorkspace = max(columnWorkspace, other.columnWorkspace)
         saved = max(saved, other.saved)
         transposedInputs = max(transposedInputs, other.transposedInputs)
         gradientRows = max(gradientRows, other.gradientRows)
@@ -81,15 +86,18 @@ public struct LayerMemory {
     /// Numbers that this pass keeps from forward to backward, [slots, savedStride] from the first pass on.
     let saved: UnsafeMutablePointer<Double>
     let savedStride: Int
+    /// The same of each column: [slots, kept, stride] from this pass on.
+    let kept: Matrix
     let workspace: UnsafeMutablePointer<Float>
 }
 
 extension LayerMemory {
     /// Of a layer by itself.
-    public init(parameters: UnsafePointer<Float>, needs: LayerNeeds, arena: Arena) {
+    public init(parameters: UnsafePointer<Float>, needs: LayerNeeds, columns: Int, arena: Arena) {
         self.init(
             parameters: parameters, buffers: arena.floats(0), saved: arena.doubles(needs.saved), savedStride: 0,
-            workspace: arena.floats(needs.workspace))
+            kept: arena.matrix(features: needs.kept, stride: columns),
+            workspace: arena.floats(needs.workspace + needs.columnWorkspace * columns))
     }
 }
 
@@ -110,12 +118,15 @@ public struct Pass {
     public let interlude: Interlude
     /// Sums over the whole batch, for layers that normalise by them.
     public let statistics: BatchStatistics?
+    /// The columns of each of this rank's logical shards; nil where all columns are one.
+    public let shardColumns: [Range<Int>]?
     /// The class of each column, for layers that ask for it.
     public let labels: UnsafePointer<UInt8>?
 
     public init(
         kernels: Kernels, columns: Int, kind: PassKind, seed: UInt64, step: Int, firstRow: Int, isTraining: Bool = true,
-        interlude: Interlude = .none, statistics: BatchStatistics? = nil, labels: UnsafePointer<UInt8>? = nil
+        interlude: Interlude = .none, statistics: BatchStatistics? = nil, shardColumns: [Range<Int>]? = nil,
+        labels: UnsafePointer<UInt8>? = nil
     ) {
         self.kernels = kernels
         self.columns = columns
@@ -126,6 +137,7 @@ public struct Pass {
         self.isTraining = isTraining
         self.interlude = interlude
         self.statistics = statistics
+        self.shardColumns = shardColumns
         self.labels = labels
     }
 }

@@ -7,6 +7,10 @@ public enum LayerSpecification: Equatable, Sendable {
     case convolution(Convolution)
     /// Over the channels of an image, or over features; statistics are those of the global batch.
     case batchNormalization(channels: Int)
+    /// Over all features of a row, with a scale and a shift for each channel of an image, or each feature.
+    case layerNormalization(channels: Int)
+    /// Appends to the features how near, for each of so many kernels, those of the other rows of the logical shard are.
+    case minibatchDiscrimination(inputs: Int, kernels: Int, dimensions: Int)
     /// Features become an image, or the other way round, in PyTorch's order.
     case reshape(channels: Int, height: Int, width: Int)
     /// Each pixel becomes factor × factor of them.
@@ -48,17 +52,20 @@ public enum LayerSpecification: Equatable, Sendable {
 extension LayerSpecification: Codable {
     private enum Key: String, CodingKey, CaseIterable {
         case type, inputs, outputs, kernel, stride, padding, bias, channels, height, width, factor, classes, slope, probability
+        case kernels, dimensions
     }
 
     private enum Kind: String, CaseIterable {
-        case linear, conv2d, convTranspose2d = "conv_transpose2d", batchNorm = "batch_norm", reshape, upsample, label, projection
+        case linear, conv2d, convTranspose2d = "conv_transpose2d", batchNorm = "batch_norm", layerNorm = "layer_norm"
+        case minibatchDiscrimination = "minibatch_discrimination", reshape, upsample, label, projection
         case relu, leakyReLU = "leaky_relu", tanh, sigmoid, dropout
 
         var fields: Set<Key> {
             switch self {
             case .linear: [.inputs, .outputs]
             case .conv2d, .convTranspose2d: [.inputs, .outputs, .kernel, .stride, .padding, .bias]
-            case .batchNorm: [.channels]
+            case .batchNorm, .layerNorm: [.channels]
+            case .minibatchDiscrimination: [.inputs, .kernels, .dimensions]
             case .reshape: [.channels, .height, .width]
             case .upsample: [.factor]
             case .label, .projection: [.classes]
@@ -74,6 +81,8 @@ extension LayerSpecification: Codable {
         case .linear: .linear
         case .convolution(let convolution): convolution.isTransposed ? .convTranspose2d : .conv2d
         case .batchNormalization: .batchNorm
+        case .layerNormalization: .layerNorm
+        case .minibatchDiscrimination: .minibatchDiscrimination
         case .reshape: .reshape
         case .upsample: .upsample
         case .label: .label
@@ -121,6 +130,12 @@ extension LayerSpecification: Codable {
                     stride: try number(.stride, 1...32), padding: try number(.padding, 0...32),
                     hasBias: try container.decodeIfPresent(Bool.self, forKey: AnyKey(Key.bias.rawValue)) ?? true))
         case .batchNorm: self = .batchNormalization(channels: try number(.channels, 1...65_536))
+        case .layerNorm: self = .layerNormalization(channels: try number(.channels, 1...65_536))
+        case .minibatchDiscrimination:
+            let kernels = try number(.kernels, 1...65_536)
+            self = .minibatchDiscrimination(
+                inputs: try number(.inputs, 1...65_536), kernels: kernels,
+                dimensions: try number(.dimensions, 1...65_536 / kernels))
         case .reshape:
             self = .reshape(
                 channels: try number(.channels, 1...65_536), height: try number(.height, 1...1_024),
@@ -158,7 +173,12 @@ extension LayerSpecification: Codable {
             try container.encode(convolution.stride, forKey: .stride)
             try container.encode(convolution.padding, forKey: .padding)
             try container.encode(convolution.hasBias, forKey: .bias)
-        case .batchNormalization(let channels): try container.encode(channels, forKey: .channels)
+        case .batchNormalization(let channels), .layerNormalization(let channels):
+            try container.encode(channels, forKey: .channels)
+        case .minibatchDiscrimination(let inputs, let kernels, let dimensions):
+            try container.encode(inputs, forKey: .inputs)
+            try container.encode(kernels, forKey: .kernels)
+            try container.encode(dimensions, forKey: .dimensions)
         case .reshape(let channels, let height, let width):
             try container.encode(channels, forKey: .channels)
             try container.encode(height, forKey: .height)

@@ -74,22 +74,7 @@ final class Linear: AffineLayer {
     }
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
-        guard let shards = sums.shards.baseAddress, let outputs = sums.outputs.baseAddress else { return }
-        // xᵗ in panels of 64 inputs, the rows of all passes one behind the other.
-        let panel = 64 * sums.slots * sums.columns
-        for slot in 0..<sums.slots {
-            for start in stride(from: 0, to: inputs, by: 64) {
-                sums.kernels.transpose(
-                    x.slot(slot).base + start * x.stride, x.stride, min(64, inputs - start), sums.columns,
-                    sums.transposed + start / 64 * panel + 64 * slot * sums.columns, 64)
-            }
-        }
-        var gradient = WeightGradient(
-            a: dy.base, a_pass: self.outputs * dy.stride, a_row: dy.stride, b: sums.transposed, b_panel: panel,
-            b_pass: 64 * sums.columns, b_row: 64, outputs: outputs, output_offset: offset, c_row: inputs, rows: self.outputs,
-            columns: inputs, passes: sums.slots, shards: shards, shard_count: sums.shards.count, scratch: sums.scratch,
-            workspace: sums.workspace, interlude: sums.interlude)
-        sums.kernels.weightGradient(&gradient)
+        sums.weightGradient(dy, x: x, offset: offset)
         sums.biasGradient(dy.base, outputs: self.outputs, stride: dy.stride, offset: offset + biasOffset)
     }
 }

@@ -29,6 +29,8 @@ public final class Network {
     /// [slots, layers, savedStride]
     private let saved: UnsafeMutablePointer<Double>
     private let savedStride: Int
+    /// Of each layer, [slots, kept, stride].
+    private let kept: [Matrix]
     private let activations: [Matrix]
     private let errors: [Matrix]
 
@@ -58,7 +60,8 @@ public final class Network {
         self.parameters = spectral.map { UnsafePointer($0.parameters) } ?? parameters
         savedStride = plan.needs.saved
         saved = arena.doubles(slots * plan.layers.count * savedStride)
-        workspace = arena.floats(plan.needs.workspace)
+        kept = plan.layers.map { arena.matrix(features: $0.needs.kept, stride: stride, slots: slots) }
+        workspace = arena.floats(plan.needs.workspace + plan.needs.columnWorkspace * stride)
         input = arena.matrix(features: plan.inputs, stride: stride, slots: slots)
         // The last layers that work in place, and the one before them, share the output.
         var firstOfOutput = plan.layers.count - 1
@@ -104,7 +107,7 @@ public final class Network {
         LayerMemory(
             parameters: parameters + offsets[layer], buffers: buffers + bufferOffsets[layer],
             saved: saved + (slot * layers.count + layer) * savedStride, savedStride: layers.count * savedStride,
-            workspace: workspace)
+            kept: kept[layer].slot(slot), workspace: workspace)
     }
 
     /// What a small change of the input, in input slot `slot`, changes in every layer's output, for piecewise linear layers

@@ -107,6 +107,18 @@ private struct LayerBuilder {
             let pixels = shape.features / channels
             normalizedPixels = min(normalizedPixels ?? pixels, pixels)
             index += slope == nil ? 1 : 2
+        case .layerNormalization(let channels):
+            guard channels == shape.channels || channels == shape.features && shape.isInOrder, shape.features > 1 else {
+                throw misfit("layer_norm of \(channels)")
+            }
+            let slope = specifications.rectifierSlope(at: index + 1)
+            layers.append(LayerNormalization(index: index, features: shape.features, channels: channels, slope: slope))
+            index += slope == nil ? 1 : 2
+        case .minibatchDiscrimination(let inputs, let kernels, let dimensions):
+            guard shape.isInOrder, inputs == shape.features else { throw misfit("minibatch_discrimination of \(inputs)") }
+            layers.append(MinibatchDiscrimination(index: index, inputs: inputs, kernels: kernels, dimensions: dimensions))
+            shape = Shape(channels: inputs + kernels)
+            index += 1
         case .reshape(let channels, let height, let width):
             let target = Shape(channels: channels, height: height, width: width)
             guard target.features == shape.features else { throw misfit("reshape to \(target)") }

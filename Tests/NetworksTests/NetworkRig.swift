@@ -12,6 +12,7 @@ struct NetworkRig {
     /// Rows of this rank, numbered in the whole batch.
     let rows: Range<Int>
     let columns: Int
+    let shardColumns: [Range<Int>]
     /// The shards under each gradient buffer.
     let trees: [Range<Int>]
     let shardCount: Int
@@ -54,6 +55,7 @@ struct NetworkRig {
         func first(_ shard: Int) -> Int { batch * shard / shardCount }
         rows = first(shards.lowerBound)..<first(shards.upperBound)
         columns = rows.count.paddedToVectors
+        shardColumns = shards.map { first($0) - first(shards.lowerBound)..<first($0 + 1) - first(shards.lowerBound) }
         var random = SplitMix64(7)
         var values = [Float](repeating: 0, count: plan.layout.count)
         func fill(_ buffer: UnsafeMutablePointer<Float>, _ layout: ParameterLayout) {
@@ -128,7 +130,7 @@ struct NetworkRig {
     func pass(_ kind: PassKind, isTraining: Bool = true) -> Pass {
         Pass(
             kernels: kernels, columns: columns, kind: kind, seed: NetworkRig.seed, step: NetworkRig.step,
-            firstRow: rows.lowerBound, isTraining: isTraining, statistics: statistics)
+            firstRow: rows.lowerBound, isTraining: isTraining, statistics: statistics, shardColumns: shardColumns)
     }
 
     /// Both passes forward and backward, then the weight gradients.
@@ -201,10 +203,10 @@ final class BatchTotals {
 }
 
 extension Tensor {
-    /// Of uniform initial values.
+    /// Of uniform initial values; of others one that makes them ±1.
     var bound: Float {
         if case .uniform(let bound) = initial { return bound }
-        return 0
+        return 0.5
     }
 
     /// A test's value from one in [−1, 1): of the size of initial values, or around them where those are constant.

@@ -1,0 +1,117 @@
+import Kernels
+
+/// Layer normalisation (Ba, Kiros and Hinton 2016) of features, or of an image with a scale and a shift for each channel, as
+/// `nn.GroupNorm(1, channels)` has it, with the rectifier that follows it, if one does: v = γ x̂ + β, x̂ = (x − μ) r,
+/// y = rectify(v).
+///
+/// μ and r = 1/√(σ² + ε) are those of a row alone: of its F features, all pixels and channels in memory order, σ² the biased
+/// variance, ε 1e-5. x and y are [pixels, channels, rows], γ and β [channels], at first 1 and 0. Backwards, with
+/// e = γ dv,
+///
+/// dx = r (e − Σ e / F − x̂ Σ e x̂ / F), dγ = Σ dv x̂, dβ = Σ dv,
+///
+/// the first sums over the features of a row, the last two over pixels, rows, and shards by the tree. Backward keeps x, y, μ
+/// and r.
+final class LayerNormalization: Layer {
+    let inputs: Int
+    let channels: Int
+    /// Slope of the fused rectifier, 1 without one.
+    let slope: Float
+    let tensors: [Tensor]
+    var outputs: Int { inputs }
+    var isPiecewiseLinear: Bool { false }
+    // Two sums in double precision and two factors; μ and r.
+    var needs: LayerNeeds { LayerNeeds(columnWorkspace: 6, kept: 2, gradientRows: channels, biasRows: channels) }
+
+    private static let epsilon = 1e-5
+
+    private var pixels: Int { inputs / channels }
+    private var betaOffset: Int { channels.paddedToVectors }
+
+    init(index: Int, features: Int, channels: Int, slope: Float?) {
+        inputs = features
+        self.channels = channels
+        self.slope = slope ?? 1
+        tensors = [
+            Tensor("main.\(index).weight", [channels], .constant(1)), Tensor("main.\(index).bias", [channels], .constant(0)),
+        ]
+    }
+
+    func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        let (mean, inverse) = rows(memory.kept)
+        let sums = self.sums(x, x, memory, pass)
+        let count = Double(inputs)
+        for column in 0..<pass.columns {
+            let average = sums[column] / count
+            let variance = max(0, sums[pass.columns + column] / count - average * average)
+            mean[column] = Float(average)
+            inverse[column] = Float(1 / (variance + LayerNormalization.epsilon).squareRoot())
+        }
+        pass.kernels.normalizeRows(
+            x.base, y.base, pixels, channels, pass.columns, x.stride, mean, inverse, memory.parameters,
+            memory.parameters + betaOffset, slope)
+    }
+
+    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        preconditionFailure("layer normalisation is not piecewise linear")
+    }
+
+    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        guard slope != 1 else { return }
+        precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
+        pass.kernels.rectifyBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
+    }
+
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        precondition(dy.stride == dx.stride, "error signals of strides \(dy.stride) and \(dx.stride)")
+        pass.kernels.scaleChannels(dy.base, dx.base, pixels, channels, pass.columns, dx.stride, memory.parameters)     // e
+        let (mean, inverse) = rows(memory.kept)
+        let sums = self.sums(dx, x, memory, pass)
+        let factors = memory.workspace + 4 * pass.columns
+        let (slopes, constants) = (factors, factors + pass.columns)
+        for column in 0..<pass.columns {
+            let r = Double(inverse[column])
+            let errors = sums[column]
+            let products = (sums[pass.columns + column] - Double(mean[column]) * errors) * r
+            slopes[column] = Float(-r * r * products / Double(inputs))
+            constants[column] = Float(-r * errors / Double(inputs))
+        }
+        pass.kernels.normalizeRowsBackward(
+            dx.base, x.base, inputs, pass.columns, dx.stride, mean, inverse, slopes, constants)
+    }
+
+    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
+        precondition(dy.stride == x.stride, "error signal of stride \(dy.stride) for an input of \(x.stride)")
+        /// What `sum` makes of the pixels of each channel, summed over the batch.
+        func add(_ offset: Int, _ sum: (_ slot: Int, _ channel: Int, _ sums: UnsafeMutablePointer<Float>) -> Void) {
+            for slot in 0..<sums.biasSlots {
+                for channel in 0..<channels {
+                    sum(slot, channel * dy.stride, sums.pixelSums + (slot * channels + channel) * sums.columns)
+                }
+            }
+            sums.biasGradient(sums.pixelSums, outputs: channels, stride: sums.columns, offset: offset)
+        }
+        add(offset) { slot, first, pixelSums in
+            let (mean, inverse) = rows(memory.kept.slot(slot))
+            sums.kernels.sumNormalized(
+                dy.slot(slot).base + first, x.slot(slot).base + first, pixels, sums.columns, channels * dy.stride, mean, inverse,
+                pixelSums)
+        }
+        add(offset + betaOffset) { slot, first, pixelSums in
+            sums.kernels.sumPixels(dy.slot(slot).base + first, pixels, sums.columns, channels * dy.stride, pixelSums)
+        }
+    }
+
+    /// μ and r of each column.
+    private func rows(_ kept: Matrix) -> (mean: UnsafeMutablePointer<Float>, inverse: UnsafeMutablePointer<Float>) {
+        (kept.base, kept.base + kept.stride)
+    }
+
+    /// Σ a and then Σ a b over the features of each column.
+    private func sums(_ a: Matrix, _ b: Matrix, _ memory: LayerMemory, _ pass: Pass) -> UnsafeMutablePointer<Double> {
+        precondition(a.stride == b.stride, "strides \(a.stride) and \(b.stride)")
+        let sums = UnsafeMutableRawPointer(memory.workspace).bindMemory(to: Double.self, capacity: 2 * pass.columns)
+        pass.kernels.moments(a.base, b.base, nil, 1, inputs, pass.columns, a.stride, sums)
+        return sums
+    }
+}

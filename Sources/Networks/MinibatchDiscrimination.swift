@@ -1,0 +1,100 @@
+import Kernels
+
+/// Minibatch discrimination (Salimans et al. 2016): tells each row how near others are, so that a discriminator sees when a
+/// generator's pictures are all alike. With M = T f, as [kernels, dimensions] of each row,
+///
+/// o_b(i) = Σ_{j ≠ i} exp(−d_b(i, j)), d_b(i, j) = Σ_c |M_bc(i) − M_bc(j)|, y = [f; o].
+///
+/// f is [inputs, rows], y [inputs + kernels, rows], T PyTorch's [kernels · dimensions, inputs] of a linear layer without a bias,
+/// uniform in ±1/√inputs at first. The minibatch of a row is the rows of its logical shard in the same pass, real and fake
+/// apart: a rank holds whole shards, and so a row sees the same others whatever the number of ranks, and none of them is
+/// asked for over the network. Backwards
+///
+/// dM_bc(i) = −Σ_j (do_b(i) + do_b(j)) exp(−d_b(i, j)) sign(M_bc(i) − M_bc(j)), df = dy_f + Tᵗ dM, dT = Σ dM fᵗ,
+///
+/// the last sum over rows, and shards by the tree. Backward keeps f, M and dM.
+final class MinibatchDiscrimination: Layer {
+    let inputs: Int
+    let kernels: Int
+    let dimensions: Int
+    let tensors: [Tensor]
+    var outputs: Int { inputs + kernels }
+    var isPiecewiseLinear: Bool { false }
+    var products: Int { inputs * features }
+    var needs: LayerNeeds {
+        LayerNeeds(
+            workspace: Product.workspaceCount(depth: max(inputs, features)), columnWorkspace: 16, kept: 2 * features,
+            transposedInputs: inputs, gradientRows: features)
+    }
+
+    /// Rows of T and features of M.
+    private var features: Int { kernels * dimensions }
+
+    init(index: Int, inputs: Int, kernels: Int, dimensions: Int) {
+        self.inputs = inputs
+        self.kernels = kernels
+        self.dimensions = dimensions
+        tensors = [Tensor("main.\(index).weight", [kernels * dimensions, inputs], .uniform(1 / Float(inputs).squareRoot()))]
+    }
+
+    func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        copy(x, y, features: inputs, columns: pass.columns)
+        let (m, _) = parts(memory.kept)
+        var product = Product(
+            a: memory.parameters, a_row: inputs, a_depth: 1, b: x.base, b_depth: x.stride, c: m.base, c_row: m.stride,
+            rows: features, columns: pass.columns, depth: inputs, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 1,
+            workspace: memory.workspace, interlude: pass.interlude)
+        pass.kernels.product(&product)                                                                  // M = T f
+        forEachKernel(pass) { kernel, columns in
+            pass.kernels.similarities(
+                m.base + kernel * dimensions * m.stride + columns.lowerBound, dimensions, columns.count, m.stride,
+                y.base + (inputs + kernel) * y.stride + columns.lowerBound)                             // o
+        }
+    }
+
+    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        preconditionFailure("minibatch discrimination is not piecewise linear in one row alone")
+    }
+
+    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        let (m, dm) = parts(memory.kept)
+        let scratch = memory.workspace + Product.workspaceCount(depth: max(inputs, features))
+        forEachKernel(pass) { kernel, columns in
+            let first = kernel * dimensions * m.stride + columns.lowerBound
+            pass.kernels.similaritiesBackward(
+                m.base + first, dy.base + (inputs + kernel) * dy.stride + columns.lowerBound, dimensions, columns.count,
+                m.stride, scratch, dm.base + first)                                                     // dM
+        }
+    }
+
+    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        let (_, dm) = parts(memory.kept)
+        var product = Product(
+            a: memory.parameters, a_row: 1, a_depth: inputs, b: dm.base, b_depth: dm.stride, c: dx.base, c_row: dx.stride,
+            rows: inputs, columns: pass.columns, depth: features, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 1,
+            workspace: memory.workspace, interlude: pass.interlude)
+        pass.kernels.product(&product)                                                                  // Tᵗ dM
+        for feature in 0..<inputs {
+            pass.kernels.addScaled(dx.base + feature * dx.stride, dy.base + feature * dy.stride, 1, pass.columns)
+        }
+    }
+
+    func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
+        let (_, dm) = parts(memory.kept)
+        sums.weightGradient(dm, passStride: memory.kept.features * dm.stride, x: x, offset: offset)
+    }
+
+    /// M and dM of a pass.
+    private func parts(_ kept: Matrix) -> (m: Matrix, dm: Matrix) {
+        (
+            Matrix(kept.base, features: features, stride: kept.stride),
+            Matrix(kept.base + features * kept.stride, features: features, stride: kept.stride)
+        )
+    }
+
+    private func forEachKernel(_ pass: Pass, _ body: (_ kernel: Int, _ columns: Range<Int>) -> Void) {
+        func visit(_ columns: Range<Int>) { for kernel in 0..<kernels { body(kernel, columns) } }
+        guard let shards = pass.shardColumns else { return visit(0..<pass.columns) }
+        for columns in shards { visit(columns) }
+    }
+}
