@@ -61,6 +61,13 @@ CSIMD_WIDTH(8)
 CSIMD_WIDTH(16)
 #undef CSIMD_WIDTH
 
+/// Neighbours exchanged.
+CSIMD csimd_float4 csimd_swap_pairs4(csimd_float4 x) { return __builtin_shufflevector(x, x, 1, 0, 3, 2); }
+CSIMD csimd_float8 csimd_swap_pairs8(csimd_float8 x) { return __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6); }
+CSIMD csimd_float16 csimd_swap_pairs16(csimd_float16 x) {
+    return __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+}
+
 /// Asks for the cache line of an address that need not be valid.
 static inline __attribute__((always_inline)) void csimd_prefetch(const void *_Nonnull address) {
     __builtin_prefetch(address, 0, 3);

@@ -27,11 +27,7 @@ enum SeparatedPairs: Format {
     static func packRow(_ x: UnsafePointer<Float>, count: Int, _ target: UnsafeMutablePointer<Float>) {
         var i = 0
         while i + lanes <= count {
-            let rounded = roundedToBFloat16(load(x + i))
-            var swapped = Vector()
-            swapped.evenHalf = rounded.oddHalf
-            swapped.oddHalf = rounded.evenHalf
-            store(swapped, target + i)
+            store(swappedPairs(roundedToBFloat16(load(x + i))), target + i)
             i += lanes
         }
         while i < count {

@@ -16,13 +16,15 @@ func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolu
     let vectors = p.position_count * perPosition
     var first = 0
     while first < vectors {
-        var group = Group(count: vectors - first < groupColumns / lanes ? vectors - first : groupColumns / lanes)
+        let group = Group(
+            count: vectors - first < groupColumns / lanes ? vectors - first : groupColumns / lanes,
+            behind: p.workspace + groupColumns * blockDepth + 3_072 + 16)
         var v = 0
         while v < group.count {
             let position = p.positions[(first + v) / perPosition]
             let column = (first + v) % perPosition * lanes
-            group.sources[unchecked: v] = Int(position.source) * p.x_row + column
-            group.targets[unchecked: v] = Int(position.target) * p.y_row + column
+            group.sources[v] = Int(position.source) * p.x_row + column
+            group.targets[v] = Int(position.target) * p.y_row + column
             v += 1
         }
         var start = Depth()
@@ -39,10 +41,15 @@ func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolu
 /// a channel of Y.
 private struct Group {
     let count: Int
-    var sources = InlineArray<16, Int>(repeating: 0)
-    var targets = InlineArray<16, Int>(repeating: 0)
+    let sources, targets: UnsafeMutablePointer<Int>
 
-    @inline(__always) init(count: Int) { self.count = count }
+    /// - Parameter memory: room for 32 of them.
+    @inline(__always)
+    init(count: Int, behind memory: UnsafeMutablePointer<Float>) {
+        self.count = count
+        sources = UnsafeMutableRawPointer(memory).assumingMemoryBound(to: Int.self)
+        targets = sources + 16
+    }
 }
 
 /// A place in the depth of a convolution.
@@ -127,7 +134,7 @@ private func block<Elements: Format>(
 }
 
 /// Lays out some channels of one tap in the panels of the group, which are [panel, width] each.
-@inline(__always)
+@inline(never)
 private func pack<Elements: Format>(
     _: Elements.Type, _ x: UnsafePointer<Float>, _ xChannel: Int, count: Int, _ group: Group, places: Int, panel: Int,
     _ target: UnsafeMutablePointer<Float>
@@ -141,7 +148,7 @@ private func pack<Elements: Format>(
             let place = target + vector * lanes * panel + (places + Elements.places(k)) * width * lanes
             var v = 0
             while v < width {
-                let source = x + group.sources[unchecked: vector + v] + k * xChannel
+                let source = x + group.sources[vector + v] + k * xChannel
                 Elements.pack(
                     even: load(source), odd: hasOdd ? load(source + xChannel) : Vector(), place + v * lanes,
                     stride: width * lanes)
@@ -154,7 +161,7 @@ private func pack<Elements: Format>(
 }
 
 /// target[i · places + ...] = A's row m + i through the block.
-@inline(__always)
+@inline(never)
 private func packRows<Elements: Format>(
     _: Elements.Type, _ p: csimd_convolution, _ m: Int, _ last: Int, from start: Depth, places: Int,
     _ target: UnsafeMutablePointer<Float>
@@ -203,7 +210,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
         while i < Rows {
             var v = 0
             while v < Vectors {
-                sums[unchecked: i][unchecked: v] = load(y + i * p.y_channel + group.targets[unchecked: part.vector + v])
+                sums[unchecked: i][unchecked: v] = load(y + i * p.y_channel + group.targets[part.vector + v])
                 v += 1
             }
             i += 1
@@ -241,7 +248,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     while i < Rows {
         var v = 0
         while v < Vectors {
-            let target = group.targets[unchecked: part.vector + v]
+            let target = group.targets[part.vector + v]
             var sum = sums[unchecked: i][unchecked: v]
             if rectifies {
                 let sign = if let gate { load(gate + i * p.y_channel + target) } else { sum }

@@ -188,7 +188,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
 }
 
 /// Lays out some rows of a pixel of X: [count, 64], columns column ..< column + width in the lanes.
-@inline(__always)
+@inline(never)
 private func packColumns<Elements: Format>(
     _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ run: Walk, _ row: Int, _ count: Int, _ column: Int,
     _ width: Int, _ target: UnsafeMutablePointer<Float>
@@ -283,7 +283,7 @@ private func store<Elements: Format>(
 }
 
 /// target[i · 128 + ...] = row i of A through the block.
-@inline(__always)
+@inline(never)
 private func packRows<Elements: Format>(
     _: Elements.Type, _ a: UnsafePointer<Float>, _ aRow: Int, _ height: Int, _ runs: UnsafePointer<Run>, _ count: Int,
     _ target: UnsafeMutablePointer<Float>

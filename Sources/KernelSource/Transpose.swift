@@ -47,22 +47,30 @@ public func transpose(
 ) {
     var r = 0
     while r < rows {
-        var c = 0
-        while c < columns {
-            var block = InlineArray<16, Vector>(repeating: Vector())
-            var i = 0
-            while i < lanes && r + i < rows {
-                block[unchecked: i] = load(x + (r + i) * row + c)
-                i += 1
-            }
-            block = transposed(block)
-            i = 0
-            while i < lanes && c + i < columns {
-                store(block[unchecked: i], out + (c + i) * outRow + r)
-                i += 1
-            }
-            c += lanes
-        }
+        transposeBlocks(x + r * row, row, rows - r, columns, out + r, outRow)
         r += lanes
+    }
+}
+
+/// Up to a vector of rows.
+@inline(never)
+private func transposeBlocks(
+    _ x: UnsafePointer<Float>, _ row: Int, _ rows: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>, _ outRow: Int
+) {
+    var c = 0
+    while c < columns {
+        var block = InlineArray<16, Vector>(repeating: Vector())
+        var i = 0
+        while i < lanes && i < rows {
+            block[unchecked: i] = load(x + i * row + c)
+            i += 1
+        }
+        block = transposed(block)
+        i = 0
+        while i < lanes && c + i < columns {
+            store(block[unchecked: i], out + (c + i) * outRow)
+            i += 1
+        }
+        c += lanes
     }
 }

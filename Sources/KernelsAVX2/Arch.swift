@@ -26,6 +26,8 @@ typealias ColumnTile<let Vectors: Int> = Tile<4, Vectors>
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
 
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt8(x) }
+/// Neighbours exchanged.
+@inline(__always) func swappedPairs(_ x: Vector) -> Vector { csimd_swap_pairs8(x) }
 @inline(__always) func doubles(_ x: Vector) -> Doubles { csimd_to_double8(x) }
 @inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes8(x) }
 @inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int8(x) }

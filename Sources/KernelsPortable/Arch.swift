@@ -33,6 +33,8 @@ typealias ColumnTile<let Vectors: Int> = Tile<4, Vectors>
 #endif
 
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt4(x) }
+/// Neighbours exchanged.
+@inline(__always) func swappedPairs(_ x: Vector) -> Vector { csimd_swap_pairs4(x) }
 @inline(__always) func doubles(_ x: Vector) -> Doubles { csimd_to_double4(x) }
 @inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes4(x) }
 @inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int4(x) }
