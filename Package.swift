@@ -54,7 +54,10 @@ let package = Package(
             name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"], exclude: ["resize.py", "resize.json"]),
         .testTarget(
             name: "GANTests", dependencies: ["GAN", "MessagePassing", "Formats", "Kernels"],
-            exclude: ["pytorch_step.py", "pytorch_step.json", "pytorch_loss.py", "pytorch_loss.json"]),
+            exclude: [
+                "pytorch_step.py", "pytorch_step.json", "pytorch_loss.py", "pytorch_loss.json", "pytorch_penalty.py",
+                "pytorch_penalty.json",
+            ]),
         .testTarget(name: "JobTests", dependencies: ["GAN"]),
     ] + kernelTargets
 )

@@ -6,9 +6,10 @@ import Networks
 
 /// Writes what went into a step and what came out of it, `dump/step-000001.safetensors`, so that a user can compare it
 /// with PyTorch: `real` [B, side²], or [B, 1, side, side] for a discriminator of images, `z_d` and `z_g` [B, latent], dropout
-/// masks `mask.<pass>.<layer>` [B, features] of the discriminator and `generator.mask.…` of the generator, whatever else is
-/// random (`labels_…`, `targets_…`, `noise.<pass>`, `epsilon` of a gradient penalty), gradients as reduced `grad.<tensor>`,
-/// and the parameters and running statistics after the update. Where a step has several critic updates, what is one's ends in `.1`, `.2`, ….
+/// masks `mask.<pass>.<layer>` [B, features] or [B, C, H, W] of the discriminator and `generator.mask.…` of the generator,
+/// whatever else is random (`labels_…`, `targets_…`, `noise.<pass>`, `epsilon` of a gradient penalty), gradients as reduced
+/// `grad.<tensor>`, and the parameters and running statistics after the update. Where a step has several critic updates, what
+/// is one's ends in `.1`, `.2`, ….
 final class Dump {
     let folder: String
     private let step: TrainingStep
@@ -171,7 +172,11 @@ final class Dump {
                 x.base.update(repeating: 1, count: dropout.inputs * x.stride)
                 dropout.applyMask(x, pass)
             }
-            add("\(prefix).\(pass.kind).\(dropout.index)", [dropout.inputs], values)
+            let (shape, count) = (dropout.shape, dropout.inputs)
+            add(
+                "\(prefix).\(pass.kind).\(dropout.index)",
+                shape.pixels == 1 ? [count] : [shape.channels, shape.height, shape.width],
+                values.indices.map { values[$0 / count * count + shape.place($0 % count)] })
         }
     }
 

@@ -59,18 +59,18 @@ private func transposeBlocks(
 ) {
     var c = 0
     while c < columns {
-        var block = InlineArray<16, Vector>(repeating: Vector())
+        let block = transposed(rowsOfBlock(x + c, row, rows))
         var i = 0
-        while i < lanes && i < rows {
-            block[unchecked: i] = load(x + i * row + c)
-            i += 1
-        }
-        block = transposed(block)
-        i = 0
         while i < lanes && c + i < columns {
             store(block[unchecked: i], out + (c + i) * outRow)
             i += 1
         }
         c += lanes
     }
+}
+
+/// The first `count` rows of a block, and zeros.
+@inline(__always)
+func rowsOfBlock(_ x: UnsafePointer<Float>, _ row: Int, _ count: Int) -> InlineArray<16, Vector> {
+    InlineArray { i in i < lanes && i < count ? load(x + i * row) : Vector() }
 }

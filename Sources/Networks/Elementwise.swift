@@ -57,7 +57,8 @@ final class Activation: Layer {
 /// Inverted dropout (Srivastava et al. 2014): y = x · m / (1 − p), m = 0 with probability p. A mask is a function of seed,
 /// step, pass, layer, row and feature; backward makes it again.
 public final class Dropout: Layer {
-    public let inputs: Int
+    public let shape: Shape
+    public var inputs: Int { shape.features }
     /// The layer's number in the model file.
     public let index: Int
     let network: NetworkRole
@@ -69,7 +70,7 @@ public final class Dropout: Layer {
     /// - Parameter index: the layer's number in the model file.
     init(index: Int, of network: NetworkRole, shape: Shape, probability: Double) {
         self.network = network
-        inputs = shape.features
+        self.shape = shape
         self.index = index
         // A word below the threshold keeps the feature.
         threshold = UInt32(min(((1 - probability) * 0x1p32).rounded(), 0x1p32 - 1))

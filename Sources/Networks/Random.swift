@@ -15,6 +15,8 @@ import Kernels
 /// | instance noise, 16 + pass | pixel / 4 | global row of the batch | step, from 0 |
 /// | dropout, 256 · (1 + pass + 3 · network) + layer | feature / 4 | global row of the batch | step, from 0 |
 ///
+/// Features of an image are numbered as they lie in memory, [H, W, C].
+///
 /// Where a step updates the discriminator n times, what is the discriminator's is numbered by its updates: update i of step t
 /// is n · t + i.
 public enum RandomStream {

@@ -86,7 +86,7 @@ public struct Shape: Equatable, Sendable, CustomStringConvertible {
     public var description: String { pixels == 1 ? "\(channels) features" : "\(channels) × \(height) × \(width)" }
 
     /// Where the feature of PyTorch's number lies.
-    func place(_ feature: Int) -> Int { feature % pixels * channels + feature / pixels }
+    public func place(_ feature: Int) -> Int { feature % pixels * channels + feature / pixels }
     /// Whether features lie in PyTorch's order.
     public var isInOrder: Bool { channels == 1 || pixels == 1 }
 }

@@ -56,6 +56,30 @@ func smallModel(_ fields: [String: Any] = [:], side: Int = 28) throws -> Configu
     return modelFile(try JSONSerialization.data(withJSONObject: object))
 }
 
+/// A model file of two small convolutional networks with batch normalisation, two layers of it in the generator and one in
+/// the discriminator, for images of 8 × 8, with these fields besides or instead.
+func smallImageModel(_ fields: [String: Any] = [:]) throws -> ConfigurationRequest {
+    func convolution(_ type: String, _ inputs: Int, _ outputs: Int, kernel: Int = 4, stride: Int = 2, padding: Int = 1) -> [String: Any] {
+        [
+            "type": type, "inputs": inputs, "outputs": outputs, "kernel": kernel, "stride": stride, "padding": padding,
+            "bias": false,
+        ]
+    }
+    let leaky: [String: Any] = ["type": "leaky_relu", "slope": 0.2]
+    let generator: [[String: Any]] = [
+        convolution("conv_transpose2d", 6, 8, kernel: 2, stride: 1, padding: 0), ["type": "batch_norm", "channels": 8],
+        ["type": "relu"], convolution("conv_transpose2d", 8, 5), ["type": "batch_norm", "channels": 5], leaky,
+        convolution("conv_transpose2d", 5, 1), ["type": "tanh"],
+    ]
+    let discriminator: [[String: Any]] = [
+        convolution("conv2d", 1, 6), leaky, convolution("conv2d", 6, 10), ["type": "batch_norm", "channels": 10], leaky,
+        convolution("conv2d", 10, 1, kernel: 2, stride: 1, padding: 0),
+    ]
+    var model: [String: Any] = ["batch_size": 10, "shards": 8, "generator": generator, "discriminator": discriminator]
+    for (name, value) in fields { model[name] = value }
+    return try smallModel(model, side: 8)
+}
+
 func modelFile(_ json: Data) -> ConfigurationRequest {
     var request = ConfigurationRequest()
     request.modelFile = ("model.json", json)
@@ -98,9 +122,9 @@ extension SafetensorsFile {
 @discardableResult
 func trainedRun(
     _ request: ConfigurationRequest, data: String, outdir: String, hosts: [Int]? = nil, dumpSteps: Int = 0,
-    resume: ResumeRequest? = nil
+    resume: ResumeRequest? = nil, options: RunOptions = RunOptions()
 ) throws -> TrainedRun {
-    var options = RunOptions()
+    var options = options
     options.dataFolder = data
     options.outdir = outdir
     options.dumpSteps = dumpSteps

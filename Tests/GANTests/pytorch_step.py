@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Whole training steps computed by PyTorch, for StepTests.swift: pytorch_step.py GAN-DIST OUT.json
 
-Trains five small models for two steps with the program, takes what went into each step from its dumps (images, noise,
-dropout masks, initial parameters), recomputes losses, gradients and updated parameters with autograd and
-torch.optim.Adam in double precision, prints how far the program and single-precision PyTorch are from that, and writes
+Trains small models for two steps with the program, takes what went into each step from its dumps (images, noise,
+dropout masks, initial parameters), recomputes losses, gradients, running statistics and updated parameters with autograd
+and torch.optim.Adam in double precision, prints how far the program and single-precision PyTorch are from that, and writes
 the expected values: norm and sum of every tensor, and a few elements.
 
 Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.13.0."""
@@ -41,12 +41,49 @@ def model(name, batch, **fields):
         **fields}}
 
 
+def convolution(kind, inputs, outputs, kernel=4, stride=2, padding=1, bias=False):
+    return {"type": kind, "inputs": inputs, "outputs": outputs, "kernel": kernel, "stride": stride, "padding": padding,
+            "bias": bias}
+
+
+def conv2d(*sizes, **options):
+    return convolution("conv2d", *sizes, **options)
+
+
+def transposed(*sizes, **options):
+    return convolution("conv_transpose2d", *sizes, **options)
+
+
+def norm(channels):
+    return {"type": "batch_norm", "channels": channels}
+
+
+# The preset dcgan, narrow.
+DCGAN = dict(
+    image_size=64, generator_step="reuse", beta1=0.5,
+    generator=[transposed(6, 8, 4, 1, 0), norm(8), {"type": "relu"}, transposed(8, 6), norm(6), {"type": "relu"},
+               transposed(6, 5), norm(5), {"type": "relu"}, transposed(5, 4), norm(4), {"type": "relu"}, transposed(4, 1),
+               {"type": "tanh"}],
+    discriminator=[conv2d(1, 4), LEAKY, conv2d(4, 5), norm(5), LEAKY, conv2d(5, 6), norm(6), LEAKY, conv2d(6, 8), norm(8),
+                   LEAKY, conv2d(8, 1, 4, 1, 0)])
+
+# A critic without normalisation, whose slope is penalised; dropout, a linear layer and biases, so that all are penalised.
+WGAN_GP = dict(
+    image_size=16, loss="wasserstein", critic_steps=2, gradient_penalty=10, beta1=0.0, beta2=0.9,
+    generator=[linear(6, 96), {"type": "relu"}, {"type": "reshape", "channels": 6, "height": 4, "width": 4},
+               {"type": "upsample", "factor": 2}, conv2d(6, 4, 3, 1, 1), norm(4), {"type": "relu"}, transposed(4, 1, bias=True),
+               {"type": "tanh"}],
+    discriminator=[conv2d(1, 4, bias=True), LEAKY, DROPOUT, conv2d(4, 6, bias=True), LEAKY,
+                   {"type": "reshape", "channels": 96, "height": 1, "width": 1}, linear(96, 1)])
+
 CASES = [
     model("fresh", 10),
     model("dropout", 8, generator=generator(LEAKY), discriminator=discriminator(LEAKY, DROPOUT)),
     model("generator-dropout", 8, generator=generator(LEAKY, DROPOUT)),
     model("reuse", 10, generator_step="reuse"),
     model("mse", 8, loss="mse"),
+    model("dcgan", 8, **DCGAN),
+    model("wgan-gp", 8, **WGAN_GP),
 ]
 
 
@@ -70,17 +107,35 @@ def read_safetensors(path):
         for name, t in header.items()}
 
 
+class Linear(nn.Linear):
+    def forward(self, x):
+        return super().forward(x.flatten(1))[:, :, None, None]
+
+
 class Network(nn.Module):
+    """Features are images of one pixel."""
+
     def __init__(self, layers):
         super().__init__()
+
+        def convolution(make):
+            return lambda l: make(l["inputs"], l["outputs"], l["kernel"], l["stride"], l["padding"], bias=l["bias"])
+
         kinds = {
-            "linear": lambda l: nn.Linear(l["inputs"], l["outputs"]), "relu": lambda l: nn.ReLU(),
-            "leaky_relu": lambda l: nn.LeakyReLU(l["slope"]), "tanh": lambda l: nn.Tanh(), "dropout": lambda l: nn.Identity()}
+            "linear": lambda l: Linear(l["inputs"], l["outputs"]), "relu": lambda l: nn.ReLU(),
+            "leaky_relu": lambda l: nn.LeakyReLU(l["slope"]), "tanh": lambda l: nn.Tanh(), "dropout": lambda l: nn.Identity(),
+            "conv2d": convolution(nn.Conv2d), "conv_transpose2d": convolution(nn.ConvTranspose2d),
+            "batch_norm": lambda l: nn.BatchNorm2d(l["channels"]), "upsample": lambda l: nn.Upsample(scale_factor=l["factor"]),
+            "reshape": lambda l: nn.Sequential(
+                nn.Flatten(), nn.Unflatten(1, (l["channels"], l["height"], l["width"])))}
         self.main = nn.Sequential(*(kinds[l["type"]](l) for l in layers))
 
     def forward(self, x, masks={}):
+        x = x if x.dim() == 4 else x[:, :, None, None]
         for i, layer in enumerate(self.main):
-            x = layer(x) * masks.get(i, 1)
+            x = layer(x)
+            if i in masks:
+                x = x * (masks[i] if masks[i].dim() == 4 else masks[i][:, :, None, None])
         return x
 
 
@@ -90,36 +145,59 @@ def train(configuration, dumps, dtype):
     tensor = lambda a: torch.tensor(a.astype(np.float64), dtype=dtype)
     nets = {name: Network(configuration[name]) for name in ("generator", "discriminator")}
     for name, net in nets.items():
-        net.load_state_dict({k: tensor(dumps[0][f"{name}.{k}"]) for k in net.state_dict()})
-    adam = {name: torch.optim.Adam(net.parameters(), lr=configuration["lr"]) for name, net in nets.items()}
+        for k, p in net.named_parameters():
+            p.data.copy_(tensor(dumps[0][f"{name}.{k}"]))
+    betas = configuration.get("beta1", 0.9), configuration.get("beta2", 0.999)
+    adam = {name: torch.optim.Adam(net.parameters(), lr=configuration["lr"], betas=betas) for name, net in nets.items()}
     g, d = nets["generator"], nets["discriminator"]
-    loss = nn.MSELoss() if configuration.get("loss") == "mse" else nn.BCEWithLogitsLoss()
-    score = (lambda x: x) if configuration.get("loss") == "mse" else torch.sigmoid
+    kind = configuration.get("loss", "bce")
+    loss = {"bce": nn.BCEWithLogitsLoss(), "mse": nn.MSELoss(), "wasserstein": lambda x, y: ((1 - 2 * y) * x).mean()}[kind]
+    score = torch.sigmoid if kind == "bce" else lambda x: x
+    updates, weight = configuration.get("critic_steps", 1), configuration.get("gradient_penalty", 0)
     results = []
     for dump in dumps[1:]:
-        def masks(prefix):
-            return {int(k.removeprefix(prefix)): tensor(v) for k, v in dump.items() if k.startswith(prefix)}
+        values = {}
+        for update in range(1, updates + 1):
+            suffix = f".{update}" if updates > 1 else ""
 
-        z = tensor(dump["z_d"])
-        fakes = g(z, masks("generator.mask.fake."))
-        real, fake = d(tensor(dump["real"]), masks("mask.real.")), d(fakes.detach(), masks("mask.fake."))
-        loss_real, loss_fake = loss(real, torch.ones_like(real)), loss(fake, torch.zeros_like(fake))
-        adam["discriminator"].zero_grad()
-        (loss_real + loss_fake).backward()
-        values = {f"grad.discriminator.{k}": p.grad.clone() for k, p in d.named_parameters()}
-        adam["discriminator"].step()
+            def masks(prefix, suffix=suffix):
+                return {int(k.removeprefix(prefix).removesuffix(suffix)): tensor(v) for k, v in dump.items()
+                        if k.startswith(prefix) and k.endswith(suffix)}
+
+            images = tensor(dump["real" + suffix])
+            real = d(images, masks("mask.real."))
+            fakes = g(tensor(dump["z_d" + suffix]), masks("generator.mask.fake."))
+            fake = d(fakes.detach(), masks("mask.fake."))
+            loss_real, loss_fake = loss(real, torch.ones_like(real)), loss(fake, torch.zeros_like(fake))
+            penalty = torch.zeros(())
+            if weight:
+                epsilon = tensor(dump["epsilon" + suffix])[:, None, None, None]
+                between = (epsilon * images + (1 - epsilon) * fakes.detach()).requires_grad_()
+                slopes, = torch.autograd.grad(d(between, masks("mask.penalty.")).sum(), between, create_graph=True)
+                penalty = weight * ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
+            adam["discriminator"].zero_grad()
+            (loss_real + loss_fake + penalty).backward()
+            values |= {f"grad.discriminator.{k}{suffix}": p.grad.clone() for k, p in d.named_parameters()}
+            adam["discriminator"].step()
+            values |= {f"discriminator.{k}{suffix}": p.detach().clone() for k, p in d.named_parameters()}
+        suffix = ""
         if "z_g" in dump:
-            fakes = g(tensor(dump["z_g"]), masks("generator.mask.generator."))
-        again = d(fakes, masks("mask.generator."))
+            fakes = g(tensor(dump["z_g"]), masks("generator.mask.generator.", ""))
+        again = d(fakes, masks("mask.generator.", ""))
         loss_g = loss(again, torch.ones_like(again))
         adam["generator"].zero_grad()
         loss_g.backward()
         values |= {f"grad.generator.{k}": p.grad.clone() for k, p in g.named_parameters()}
         adam["generator"].step()
-        values |= {f"{name}.{k}": p.detach().clone() for name, net in nets.items() for k, p in net.named_parameters()}
+        values |= {f"generator.{k}": p.detach().clone() for k, p in g.named_parameters()}
+        if dump is dumps[-1]:
+            # Running statistics are in the checkpoint.
+            values |= {f"{name}.{k}": b.clone() for name, net in nets.items() for k, b in net.named_buffers() if "num" not in k}
         statistics = {
-            "loss_d": loss_real + loss_fake, "loss_d_real": loss_real, "loss_d_fake": loss_fake, "loss_g": loss_g,
+            "loss_d": loss_real + loss_fake + penalty, "loss_d_real": loss_real, "loss_d_fake": loss_fake, "loss_g": loss_g,
             "d_real": score(real).mean(), "d_fake": score(fake).mean()}
+        if weight:
+            statistics["penalty"] = penalty
         results.append(({k: v.item() for k, v in statistics.items()}, {k: v.double().numpy() for k, v in values.items()}))
     return results
 
@@ -127,13 +205,17 @@ def train(configuration, dumps, dtype):
 def places(results, name):
     """A few elements whose gradients are not tiny: Adam divides by them, so that rounding would show."""
     own = name.removeprefix("grad.")
-    sizes = np.min([np.abs(v["grad." + own]).ravel() for _, v in results], axis=0)
+    if "running" in own:
+        return np.arange(min(4, results[-1][1][own].size))
+    base = own.rstrip(".0123456789")
+    gradients = [g for _, values in results for n, g in values.items() if n.rstrip(".0123456789") == "grad." + base]
+    sizes = np.min([np.abs(g).ravel() for g in gradients], axis=0)
     candidates = np.flatnonzero(sizes > 0.02 * sizes.max())
-    return candidates[np.linspace(0, len(candidates) - 1, min(8, len(candidates))).astype(int)]
+    return candidates[np.linspace(0, len(candidates) - 1, min(5, len(candidates))).astype(int)]
 
 
 def difference(found, exact):
-    return float(np.abs(found - exact).max() / np.abs(exact).max())
+    return float(np.abs(found - exact).max() / max(np.abs(exact).max(), 1e-30))
 
 
 def main(program, out):
@@ -148,6 +230,7 @@ def main(program, out):
                             "--dump-steps", str(STEPS), "--quiet"], check=True)
             run = f"{folder}/{case['name']}/" + os.listdir(f"{folder}/{case['name']}")[0]
             dumps = [read_safetensors(f"{run}/dump/step-{k:06}.safetensors") for k in range(STEPS + 1)]
+            checkpoint = read_safetensors(f"{run}/checkpoint-{STEPS:09}.safetensors")
             with open(f"{run}/stats.jsonl") as file:
                 stats = [json.loads(line) for line in file]
             exact, single = (train(case["configuration"], dumps, t) for t in (torch.float64, torch.float32))
@@ -156,7 +239,7 @@ def main(program, out):
                 print(f"{case['name']}, step {k + 1}")
                 for kind, names in [("gradients", [n for n in values if n.startswith("grad.")]),
                                     ("parameters", [n for n in values if not n.startswith("grad.")])]:
-                    ours = max(difference(dumps[k + 1][n], values[n]) for n in names)
+                    ours = max(difference(dumps[k + 1].get(n, checkpoint.get(n)), values[n]) for n in names)
                     theirs = max(difference(single[k][1][n], values[n]) for n in names)
                     print(f"  {kind}: gan-dist {ours:.1e}, float32 PyTorch {theirs:.1e} of the largest element")
                 ours = max(abs(stats[k][n] - v) for n, v in statistics.items())
@@ -175,4 +258,5 @@ def main(program, out):
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main(*sys.argv[1:])

@@ -4,6 +4,7 @@ import MessagePassing
 final class CountingCommunicator: Communicator {
     private let base: any Communicator
     private(set) var messages = 0
+    private(set) var messagesOfTag: [Tag: Int] = [:]
     private(set) var bytes = 0
     private(set) var sums = 0
 
@@ -14,6 +15,7 @@ final class CountingCommunicator: Communicator {
 
     func startSend(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Tag) throws -> Request {
         messages += 1
+        messagesOfTag[tag, default: 0] += 1
         self.bytes += bytes.count
         return try base.startSend(bytes, to: rank, tag: tag)
     }

@@ -1,0 +1,1 @@
+../MessagePassingTests/CountingCommunicator.swift

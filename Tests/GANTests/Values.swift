@@ -1,0 +1,1 @@
+../NetworksTests/Values.swift
