@@ -27,14 +27,15 @@ extension Preset {
 
     /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
     static let dcgan28: Configuration = {
-        var dcgan28 = small("dcgan28", epochs: 8)
+        var dcgan28 = small("dcgan28", epochs: 15)
+        dcgan28.learningRate = 1e-3
         dcgan28.averageDecay = 0.999
         return dcgan28
     }()
 
     /// `dcgan28`'s networks with least squares (Mao et al. 2017).
     static let lsgan: Configuration = {
-        var lsgan = small("lsgan", epochs: 8)
+        var lsgan = small("lsgan", epochs: 15)
         lsgan.loss = .mse
         return lsgan
     }()
@@ -77,7 +78,8 @@ extension Preset {
 
     /// `dcgan28` with classes: concatenated to the noise, and judged by projection (Miyato and Koyama 2018).
     static let cdcgan: Configuration = {
-        var cdcgan = small("cdcgan", epochs: 8, isConditional: true)
+        var cdcgan = small("cdcgan", epochs: 15, isConditional: true)
+        cdcgan.learningRate = 1e-3
         cdcgan.averageDecay = 0.999
         return cdcgan
     }()
@@ -89,9 +91,9 @@ extension Preset {
         let (latent, classes) = (64, 10)
         let generator: [LayerSpecification] =
             (isConditional ? [.label(classes: classes)] : []) + [
-                enlarging(latent + (isConditional ? classes : 0), 128, kernel: 7, stride: 1, padding: 0),
-                .batchNormalization(channels: 128), .relu, enlarging(128, 64), .batchNormalization(channels: 64), .relu,
-                enlarging(64, 1, hasBias: true), .tanh,
+                enlarging(latent + (isConditional ? classes : 0), 64, kernel: 7, stride: 1, padding: 0),
+                .batchNormalization(channels: 64), .relu, enlarging(64, 32), .batchNormalization(channels: 32), .relu,
+                enlarging(32, 1, hasBias: true), .tanh,
             ]
         let discriminator: [LayerSpecification] =
             [

@@ -42,3 +42,15 @@ extension [LayerSpecification] {
         return layers
     }
 }
+
+extension Configuration {
+    /// Adds minibatch discrimination of so many kernels of 5 dimensions to the discriminator, if it is not there already.
+    /// - Throws: a usage failure where it cannot be added, or is there with other sizes.
+    public mutating func setMinibatchDiscrimination(kernels: Int) throws {
+        let isThere = discriminator.contains { layer in
+            if case .minibatchDiscrimination(_, kernels, 5) = layer { return true }
+            return false
+        }
+        if !isThere { discriminator = try discriminator.addingMinibatchDiscrimination(kernels: kernels, dimensions: 5) }
+    }
+}

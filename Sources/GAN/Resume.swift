@@ -21,14 +21,14 @@ public struct ConfigurationRequest: Sendable {
     /// Set where `--config` names a file.
     public var modelFile: (path: String, text: Data)?
     /// What the flags say, applied to a configuration.
-    public var override: @Sendable (inout Configuration) -> Void = { _ in }
+    public var override: @Sendable (inout Configuration) throws -> Void = { _ in }
 
     public init() {}
 
     /// The configuration of a fresh run.
     public func fresh() throws -> Configuration {
         var configuration = try modelFile.map { try model($0.text, $0.path) } ?? Preset.named(preset ?? Preset.standard)
-        override(&configuration)
+        try override(&configuration)
         try configuration.validate()
         return configuration
     }
@@ -53,7 +53,7 @@ public struct ConfigurationRequest: Sendable {
         } else if let preset, preset != checkpoint.preset {
             configuration = try Preset.named(preset)
         }
-        override(&configuration)
+        try override(&configuration)
         try configuration.validate()
         return configuration
     }

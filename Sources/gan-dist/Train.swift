@@ -47,6 +47,10 @@ struct Train: ParsableCommand {
     var weightClip: Double?
     @Flag(inversion: .prefixedNo, help: "Divide the discriminator's weights by their largest singular value.")
     var spectralNorm: Bool?
+    @Option(
+        parsing: .unconditional,
+        help: "Kernels of minibatch discrimination before the discriminator's last layer (50 is usual); each has 5 dimensions.")
+    var minibatchDiscrimination: Int?
     @Option(parsing: .unconditional, help: "How far below 1 the discriminator's target of real images is.")
     var labelSmoothing: Double?
     @Option(parsing: .unconditional, help: "Probability with which the discriminator is told the opposite of what an image is.")
@@ -153,6 +157,9 @@ struct Train: ParsableCommand {
             if let gradientPenalty { configuration.gradientPenalty = gradientPenalty }
             if let weightClip { configuration.weightClip = weightClip }
             if let spectralNorm { configuration.spectralNorm = spectralNorm }
+            if let minibatchDiscrimination {
+                try configuration.setMinibatchDiscrimination(kernels: minibatchDiscrimination)
+            }
             if let labelSmoothing { configuration.labelSmoothing = labelSmoothing }
             if let labelFlip { configuration.labelFlip = labelFlip }
             if let instanceNoise { configuration.instanceNoise = instanceNoise }
