@@ -33,10 +33,13 @@ public final class Dataset {
         let files = try patience.agree { try withFiles { try Dataset.open(configuration.dataset, folder: folder) } }
         let count = files.images.dimensions[0]
         try patience.compare("number of images", "\(count)", .badData)
-        guard count >= configuration.batchSize else {
+        guard count >= configuration.batchSize * configuration.criticSteps else {
+            let isOne = configuration.criticSteps == 1
+            let batches = isOne ? "a batch" : "the \(configuration.criticSteps) batches of a step, each"
             throw Failure(
                 .badData,
-                "\(folder): \(count) images, fewer than a batch of \(configuration.batchSize); lower --batch-size",
+                "\(folder): \(count) images, fewer than \(batches) of \(configuration.batchSize); lower --batch-size"
+                    + (isOne ? "" : " or --critic-steps"),
                 isShared: true)
         }
         func images(of rank: Int) -> Range<Int> {

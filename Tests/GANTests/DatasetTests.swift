@@ -91,6 +91,23 @@ import Testing
         #expect(error?.description.contains("\(path): label 61, counted from 0, is 10; 0 … 9 are expected") == true)
     }
 
+    /// An epoch is at least one step, of as many batches as there are critic steps.
+    @Test(arguments: [(76, 1, "a batch of 76; lower --batch-size"), (38, 2, "the 2 batches of a step, each of 38; lower")])
+    func tooFewImagesAreRefused(batchSize: Int, criticSteps: Int, text: String) throws {
+        func open(_ batchSize: Int) throws {
+            let data = data
+            try onRanks(hosts: [2]) { communicator in
+                let configuration = try smallModel(["batch_size": batchSize, "critic_steps": criticSteps]).fresh()
+                _ = try Dataset(
+                    configuration, folder: data, layout: ShardLayout(shards: 4, ranks: 2), patience: communicator.patience())
+            }
+        }
+        try open(batchSize - 1)
+        let error = #expect(throws: Failure.self) { try open(batchSize) }
+        #expect(error?.code == .badData)
+        #expect(error?.description.contains("75 images, fewer than \(text)") == true, "\(error?.description ?? "")")
+    }
+
     /// A run at another side: what it trains on, draws and leaves, the same at any number of ranks.
     @Test func runsFollowTheSide() throws {
         let runs = try [1, 3].map { ranks in
