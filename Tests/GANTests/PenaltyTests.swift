@@ -62,7 +62,7 @@ import Testing
                 kernels: kernels, slots: 3, biasSlots: 2, columns: columns,
                 shards: tree.sums((0..<8).map { layout.rows(of: $0, batch: Self.batch) }), ownsFirstShard: true,
                 outputs: [gradient], needs: plan.needs, arena: arena)
-            network.weightGradients(sums) { _ in }
+            try network.weightGradients(sums) { _ in }
 
             for (row, exact) in test.penalties.enumerated() {
                 let found = Double(penalty.losses[row])
