@@ -8,8 +8,8 @@ import Networks
 /// with PyTorch: `real` [B, side²], or [B, 1, side, side] for a discriminator of images, `z_d` and `z_g` [B, latent], dropout
 /// masks `mask.<pass>.<layer>` [B, features] or [B, C, H, W] of the discriminator and `generator.mask.…` of the generator,
 /// whatever else is random (`labels_…`, `targets_…`, `noise.<pass>`, `epsilon` of a gradient penalty), gradients as reduced
-/// `grad.<tensor>`, and the parameters and running statistics after the update. Where a step has several critic updates, what
-/// is one's ends in `.1`, `.2`, ….
+/// `grad.<tensor>`, the parameters after the update, and running statistics after the step. Where a step has several critic updates, what is
+/// one's ends in `.1`, `.2`, ….
 final class Dump {
     let folder: String
     private let step: TrainingStep
@@ -71,6 +71,11 @@ final class Dump {
         guard isWriter else { return }
         addParameters(step.generator, step.generatorReducer)
         if count == 0 { addParameters(step.discriminator, step.discriminatorReducer) }
+        for network in [step.generator, step.discriminator] {
+            for tensor in network.bufferLayout.tensors {
+                tensors.append(("\(network.name).\(tensor.name)", tensor.shape, tensor.values(in: network.buffers)))
+            }
+        }
         try withFiles {
             let file = try AtomicFile(path: "\(folder)/step-\(count.padded(to: 6)).safetensors")
             let writer = try SafetensorsWriter(
@@ -97,9 +102,6 @@ final class Dump {
     private func addParameters(_ network: Network, _ reducer: Reducer) {
         for tensor in network.layout.tensors {
             tensors.append(("\(network.name).\(tensor.name)", tensor.shape, tensor.values(in: reducer.parameters)))
-        }
-        for tensor in network.bufferLayout.tensors {
-            tensors.append(("\(network.name).\(tensor.name)", tensor.shape, tensor.values(in: network.buffers)))
         }
     }
 

@@ -71,7 +71,7 @@ import Testing
         (#""mlp""#, "model.json: a JSON object is expected"),
         (#"{"learning_rate": 1}"#, "model.json: unknown field \"learning_rate\"; known are batch_size, beta1, "),
         (#"{"batchSize": 1, "Lr": 2}"#, "model.json: unknown field \"Lr\""),
-        (#"{"preset": "mpl"}"#, "unknown preset \"mpl\"; known are mlp"),
+        (#"{"preset": "mpl"}"#, "unknown preset \"mpl\"; known are dcgan28"),
         (#"{"batch_size": "64"}"#, "model.json: field batch_size: a value of type Int is expected"),
         (#"{"batch_size": 64.5}"#, "model.json: field batch_size: "),
         (#"{"batch_size": 1e30}"#, "model.json: field batch_size: "),

@@ -91,13 +91,16 @@ def module(layer):
 
 
 def fill(network, layers):
-    """Parameters in double their initial bounds, each layer's weight and then its bias."""
+    """Uniform parameters in double their initial bounds, and constant ones up to a half from it; weights, then biases."""
     random = SplitMix64(7)
     for part, layer in zip(network, layers):
-        inputs = layer.get("inputs")
-        bound = numpy.float32(1) / numpy.sqrt(numpy.float32(inputs)) if inputs else numpy.float32(0.5)
-        for parameter in part.parameters():
-            numbers = [float(numpy.float32(2 * random.unit()) * bound) for _ in range(parameter.numel())]
+        for name, parameter in part.named_parameters():
+            units = [random.unit() for _ in range(parameter.numel())]
+            if layer["type"] == "layer_norm":
+                numbers = [(name == "weight") + unit / 2 for unit in units]
+            else:
+                bound = numpy.float32(1) / numpy.sqrt(numpy.float32(layer["inputs"]))
+                numbers = [float(numpy.float32(2 * unit) * bound) for unit in units]
             parameter.data = torch.tensor(numbers, dtype=torch.float64).view(parameter.shape)
 
 
