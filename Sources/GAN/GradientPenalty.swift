@@ -19,7 +19,7 @@ struct GradientPenalty {
     private let squares: UnsafeMutablePointer<Double>
     private let scales: UnsafeMutablePointer<Float>
 
-    private static let (tangentSlot, pointSlot) = (2, 3)
+    static let (tangentSlot, pointSlot) = (2, 3)
 
     init(_ configuration: Configuration, _ discriminator: Network, columns: Int, arena: Arena) {
         self.discriminator = discriminator

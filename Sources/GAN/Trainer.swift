@@ -33,6 +33,7 @@ final class Trainer {
     private let log: Log
     private let stats: AppendedFile?
     private let sampler: Sampler?
+    private var watch: Watch
     private let stepsPerEpoch: Int
     private let totalSteps: Int
     private let start = monotonicSeconds()
@@ -61,6 +62,7 @@ final class Trainer {
         sampler =
             run == nil
             ? nil : try Sampler(configuration, kernels: step.kernels)
+        watch = Watch(configuration, realImages: dataset.firstImages, firstStep: firstStep)
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
         totalSteps = configuration.totalSteps(images: dataset.count)
         lineStep = firstStep
@@ -90,8 +92,8 @@ final class Trainer {
             let requests = step.takeRequests()
             if requests != 0 { try step.settle() }
             if isDumped { try dump.write(after: done) }
-            try report(done, due)
-            if due.isSampled { try drawSamples("fakes-\(done.padded(to: 6)).png") }
+            let probe = try report(done, due)
+            if due.isSampled { try drawSamples("fakes-\(done.padded(to: 6)).png", probe: probe) }
             let end = Signals.end(of: requests)
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
             if let end, done < totalSteps {
@@ -105,8 +107,9 @@ final class Trainer {
 
     // MARK: Log
 
-    private func report(_ done: Int, _ due: Due) throws {
-        guard run != nil else { return }
+    /// Returns the pictures that it has looked at, if it has.
+    private func report(_ done: Int, _ due: Due) throws -> [Float]? {
+        guard run != nil else { return nil }
         let (epoch, stepOfEpoch) = (due.epoch, due.stepOfEpoch)
         let now = monotonicSeconds()
         let elapsed = max(now - lineStart, 1e-9)
@@ -114,9 +117,11 @@ final class Trainer {
         if !due.isLogged, !due.isHashed {
             let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
             log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
-            return
+            return nil
         }
         let s = step.statistics
+        let probe = due.isLogged ? try drawProbe(done) : nil
+        let look = probe.map { watch.look(step: done, s, fakes: $0) }
         if due.isLogged {
             let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
             try log.print(
@@ -124,6 +129,7 @@ final class Trainer {
                     + "d_loss: \(s.lossDiscriminator.fixed(4)), g_loss: \(s.lossGenerator.fixed(4)), "
                     + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
         }
+        for warning in look?.warnings ?? [] { try log.print("Warning: \(warning)") }
         let exchange = step.exchangeSeconds
         let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
         var line =
@@ -135,11 +141,22 @@ final class Trainer {
             + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
             + "\"waiting_seconds\": [\(spent.map { $0.0.fixed(6) }.joined(separator: ", "))], "
             + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
+        if let look { line += ", \(look.fields)" }
         if due.isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
         try stats?.append(line + "}")
         lineStep = done
         lineExchange = exchange
         lineStart = monotonicSeconds()
+        return probe
+    }
+
+    /// The pictures of the grids' first noise vectors by the generator as training has left it, on rank 0: what the watch
+    /// looks at. It costs one forward pass of 64 rows, and other ranks wait for it.
+    private func drawProbe(_ done: Int) throws -> [Float]? {
+        guard let sampler else { return nil }
+        patience.note(step: done, phase: .pictures)
+        sampler.load(parameters: step.generatorReducer.parameters, buffers: step.generator.buffers)
+        return try sampler.pictures(first: 0, count: Watch.probeSize)
     }
 
     // MARK: Files
@@ -153,7 +170,8 @@ final class Trainer {
     }
 
     /// Every rank calls it.
-    private func drawSamples(_ name: String) throws {
+    /// - Parameter probe: the first pictures, if they have been drawn already; an average's are others.
+    private func drawSamples(_ name: String, probe: [Float]? = nil) throws {
         let average = try state.sampledParameters()
         guard let run, let sampler else { return }
         patience.note(step: lineStep, phase: .pictures)
@@ -164,8 +182,10 @@ final class Trainer {
         }
         // One class a column, where there are classes.
         let columns = configuration.isConditional ? Dataset.classes : 8
+        let drawn = average == nil ? probe ?? [] : []
+        let first = drawn.count / configuration.pixelCount
         try Pictures.writeGrid(
-            sampler.pictures(first: 0, count: 8 * columns), side: configuration.imageSize, columns: columns,
+            drawn + sampler.pictures(first: first, count: 8 * columns - first), side: configuration.imageSize, columns: columns,
             to: "\(run.path)/\(name)")
     }
 

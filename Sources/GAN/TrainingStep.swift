@@ -24,7 +24,7 @@ public final class TrainingStep {
 
     let configuration: Configuration
     private let arena: Arena
-    private let patience: Patience
+    let patience: Patience
     private let batches: Batches
     let stepsPerEpoch: Int
     private let generatorSums: BatchSums
@@ -390,10 +390,12 @@ public final class TrainingStep {
         let what = places.first.map { rank, name in
             "the gradient of \(network.name).\(String(decoding: name, as: UTF8.self)) is not finite on rank \(rank)"
         }
+        let origin = try nonFiniteOrigin(of: network).map { "first seen in \($0)" }
         return Failure(
             .internalError,
-            "step \(t + 1): \(what ?? "a sum of the \(network.name)'s gradients over the ranks is not finite"). The training "
-                + "has diverged and nothing was written; resume from the last checkpoint or lower --lr",
+            "step \(t + 1): \(what ?? "a sum of the \(network.name)'s gradients over the ranks is not finite"), "
+                + "\(origin ?? "though all that it is made of is"). The training has diverged and nothing was written; resume "
+                + "from the last checkpoint or lower --lr",
             isShared: true)
     }
 }

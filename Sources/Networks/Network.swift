@@ -15,6 +15,8 @@ public final class Network {
     /// [slots, outputs, stride]: the loss's gradient, then whatever backward makes of it.
     public var outputError: Matrix { errors[errors.count - 1] }
     public let layers: [any Layer]
+    /// The number in the specification of each layer.
+    public let layerNumbers: [Int]
 
     /// The parameters, `layout.count` floats, which someone else owns, and as the layers take them.
     private let ownParameters: UnsafePointer<Float>
@@ -50,6 +52,7 @@ public final class Network {
         self.name = name
         ownParameters = parameters
         layers = plan.layers
+        layerNumbers = plan.layerNumbers
         layout = plan.layout
         offsets = plan.offsets
         bufferLayout = plan.bufferLayout
@@ -91,6 +94,9 @@ public final class Network {
 
     /// The output of a layer, [slots, features, stride].
     public func activation(of layer: Int) -> Matrix { activations[layer] }
+
+    /// The error signal of a layer, [slots, features, stride], before its nonlinearity once `backward` has been there.
+    public func errorSignal(of layer: Int) -> Matrix { errors[layer] }
 
     /// Computes the output from the input.
     /// - Throws: what stops the exchange of statistics between ranks.

@@ -3,6 +3,8 @@ public struct NetworkPlan: Sendable {
     public let input: Shape
     public let output: Shape
     public let layers: [any Layer]
+    /// The number in the specification of each layer, as in the names of its tensors.
+    public let layerNumbers: [Int]
     public let layout: ParameterLayout
     /// Running statistics.
     public let bufferLayout: ParameterLayout
@@ -32,7 +34,12 @@ public struct NetworkPlan: Sendable {
         _ specifications: [LayerSpecification], input: Shape, role: NetworkRole = .discriminator, isSpectral: Bool = false
     ) throws {
         var builder = LayerBuilder(specifications: specifications, role: role, isSpectral: isSpectral, shape: input)
-        while builder.index < specifications.count { try builder.addLayer() }
+        var numbers: [Int] = []
+        while builder.index < specifications.count {
+            numbers.append(builder.index)
+            try builder.addLayer()
+        }
+        layerNumbers = numbers
         let layers = builder.layers
         guard layers.contains(where: { !$0.tensors.isEmpty }) else {
             throw ShapeError(description: "no layer has parameters; a network needs at least one that has")

@@ -88,6 +88,9 @@ extension Jobs {
             #expect(
                 outcome.errors.contains(
                     /step \d+: the gradient of (generator|discriminator)\.main\.\d+\.(weight|bias) is not finite/), "\(outcome)")
+            #expect(
+                outcome.errors.contains(/first seen in the output of discriminator layer \d \(fake rows\) on rank 0\. The training/),
+                "\(outcome)")
             #expect(runs.checkpoints() == [])
             let names = try FileManager.default.contentsOfDirectory(atPath: runs.newest)
             #expect(!names.contains { $0.contains("partial") || $0.hasPrefix("fakes-0") }, "\(names)")

@@ -1,0 +1,154 @@
+/// Looks at training once a log line, on rank 0, and says when it goes wrong: from the losses, and from a probe, the
+/// pictures of the same 64 noise vectors by the generator as it is.
+///
+/// A line at least `lookSteps` after the last one judged is judged itself. A state begins when three such lines in a row
+/// show it, and is then told once; it ends when three in a row do not. Only losses out of all bounds are told at once.
+/// Thresholds come from runs of every kind: what goes well stays on the other side of each for good.
+///
+/// A line costs a forward pass of 64 rows, and 64² / 2 distances of pictures. A resumed run watches afresh.
+struct Watch {
+    /// Pictures of a probe.
+    static let probeSize = Sampler.batchSize
+    /// Losses of fewer steps say little, and a probe cannot have changed much in them.
+    static let lookSteps = 200
+    /// Discriminators that see their first images may be far ahead for a while.
+    static let warmSteps = 500
+    /// Untrained generators draw the same picture of any noise, and need thousands of steps to learn otherwise: before,
+    /// only pictures that have differed can collapse.
+    static let learningSteps = 5_000
+
+    private let loss: Loss
+    private let isPenalized: Bool
+    private let size: Int
+    private let real: Variety
+    private var last: [Float]?
+    private var lastLook: Int
+    /// How much the probe has changed since then, line by line.
+    private var movement = 0.0
+    private var hasSpread = false
+
+    private var divergence = Spell(lines: 1)
+    private var saturation = Spell(lines: 3)
+    private var standstill = Spell(lines: 3)
+    private var collapse = Spell(lines: 3)
+
+    /// - Parameters:
+    ///   - realImages: bytes that the probe is compared with, as many pictures or fewer.
+    ///   - firstStep: steps done already.
+    init(_ configuration: Configuration, realImages: [UInt8], firstStep: Int) {
+        loss = configuration.loss
+        isPenalized = configuration.gradientPenalty > 0 || configuration.weightClip > 0
+        size = configuration.pixelCount
+        real = Variety(realImages.map { Float($0) / 127.5 - 1 }, size: size)
+        lastLook = firstStep
+    }
+
+    /// What a line of `stats.jsonl` tells of the probe, and what a log line is followed by.
+    struct Report {
+        let fields: String
+        let warnings: [String]
+    }
+
+    /// - Parameter fakes: the probe after this step.
+    mutating func look(step: Int, _ statistics: StepStatistics, fakes: [Float]) -> Report {
+        let fake = Variety(fakes, size: size)
+        let change = last.map { Variety.change(from: $0, to: fakes) }
+        last = fakes
+        movement += change ?? 0
+        let fields = "\"spread_fake\": \(fake.spread.json), \"spread_real\": \(real.spread.json), "
+            + "\"distance_fake\": \(fake.distance.json), \"distance_real\": \(real.distance.json)"
+            + (change.map { ", \"probe_change\": \($0.json)" } ?? "")
+        return Report(fields: fields, warnings: judge(step, statistics, fake))
+    }
+
+    private mutating func judge(_ step: Int, _ s: StepStatistics, _ fake: Variety) -> [String] {
+        var warnings: [String] = []
+        let isDue = step - lastLook >= Watch.lookSteps
+        let isLarge = [s.lossDiscriminator, s.lossGenerator].contains { !(abs($0) <= loss.largest) }
+        if isDue || isLarge, divergence.begins(isLarge) { warnings.append(divergenceWarning(s)) }
+        guard isDue else { return warnings }
+
+        // What follows from a graver state is not told beside it.
+        let isCalm = !divergence.isOn
+        if let limit = loss.saturated, saturation.begins(isCalm && step >= Watch.warmSteps && s.lossReal + s.lossFake < limit) {
+            warnings.append(saturationWarning(s))
+        }
+        if let limit = loss.lost, standstill.begins(isCalm && movement < 0.03 && s.lossGenerator > limit) {
+            warnings.append(standstillWarning(s, steps: step - lastLook))
+        }
+        hasSpread = hasSpread || fake.distance > 0.4 * real.distance
+        let mayCollapse = isCalm && !standstill.isOn && (hasSpread || step >= Watch.learningSteps)
+        if collapse.begins(mayCollapse && fake.distance < 0.25 * real.distance) { warnings.append(collapseWarning(fake)) }
+        lastLook = step
+        movement = 0
+        return warnings
+    }
+
+    private func divergenceWarning(_ s: StepStatistics) -> String {
+        let remedy =
+            loss == .wasserstein && !isPenalized
+            ? "Bound the critic's slope with --gradient-penalty 10 or --weight-clip 0.01"
+            : "Lower --lr, or --lr-discriminator alone"
+        return "the losses are so large (d_loss \(s.lossDiscriminator.fixed(1)), g_loss \(s.lossGenerator.fixed(1))) that "
+            + "training is about to diverge. \(remedy)"
+    }
+
+    private func saturationWarning(_ s: StepStatistics) -> String {
+        "the discriminator is saturated: its loss stays near 0 (\((s.lossReal + s.lossFake).fixed(5))) and has little left to "
+            + "teach the generator. Try \(loss.takesTargets ? "--label-smoothing 0.1, " : "")--instance-noise 0.1, a lower "
+            + "--lr-discriminator, --spectral-norm, or --gradient-penalty 10 with --loss wasserstein"
+    }
+
+    private func standstillWarning(_ s: StepStatistics, steps: Int) -> String {
+        "the generator is stuck: its pictures changed by no more than \(movement.fixed(4)) a pixel, of 2, in \(steps) steps, while "
+            + "its loss stays high (\(s.lossGenerator.fixed(2))). Raise --lr-generator, or lower --lr-discriminator"
+    }
+
+    private func collapseWarning(_ fake: Variety) -> String {
+        "the samples collapse: \(fake.distance.fixed(2)) is their mean distance from each other, \(real.distance.fixed(2)) that of "
+            + "real images. Try --minibatch-discrimination, --spectral-norm or a lower --lr-generator"
+    }
+}
+
+/// A state of training: on after so many lines in a row that show it, off after three that do not.
+private struct Spell {
+    let lines: Int
+    private(set) var isOn = false
+    private var opposed = 0
+
+    init(lines: Int) { self.lines = lines }
+
+    /// Takes one line in; whether the state begins with it.
+    mutating func begins(_ isShown: Bool) -> Bool {
+        opposed = isShown == isOn ? 0 : opposed + 1
+        guard opposed >= (isOn ? 3 : lines) else { return false }
+        isOn.toggle()
+        opposed = 0
+        return isOn
+    }
+}
+
+extension Loss {
+    /// No mean of a batch is larger while training goes well.
+    fileprivate var largest: Double { self == .wasserstein ? 1_000 : 100 }
+
+    /// The discriminator's loss below which it makes no mistakes; Wasserstein's has no such bound.
+    fileprivate var saturated: Double? {
+        switch self {
+        case .bce: 0.02
+        case .mse: 0.005
+        case .hinge: 0.001
+        case .wasserstein: nil
+        }
+    }
+
+    /// The generator's loss above which the discriminator knows its pictures for what they are.
+    fileprivate var lost: Double? {
+        switch self {
+        case .bce: 3
+        case .mse: 0.8
+        case .hinge: 0.8
+        case .wasserstein: nil
+        }
+    }
+}
