@@ -43,7 +43,7 @@ import Testing
     @Test(arguments: [
         (
             #"{"type": "conv"}"#,
-            "unknown layer type \"conv\"; known are linear, conv2d, conv_transpose2d, batch_norm, reshape, upsample, relu, "
+            "unknown layer type \"conv\"; known are linear, conv2d, conv_transpose2d, batch_norm, "
                 + "leaky_relu, tanh, sigmoid, dropout"
         ),
         (#"{"type": "linear", "inputs": 0, "outputs": 4}"#, "a layer of type linear with inputs 0; it must be 1 … 65536"),
