@@ -44,7 +44,6 @@ import Testing
         (
             #"{"type": "conv"}"#,
             "unknown layer type \"conv\"; known are linear, conv2d, conv_transpose2d, batch_norm, "
-                + "leaky_relu, tanh, sigmoid, dropout"
         ),
         (#"{"type": "linear", "inputs": 0, "outputs": 4}"#, "a layer of type linear with inputs 0; it must be 1 … 65536"),
         (#"{"type": "linear", "inputs": -3, "outputs": 4}"#, "inputs -3; it must be 1 … 65536"),
