@@ -27,7 +27,7 @@ extension Preset {
 
     /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
     static let dcgan28: Configuration = {
-        var dcgan28 = small("dcgan28", epochs: 15)
+        var dcgan28 = small("dcgan28", epochs: 10)
         dcgan28.learningRate = 1e-3
         dcgan28.averageDecay = 0.999
         return dcgan28
@@ -78,7 +78,7 @@ extension Preset {
 
     /// `dcgan28` with classes: concatenated to the noise, and judged by projection (Miyato and Koyama 2018).
     static let cdcgan: Configuration = {
-        var cdcgan = small("cdcgan", epochs: 15, isConditional: true)
+        var cdcgan = small("cdcgan", epochs: 10, isConditional: true)
         cdcgan.learningRate = 1e-3
         cdcgan.averageDecay = 0.999
         return cdcgan
