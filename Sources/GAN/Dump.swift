@@ -8,8 +8,8 @@ import Networks
 /// with PyTorch: `real` [B, side²], or [B, 1, side, side] for a discriminator of images, `z_d` and `z_g` [B, latent], dropout
 /// masks `mask.<pass>.<layer>` [B, features] or [B, C, H, W] of the discriminator and `generator.mask.…` of the generator,
 /// whatever else is random (`labels_…`, `targets_…`, `noise.<pass>`, `epsilon` of a gradient penalty), gradients as reduced
-/// `grad.<tensor>`, the parameters after the update, and running statistics after the step. Where a step has several critic updates, what is
-/// one's ends in `.1`, `.2`, ….
+/// `grad.<tensor>`, the parameters after the update, and running statistics after the step. Where a step has several critic
+/// updates, what is one's ends in `.1`, `.2`, …. With instance noise `real` includes it, as D sees it.
 final class Dump {
     let folder: String
     private let step: TrainingStep

@@ -170,14 +170,14 @@ public final class TrainingStep {
         patience.note(step: t + 1, phase: .discriminator)
         gather(u, into: d.input)                                                            // x
         if isFirst {
-            try judgeReal(real, t)                                                           // L(D(x), 1)
+            try judgeReal(real, t)                                                          // L(D(x), 1)
             try settle()                                                                    // G of step t − 1
             begun = t + 1
         }
         try draw(RandomStream.discriminatorNoise, pass(.fake, u, of: g))                    // G(z₁)
         if !isFirst {
             try finish(.discriminatorReduction, of: d)                                      // D of update u − 1
-            try judgeReal(real, t)                                                           // L(D(x), 1)
+            try judgeReal(real, t)                                                          // L(D(x), 1)
         }
         remedies.addNoise(to: fakes, fake, sigma: noise(t))
         try forward(d, fake, slot: 1)                                                       // D(G(z₁))

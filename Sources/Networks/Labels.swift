@@ -8,7 +8,6 @@ final class LabelConcatenation: Layer {
     private let classes: Int
     var inputs: Int { shape.features }
     var outputs: Int { shape.pixels * (shape.channels + classes) }
-    var usesLabels: Bool { true }
 
     init(_ shape: Shape, classes: Int) {
         self.shape = shape
@@ -53,7 +52,6 @@ final class LabelConcatenation: Layer {
 final class LabelProjection: Layer {
     let inputs: Int
     var outputs: Int { 1 }
-    var usesLabels: Bool { true }
 
     init(classes: Int) { inputs = 1 + classes }
 

@@ -13,8 +13,6 @@ public protocol Layer: AnyObject, Sendable {
     var needs: LayerNeeds { get }
     /// Whether the gradient of the input takes the place of the output's.
     var sharesError: Bool { get }
-    /// Whether it asks for the class of each row.
-    var usesLabels: Bool { get }
     /// Multiplications of one row's forward pass in matrix products; padding counts.
     var products: Int { get }
     /// Whether, in one row, the layer is a piecewise linear function of its input.
@@ -40,7 +38,6 @@ extension Layer {
     public var tensors: [Tensor] { [] }
     public var buffers: [Tensor] { [] }
     public var needs: LayerNeeds { LayerNeeds() }
-    public var usesLabels: Bool { false }
     public var products: Int { 0 }
     public var sharesError: Bool { false }
     public var isPiecewiseLinear: Bool { true }

@@ -22,9 +22,6 @@ public struct NetworkPlan: Sendable {
     public var inputs: Int { input.features }
     public var outputs: Int { output.features }
 
-    /// Whether a layer asks for the class of each row.
-    public var usesLabels: Bool { layers.contains(where: \.usesLabels) }
-
     /// - Parameters:
     ///   - input: shape of the network's input.
     ///   - role: keeps the random numbers of a step's two networks apart.
@@ -139,8 +136,10 @@ private struct LayerBuilder {
             shape = result
             index += 1
         case .label(let classes):
+            let result = Shape(channels: shape.channels + classes, height: shape.height, width: shape.width)
+            try check(result, "label of \(classes) classes")
             layers.append(LabelConcatenation(shape, classes: classes))
-            shape.channels += classes
+            shape = result
             index += 1
         case .projection(let classes):
             guard shape.isInOrder, shape.features == 1 + classes else { throw misfit("projection of \(classes) classes") }
@@ -179,6 +178,11 @@ private struct LayerBuilder {
         guard p.inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw misfit(text) }
         try check(result, text)
         let (large, small) = p.isTransposed ? (result, shape) : (shape, result)
+        let places = small.pixels * p.kernel * p.kernel
+        guard places <= 1 << 22 else {
+            throw ShapeError(
+                description: "layer \(index), \(text), has \(places) places of its kernel in an image; at most 4,194,304 are laid out")
+        }
         let fusion = takeFusion()
         layers.append(
             Convolution2d(

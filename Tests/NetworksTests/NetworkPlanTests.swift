@@ -106,6 +106,10 @@ import Testing
             "layer 1, conv_transpose2d [2 → 2] of kernel 32, stride 32, padding 0, gives 2 × 5120 × 4096"
         ),
         ([.upsample(factor: 16), .convolution(.init(inputs: 2, outputs: 8_192, kernel: 1))], "gives 8192 × 80 × 64; "),
+        (
+            [.upsample(factor: 16), .convolution(.init(inputs: 2, outputs: 1, kernel: 32, padding: 31))],
+            "has 10798080 places of its kernel in an image; at most 4,194,304 are laid out"
+        ),
     ])
     func refusesImagesThatAreTooLarge(layers: [LayerSpecification], message: String) {
         let error = #expect(throws: ShapeError.self) {
