@@ -29,12 +29,12 @@ final class Dump {
     func noteDiscriminator(update u: Int) throws {
         let suffix = configuration.criticSteps > 1 ? ".\(u % configuration.criticSteps + 1)" : ""
         let real = try gatherReal()
-        let labels = configuration.isConditional ? try gatherLabels() : []
+        let labels = try gatherLabels()
         let gradients = try gatherGradients(step.discriminator, step.discriminatorReducer)
         guard isWriter else { return }
         let first = tensors.count
         add("real", imageShape, real)
-        if configuration.isConditional { add("labels_real", [], labels.map(Float.init)) }
+        if step.labels != nil { add("labels_real", [], labels.map(Float.init)) }
         add("z_d", [configuration.latentDimension], noise(RandomStream.discriminatorNoise, u))
         for kind in [PassKind.real, .fake] {
             let pass = pass(kind, u)
@@ -45,7 +45,7 @@ final class Dump {
         addMasks("generator.mask", step.generator, pass(.fake, u))
         if configuration.gradientPenalty > 0 {
             addMasks("mask", step.discriminator, pass(.penalty, u))
-            add("epsilon", [], GradientPenalty.mix(pass(.penalty, u), count: configuration.batchSize))
+            add("epsilon", [], Array(GradientPenalty.mix(pass(.penalty, u)).prefix(configuration.batchSize)))
         }
         tensors += gradients
         addParameters(step.discriminator, step.discriminatorReducer)
@@ -61,7 +61,7 @@ final class Dump {
                 if configuration.generatorStep == .fresh {
                     add("z_g", [configuration.latentDimension], noise(RandomStream.generatorNoise, count - 1))
                     addMasks("generator.mask", step.generator, pass(.generator, count - 1))
-                    if configuration.isConditional { add("labels_g", [], drawnLabels(count - 1)) }
+                    if step.labels != nil { add("labels_g", [], drawnLabels(count - 1)) }
                 }
                 addMasks("mask", step.discriminator, pass(.generator, count - 1))
                 addNoise(pass(.generator, count - 1))
@@ -131,18 +131,18 @@ final class Dump {
         return parts.flatMap { part in part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
     }
 
-    /// [B] on rank 0
+    /// [B] on rank 0; nothing without classes.
     private func gatherLabels() throws -> [UInt8] {
-        try patience.allGather(Array(UnsafeBufferPointer(start: step.realLabels, count: step.rows.count))).flatMap { $0 }
+        guard let labels = step.labels else { return [] }
+        return try patience.allGather(Array(UnsafeBufferPointer(start: labels.real, count: step.rows.count))).flatMap(\.self)
     }
 
     /// [B]
     private func drawnLabels(_ t: Int) -> [Float] {
-        let columns = configuration.batchSize.paddedToVectors
-        return [UInt8](unsafeUninitializedCapacity: columns) { buffer, count in
-            if let base = buffer.baseAddress { step.drawLabels(step: t, firstRow: 0, columns: columns, into: base) }
-            count = columns
-        }.prefix(configuration.batchSize).map(Float.init)
+        let pass = pass(.generator, t)
+        let labels = ClassLabels(columns: pass.columns, arena: Arena(usesHugePages: false))
+        labels.draw(pass)
+        return (0..<configuration.batchSize).map { Float(labels.drawn[$0]) }
     }
 
     /// [B, latent]

@@ -18,6 +18,7 @@ struct GradientPenalty {
     /// Two sums of each column.
     private let squares: UnsafeMutablePointer<Double>
     private let scales: UnsafeMutablePointer<Float>
+    private let words: RowWords
 
     static let (tangentSlot, pointSlot) = (2, 3)
 
@@ -29,6 +30,7 @@ struct GradientPenalty {
         losses = arena.floats(columns)
         squares = arena.doubles(2 * columns)
         scales = arena.floats(columns)
+        words = RowWords(columns: columns, arena: arena)
     }
 
     /// Leaves the penalty's error signals and tangents in the discriminator's slots.
@@ -36,7 +38,7 @@ struct GradientPenalty {
         let d = discriminator
         let (tangentSlot, pointSlot) = (GradientPenalty.tangentSlot, GradientPenalty.pointSlot)
         let (x, fake, point) = (d.input, d.input.slot(1), d.input.slot(pointSlot))
-        GradientPenalty.mix(pass, into: scales)
+        GradientPenalty.mix(words.draw(RandomStream.penaltyMix, pass), columns, into: scales)
         pass.kernels.mixColumns(x.base, fake.base, scales, point.base, x.features, columns, x.stride)   // x̂
         try d.forward(pass, slot: pointSlot)                                                            // D(x̂)
         let error = d.outputError.slot(tangentSlot)
@@ -53,20 +55,17 @@ struct GradientPenalty {
         d.tangent(pass, slot: tangentSlot, at: pointSlot)
     }
 
-    /// ε of each column.
-    private static func mix(_ pass: Pass, into mix: UnsafeMutablePointer<Float>) {
-        let key = RandomKey(seed: pass.seed, stream: RandomStream.penaltyMix, step: pass.step, firstRow: pass.firstRow)
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * pass.columns) { words in
-            guard let words = words.baseAddress else { return }
-            pass.kernels.randomWords(key, words, 1, pass.columns, pass.columns)
-            for column in 0..<pass.columns { mix[column] = Float(words[column] >> 8) * 0x1p-24 }
-        }
+    /// ε of each column, from the stream's words w: ⌊w / 2⁸⌋ / 2²⁴.
+    private static func mix(_ words: UnsafePointer<UInt32>, _ columns: Int, into mix: UnsafeMutablePointer<Float>) {
+        for column in 0..<columns { mix[column] = Float(words[column] >> 8) * 0x1p-24 }
     }
 
-    /// ε of the first `count` rows.
-    static func mix(_ pass: Pass, count: Int) -> [Float] {
-        var values = [Float](repeating: 0, count: pass.columns)
-        values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { mix(pass, into: base) } }
-        return Array(values.prefix(count))
+    /// ε of a pass's columns.
+    static func mix(_ pass: Pass) -> [Float] {
+        let words = RowWords(columns: pass.columns, arena: Arena(usesHugePages: false))
+        return [Float](unsafeUninitializedCapacity: pass.columns) { buffer, count in
+            if let base = buffer.baseAddress { mix(words.draw(RandomStream.penaltyMix, pass), pass.columns, into: base) }
+            count = pass.columns
+        }
     }
 }

@@ -7,6 +7,7 @@ final class Remedies {
     private let columns: Int
     private let firstRow: Int
     private let kernels: Kernels
+    private let words: RowWords
     private let targets: UnsafeMutablePointer<Float>
     private let noise: Matrix
 
@@ -15,6 +16,7 @@ final class Remedies {
         self.columns = columns
         self.firstRow = firstRow
         self.kernels = kernels
+        words = RowWords(columns: columns, arena: arena)
         targets = arena.floats(columns)
         noise = arena.matrix(features: configuration.instanceNoise > 0 ? configuration.pixelCount : 0, stride: columns)
     }
@@ -35,12 +37,8 @@ final class Remedies {
         let real = Float(1 - configuration.labelSmoothing)
         let threshold = UInt32(min((configuration.labelFlip * 0x1p32).rounded(), 0x1p32 - 1))
         let stream = target == .one ? RandomStream.realFlips : RandomStream.fakeFlips
-        let key = RandomKey(seed: pass.seed, stream: stream, step: pass.step, firstRow: firstRow)
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * columns) { words in
-            guard let words = words.baseAddress else { return }
-            kernels.randomWords(key, words, 1, columns, columns)
-            for column in 0..<columns { targets[column] = (target == .one) != (words[column] < threshold) ? real : 0 }
-        }
+        let words = words.draw(stream, pass)
+        for column in 0..<columns { targets[column] = (target == .one) != (words[column] < threshold) ? real : 0 }
         return UnsafePointer(targets)
     }
 }

@@ -40,9 +40,8 @@ public final class TrainingStep {
     /// Columns of one pass, and this rank's rows of the batch in them.
     private let columns: Int
     let rows: Range<Int>
-    /// The class of each column: of the real images, and drawn for the generator's step.
-    let realLabels, drawnLabels: UnsafeMutablePointer<UInt8>
-    private let isConditional: Bool
+    /// The classes of the rows, for networks that ask for them.
+    let labels: ClassLabels?
     /// The generator's images as the discriminator sees them.
     private let fakes: Matrix
     private let realRows: RowStatistics
@@ -118,11 +117,7 @@ public final class TrainingStep {
             configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
         remedies = Remedies(configuration, columns: columns, firstRow: first, kernels: kernels, arena: arena)
-        func labels() -> UnsafeMutablePointer<UInt8> {
-            UnsafeMutableRawPointer(arena.floats(columns)).bindMemory(to: UInt8.self, capacity: columns)
-        }
-        (realLabels, drawnLabels) = (labels(), labels())
-        isConditional = configuration.isConditional
+        labels = configuration.isConditional ? ClassLabels(columns: columns, arena: arena) : nil
         realRows = RowStatistics(columns: columns, arena: arena)
         fakeRows = RowStatistics(columns: columns, arena: arena)
         generatorRows = RowStatistics(columns: columns, arena: arena)
@@ -200,7 +195,7 @@ public final class TrainingStep {
         let (d, g) = (discriminator, generator)
         let isFresh = configuration.generatorStep == .fresh
         let again = pass(.generator, t, of: d)
-        if isFresh, isConditional { drawLabels(step: t, firstRow: rows.lowerBound, columns: columns, into: drawnLabels) }
+        if isFresh { labels?.draw(again) }
         // Fakes of fresh noise do not need the new discriminator: its reduction hides behind them.
         if isFresh, overlaps { try draw(RandomStream.generatorNoise, pass(.generator, t, of: g)) }  // G(z₂)
         try finish(.discriminatorReduction, of: d)                                          // D ← optimiser
@@ -267,24 +262,13 @@ public final class TrainingStep {
 
     /// The classes of a pass's rows: fakes are of those of the real images beside them, the generator's own are drawn.
     private func labels(_ kind: PassKind) -> UnsafePointer<UInt8>? {
-        guard isConditional else { return nil }
-        return UnsafePointer(kind == .generator && configuration.generatorStep == .fresh ? drawnLabels : realLabels)
-    }
-
-    /// The class of row r is ⌊10 w / 2³²⌋, w the stream's word.
-    func drawLabels(step t: Int, firstRow: Int, columns: Int, into labels: UnsafeMutablePointer<UInt8>) {
-        let key = RandomKey(
-            seed: configuration.seed, stream: RandomStream.generatorLabels, step: t, firstRow: firstRow)
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * columns) { words in
-            guard let words = words.baseAddress else { return }
-            kernels.randomWords(key, words, 1, columns, columns)
-            for column in 0..<columns { labels[column] = UInt8(UInt64(words[column]) * UInt64(Dataset.classes) >> 32) }
-        }
+        guard let labels else { return nil }
+        return UnsafePointer(kind == .generator && configuration.generatorStep == .fresh ? labels.drawn : labels.real)
     }
 
     private func gather(_ update: Int, into x: Matrix) {
         batches.gather(step: update, into: x)
-        if isConditional { batches.labels(step: update, into: realLabels) }
+        if let labels { batches.labels(step: update, into: labels.real) }
         patience.stopwatch.lap(.data)
     }
 
@@ -397,22 +381,5 @@ public final class TrainingStep {
                 + "\(origin ?? "though all that it is made of is"). The training has diverged and nothing was written; resume "
                 + "from the last checkpoint or lower --lr",
             isShared: true)
-    }
-}
-
-extension ShardLayout {
-    /// The most shards that a rank owns.
-    var largestShardCount: Int { (shards + ranks - 1) / ranks }
-
-    func rank(of shard: Int) -> Int { (0..<ranks).first { shards(of: $0).contains(shard) } ?? 0 }
-}
-
-extension TreePlan {
-    /// What a weight gradient does with the rows of each shard; `rows` are its columns within a pass, one after the other.
-    func sums(_ rows: [Range<Int>]) -> [ShardSum] {
-        zip(steps, rows).map { step, rows in
-            ShardSum(
-                count: Int32(rows.count), merges: Int32(step.merges), output: Int32(step.output ?? -1))
-        }
     }
 }

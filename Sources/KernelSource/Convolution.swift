@@ -250,10 +250,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
         while v < Vectors {
             let target = group.targets[part.vector + v]
             var sum = sums[unchecked: i][unchecked: v]
-            if rectifies {
-                let sign = if let gate { load(gate + i * p.y_channel + target) } else { sum }
-                sum.replace(with: p.slope * sum, where: .!(sign .> 0))
-            }
+            if rectifies { sum = rectified(sum, gate: gate.map { $0 + i * p.y_channel + target }, slope: p.slope) }
             store(sum, y + i * p.y_channel + target)
             v += 1
         }
@@ -309,10 +306,7 @@ private func singleChannel<let Vectors: Int>(
     var v = 0
     while v < Vectors {
         var sum = sums[unchecked: v]
-        if p.rectifies != 0 {
-            let sign = p.gate.map { load($0 + place + v * lanes) } ?? sum
-            sum.replace(with: p.slope * sum, where: .!(sign .> 0))
-        }
+        if p.rectifies != 0 { sum = rectified(sum, gate: p.gate.map { $0 + place + v * lanes }, slope: p.slope) }
         store(sum, p.y + place + v * lanes)
         v += 1
     }

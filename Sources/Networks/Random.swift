@@ -72,6 +72,25 @@ extension Kernels {
     }
 }
 
+/// One random word for each column of a pass, in memory that is laid out once.
+public struct RowWords {
+    private let words: UnsafeMutablePointer<UInt32>
+    private let columns: Int
+
+    public init(columns: Int, arena: Arena) {
+        self.columns = columns
+        words = UnsafeMutableRawPointer(arena.floats(4 * columns)).bindMemory(to: UInt32.self, capacity: 4 * columns)
+    }
+
+    /// Word 0 of block 0 of each of the pass's rows.
+    public func draw(_ stream: UInt32, _ pass: Pass) -> UnsafePointer<UInt32> {
+        precondition(pass.columns <= columns, "\(pass.columns) columns, room for \(columns)")
+        let key = RandomKey(seed: pass.seed, stream: stream, step: pass.step, firstRow: pass.firstRow)
+        pass.kernels.randomWords(key, words, 1, pass.columns, pass.columns)
+        return UnsafePointer(words)
+    }
+}
+
 /// Fills `order` with permutation number `number` of 0 ..< count for a shard, by Fisher and Yates: for i from count − 1 down
 /// to 1 element i is exchanged with element ⌊w · (i + 1) / 2³²⌋, w the stream's word number i. Allocates nothing.
 public func fillPermutation(

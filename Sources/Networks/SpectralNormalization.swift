@@ -26,6 +26,8 @@ final class SpectralNormalization {
     /// ⟨dy, Ŵ x⟩ of each row, [slots, parts, columns].
     private let products: UnsafeMutablePointer<Double>
     private let rows: UnsafeMutablePointer<Double>
+    /// Wᵀu and W v of one layer.
+    private let inverse, image: UnsafeMutablePointer<Double>
 
     init(
         _ plan: NetworkPlan, buffers: UnsafeMutablePointer<Float>, slots: Int, columns: Int, arena: Arena
@@ -48,6 +50,8 @@ final class SpectralNormalization {
         self.columns = columns
         products = arena.doubles(slots * parts.count * columns)
         rows = arena.doubles(2 * columns)
+        inverse = arena.doubles(parts.map(\.columns).max() ?? 0)
+        image = arena.doubles(parts.map(\.rows).max() ?? 0)
     }
 
     /// Takes over new parameters.
@@ -57,31 +61,26 @@ final class SpectralNormalization {
         for index in parts.indices {
             let part = parts[index]
             let weights = new + part.weight
-            let largest = max(part.rows, part.columns)
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * largest) { memory in
-                guard let image = memory.baseAddress else { return }
-                let inverse = image + largest
-                if iterates {
-                    inverse.initialize(repeating: 0, count: part.columns)
-                    for row in 0..<part.rows {
-                        let (scale, weights) = (Double(part.u[row]), weights + row * part.columns)
-                        for column in 0..<part.columns { inverse[column] += scale * Double(weights[column]) }
-                    }
-                    normalize(inverse, part.columns, to: part.v)
-                }
+            if iterates {
+                inverse.update(repeating: 0, count: part.columns)
                 for row in 0..<part.rows {
-                    let weights = weights + row * part.columns
-                    var sum = 0.0
-                    for column in 0..<part.columns { sum += Double(weights[column]) * Double(part.v[column]) }
-                    image[row] = sum
+                    let (scale, weights) = (Double(part.u[row]), weights + row * part.columns)
+                    for column in 0..<part.columns { inverse[column] += scale * Double(weights[column]) }
                 }
-                if iterates { normalize(image, part.rows, to: part.u) }
-                var sigma = 0.0
-                for row in 0..<part.rows { sigma += Double(part.u[row]) * image[row] }
-                parts[index].sigma = sigma
-                let scale = Float(1 / sigma)
-                for place in part.weight..<part.weight + part.rows * part.columns { parameters[place] = scale * new[place] }
+                normalize(inverse, part.columns, to: part.v)
             }
+            for row in 0..<part.rows {
+                let weights = weights + row * part.columns
+                var sum = 0.0
+                for column in 0..<part.columns { sum += Double(weights[column]) * Double(part.v[column]) }
+                image[row] = sum
+            }
+            if iterates { normalize(image, part.rows, to: part.u) }
+            var sigma = 0.0
+            for row in 0..<part.rows { sigma += Double(part.u[row]) * image[row] }
+            parts[index].sigma = sigma
+            let scale = Float(1 / sigma)
+            for place in part.weight..<part.weight + part.rows * part.columns { parameters[place] = scale * new[place] }
         }
     }
 

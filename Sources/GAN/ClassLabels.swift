@@ -1,0 +1,24 @@
+import Networks
+
+/// The classes of this rank's rows in a step.
+struct ClassLabels {
+    /// Of the real images, and of the fakes beside them.
+    let real: UnsafeMutablePointer<UInt8>
+    /// Of the generator's own step.
+    let drawn: UnsafeMutablePointer<UInt8>
+    private let words: RowWords
+
+    init(columns: Int, arena: Arena) {
+        func labels() -> UnsafeMutablePointer<UInt8> {
+            UnsafeMutableRawPointer(arena.floats(columns)).bindMemory(to: UInt8.self, capacity: columns)
+        }
+        (real, drawn) = (labels(), labels())
+        words = RowWords(columns: columns, arena: arena)
+    }
+
+    /// Draws classes: that of a row is ⌊10 w / 2³²⌋, w the stream's word.
+    func draw(_ pass: Pass) {
+        let words = words.draw(RandomStream.generatorLabels, pass)
+        for column in 0..<pass.columns { drawn[column] = UInt8(UInt64(words[column]) * UInt64(Dataset.classes) >> 32) }
+    }
+}
