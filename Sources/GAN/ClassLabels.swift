@@ -19,6 +19,6 @@ struct ClassLabels {
     /// Draws classes: that of a row is ⌊10 w / 2³²⌋, w the stream's word.
     func draw(_ pass: Pass) {
         let words = words.draw(RandomStream.generatorLabels, pass)
-        for column in 0..<pass.columns { drawn[column] = UInt8(UInt64(words[column]) * UInt64(Dataset.classes) >> 32) }
+        for column in 0..<pass.columns { drawn[column] = UInt8((UInt64(words[column]) * UInt64(Dataset.classes)) >> 32) }
     }
 }

@@ -2,9 +2,9 @@
 """Whole training steps computed by PyTorch, for StepTests.swift: pytorch_step.py GAN-DIST OUT.json
 
 Trains small models for two steps with the program, takes what went into each step from its dumps (images, noise,
-dropout masks, initial parameters), recomputes losses, gradients, running statistics and updated parameters with autograd
-and torch.optim.Adam in double precision, prints how far the program and single-precision PyTorch are from that, and writes
-the expected values: norm and sum of every tensor, and a few elements.
+dropout masks, classes, targets, initial parameters), recomputes losses, gradients, running statistics and updated parameters
+with autograd and torch.optim in double precision, prints how far the program and single-precision PyTorch are from that, and
+writes the expected values: norm and sum of every tensor, and a few elements.
 
 Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.13.0."""
 import json
@@ -17,6 +17,8 @@ import tempfile
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import normalize, one_hot
+from torch.nn.utils.parametrize import register_parametrization
 
 IMAGES, STEPS = 40, 2
 LEAKY, DROPOUT = {"type": "leaky_relu", "slope": 0.2}, {"type": "dropout", "probability": 0.3}
@@ -76,6 +78,24 @@ WGAN_GP = dict(
     discriminator=[conv2d(1, 4, bias=True), LEAKY, DROPOUT, conv2d(4, 6, bias=True), LEAKY,
                    {"type": "reshape", "channels": 96, "height": 1, "width": 1}, linear(96, 1)])
 
+# Spectral normalisation of convolutions and of a linear layer, with and without a bias, before a rectifier and not.
+HINGE = dict(
+    WGAN_GP, loss="hinge", gradient_penalty=0, spectral_norm=True,
+    discriminator=[conv2d(1, 4, bias=True), LEAKY, conv2d(4, 6), LEAKY, conv2d(6, 5, 3, 1, 1, bias=True),
+                   {"type": "reshape", "channels": 80, "height": 1, "width": 1}, linear(80, 1)])
+
+WGAN = dict(
+    WGAN_GP, gradient_penalty=0, weight_clip=0.2, optimizer="rmsprop", lr=0.001,
+    discriminator=[conv2d(1, 4, bias=True), LEAKY, conv2d(4, 6), norm(6), LEAKY, conv2d(6, 1, 4, 1, 0)])
+
+# The class beside the noise and beside the image, and judged by projection.
+CONDITIONAL = dict(
+    image_size=16, ema=0.9, lr_generator=0.003,
+    generator=[{"type": "label", "classes": 10}, transposed(16, 6, 4, 1, 0), norm(6), {"type": "relu"}, transposed(6, 4),
+               norm(4), {"type": "relu"}, transposed(4, 1, bias=True), {"type": "tanh"}],
+    discriminator=[{"type": "label", "classes": 10}, conv2d(11, 4, bias=True), LEAKY, conv2d(4, 6), norm(6), LEAKY,
+                   conv2d(6, 11, 4, 1, 0, bias=True), {"type": "projection", "classes": 10}])
+
 CASES = [
     model("fresh", 10),
     model("dropout", 8, generator=generator(LEAKY), discriminator=discriminator(LEAKY, DROPOUT)),
@@ -84,6 +104,10 @@ CASES = [
     model("mse", 8, loss="mse"),
     model("dcgan", 8, **DCGAN),
     model("wgan-gp", 8, **WGAN_GP),
+    model("hinge", 8, **HINGE),
+    model("wgan", 8, **WGAN),
+    model("conditional", 12, **CONDITIONAL),
+    model("remedies", 12, label_smoothing=0.2, label_flip=0.3, instance_noise=0.4, optimizer="sgd", lr=0.05),
 ]
 
 
@@ -112,6 +136,40 @@ class Linear(nn.Linear):
         return super().forward(x.flatten(1))[:, :, None, None]
 
 
+class Label(nn.Module):
+    """Appends a plane for each class, one where it is the image's."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, x):
+        planes = one_hot(self.labels, self.classes).to(x.dtype)[:, :, None, None]
+        return torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], 1)
+
+
+class Projection(nn.Module):
+    """The first feature and that of the image's class (Miyato and Koyama 2018)."""
+
+    def forward(self, x):
+        return x[:, :1] + x[torch.arange(len(x)), 1 + self.labels][:, None]
+
+
+class Spectral(nn.Module):
+    """W / (u W v), u and v constant; one power iteration an update."""
+
+    def __init__(self, u, v):
+        super().__init__()
+        self.weight_u, self.weight_v = u, v
+
+    def forward(self, weight):
+        return weight / (self.weight_u @ weight.flatten(1) @ self.weight_v)
+
+    def iterate(self, weight):
+        self.weight_v = normalize(weight.flatten(1).T @ self.weight_u, dim=0)
+        self.weight_u = normalize(weight.flatten(1) @ self.weight_v, dim=0)
+
+
 class Network(nn.Module):
     """Features are images of one pixel."""
 
@@ -127,11 +185,38 @@ class Network(nn.Module):
             "conv2d": convolution(nn.Conv2d), "conv_transpose2d": convolution(nn.ConvTranspose2d),
             "batch_norm": lambda l: nn.BatchNorm2d(l["channels"]), "upsample": lambda l: nn.Upsample(scale_factor=l["factor"]),
             "reshape": lambda l: nn.Sequential(
-                nn.Flatten(), nn.Unflatten(1, (l["channels"], l["height"], l["width"])))}
+                nn.Flatten(), nn.Unflatten(1, (l["channels"], l["height"], l["width"]))),
+            "label": lambda l: Label(l["classes"]), "projection": lambda l: Projection()}
         self.main = nn.Sequential(*(kinds[l["type"]](l) for l in layers))
 
-    def forward(self, x, masks={}):
+    def normalize(self, vectors):
+        """Divides weights by their largest singular value, of which `vectors` holds the initial singular vectors."""
+        for k, layer in enumerate(self.main):
+            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                u, v = (vectors(f"main.{k}.weight_{name}") for name in "uv")
+                register_parametrization(layer, "weight", Spectral(u, v))
+
+    def iterate(self):
+        for layer in self.main:
+            if nn.utils.parametrize.is_parametrized(layer):
+                layer.parametrizations.weight[0].iterate(layer.parametrizations.weight.original.detach())
+
+    def parameters_by_name(self):
+        return [(k.replace("parametrizations.weight.original", "weight_orig"), p) for k, p in self.named_parameters()]
+
+    def statistics(self):
+        """Running statistics, and singular vectors."""
+        values = {k: b.clone() for k, b in self.named_buffers() if "num" not in k}
+        for k, layer in enumerate(self.main):
+            if nn.utils.parametrize.is_parametrized(layer):
+                spectral = layer.parametrizations.weight[0]
+                values |= {f"main.{k}.weight_u": spectral.weight_u, f"main.{k}.weight_v": spectral.weight_v}
+        return values
+
+    def forward(self, x, masks={}, labels=None):
         x = x if x.dim() == 4 else x[:, :, None, None]
+        for layer in self.main:
+            layer.labels = labels
         for i, layer in enumerate(self.main):
             x = layer(x)
             if i in masks:
@@ -139,24 +224,52 @@ class Network(nn.Module):
         return x
 
 
+def losses(kind):
+    """The discriminator's loss of outputs and targets, and the generator's of outputs."""
+    if kind == "hinge":
+        return lambda x, y: torch.relu(1 + (1 - 2 * y) * x).mean(), lambda x: -x.mean()
+    loss = {"bce": nn.BCEWithLogitsLoss(), "mse": nn.MSELoss(), "wasserstein": lambda x, y: ((1 - 2 * y) * x).mean()}[kind]
+    return loss, lambda x: loss(x, torch.ones_like(x))
+
+
+def optimizer(configuration, role, parameters):
+    rate = configuration.get(f"lr_{role}", configuration["lr"])
+    betas = configuration.get("beta1", 0.9), configuration.get("beta2", 0.999)
+    return {"adam": lambda: torch.optim.Adam(parameters, lr=rate, betas=betas),
+            "rmsprop": lambda: torch.optim.RMSprop(parameters, lr=rate, alpha=0.99),
+            "sgd": lambda: torch.optim.SGD(parameters, lr=rate)}[configuration.get("optimizer", "adam")]()
+
+
 def train(configuration, dumps, dtype):
     """Losses, scores, gradients and parameters of each step."""
     torch.set_default_dtype(dtype)
     tensor = lambda a: torch.tensor(a.astype(np.float64), dtype=dtype)
+    option = lambda name, default=0: configuration.get(name, default)
     nets = {name: Network(configuration[name]) for name in ("generator", "discriminator")}
-    for name, net in nets.items():
-        for k, p in net.named_parameters():
-            p.data.copy_(tensor(dumps[0][f"{name}.{k}"]))
-    betas = configuration.get("beta1", 0.9), configuration.get("beta2", 0.999)
-    adam = {name: torch.optim.Adam(net.parameters(), lr=configuration["lr"], betas=betas) for name, net in nets.items()}
     g, d = nets["generator"], nets["discriminator"]
-    kind = configuration.get("loss", "bce")
-    loss = {"bce": nn.BCEWithLogitsLoss(), "mse": nn.MSELoss(), "wasserstein": lambda x, y: ((1 - 2 * y) * x).mean()}[kind]
+    if option("spectral_norm"):
+        d.normalize(lambda name: tensor(dumps[0][f"discriminator.{name}"]))
+    for name, net in nets.items():
+        for k, p in net.parameters_by_name():
+            p.data.copy_(tensor(dumps[0][f"{name}.{k}"]))
+    optimizers = {name: optimizer(configuration, name, net.parameters()) for name, net in nets.items()}
+    kind = option("loss", "bce")
+    loss, generator_loss = losses(kind)
     score = torch.sigmoid if kind == "bce" else lambda x: x
-    updates, weight = configuration.get("critic_steps", 1), configuration.get("gradient_penalty", 0)
+    updates, weight, averages = option("critic_steps", 1), option("gradient_penalty"), {}
     results = []
     for dump in dumps[1:]:
         values = {}
+
+        def row(name, default=None):
+            return tensor(dump[name]) if name in dump else default
+
+        def labels(name):
+            return row(name).long() if name in dump else None
+
+        def noisy(x, name):
+            return x + option("instance_noise") * row(name).reshape(x.shape) if name in dump else x
+
         for update in range(1, updates + 1):
             suffix = f".{update}" if updates > 1 else ""
 
@@ -164,35 +277,45 @@ def train(configuration, dumps, dtype):
                 return {int(k.removeprefix(prefix).removesuffix(suffix)): tensor(v) for k, v in dump.items()
                         if k.startswith(prefix) and k.endswith(suffix)}
 
-            images = tensor(dump["real" + suffix])
-            real = d(images, masks("mask.real."))
-            fakes = g(tensor(dump["z_d" + suffix]), masks("generator.mask.fake."))
-            fake = d(fakes.detach(), masks("mask.fake."))
-            loss_real, loss_fake = loss(real, torch.ones_like(real)), loss(fake, torch.zeros_like(fake))
+            images, classes = row("real" + suffix), labels("labels_real" + suffix)
+            real = d(images, masks("mask.real."), classes)
+            fakes = g(row("z_d" + suffix), masks("generator.mask.fake."), classes)
+            fake = d(noisy(fakes.detach(), "noise.fake" + suffix), masks("mask.fake."), classes)
+            targets = [row(f"targets_{name}" + suffix, torch.full([len(real)], float(name == "real"))).reshape(real.shape)
+                       for name in ("real", "fake")]
+            loss_real, loss_fake = loss(real, targets[0]), loss(fake, targets[1])
             penalty = torch.zeros(())
             if weight:
-                epsilon = tensor(dump["epsilon" + suffix])[:, None, None, None]
+                epsilon = row("epsilon" + suffix)[:, None, None, None]
                 between = (epsilon * images + (1 - epsilon) * fakes.detach()).requires_grad_()
                 slopes, = torch.autograd.grad(d(between, masks("mask.penalty.")).sum(), between, create_graph=True)
                 penalty = weight * ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
-            adam["discriminator"].zero_grad()
+            optimizers["discriminator"].zero_grad()
             (loss_real + loss_fake + penalty).backward()
-            values |= {f"grad.discriminator.{k}{suffix}": p.grad.clone() for k, p in d.named_parameters()}
-            adam["discriminator"].step()
-            values |= {f"discriminator.{k}{suffix}": p.detach().clone() for k, p in d.named_parameters()}
-        suffix = ""
+            values |= {f"grad.discriminator.{k}{suffix}": p.grad.clone() for k, p in d.parameters_by_name()}
+            optimizers["discriminator"].step()
+            if limit := option("weight_clip"):
+                for p in d.parameters():
+                    p.data.clamp_(-limit, limit)
+            d.iterate()
+            values |= {f"discriminator.{k}{suffix}": p.detach().clone() for k, p in d.parameters_by_name()}
         if "z_g" in dump:
-            fakes = g(tensor(dump["z_g"]), masks("generator.mask.generator.", ""))
-        again = d(fakes, masks("mask.generator.", ""))
-        loss_g = loss(again, torch.ones_like(again))
-        adam["generator"].zero_grad()
+            classes = labels("labels_g")
+            fakes = g(row("z_g"), masks("generator.mask.generator.", ""), classes)
+        again = d(noisy(fakes, "noise.generator"), masks("mask.generator.", ""), classes)
+        loss_g = generator_loss(again)
+        optimizers["generator"].zero_grad()
         loss_g.backward()
-        values |= {f"grad.generator.{k}": p.grad.clone() for k, p in g.named_parameters()}
-        adam["generator"].step()
-        values |= {f"generator.{k}": p.detach().clone() for k, p in g.named_parameters()}
+        values |= {f"grad.generator.{k}": p.grad.clone() for k, p in g.parameters_by_name()}
+        initial = {k: p.detach().clone() for k, p in g.parameters_by_name()}
+        optimizers["generator"].step()
+        values |= {f"generator.{k}": p.detach().clone() for k, p in g.parameters_by_name()}
+        if decay := option("ema"):
+            averages = {k: torch.lerp(p.detach(), averages.get(k, initial[k]), decay) for k, p in g.parameters_by_name()}
         if dump is dumps[-1]:
-            # Running statistics are in the checkpoint.
-            values |= {f"{name}.{k}": b.clone() for name, net in nets.items() for k, b in net.named_buffers() if "num" not in k}
+            # Averages and running statistics are in the checkpoint.
+            values |= {f"ema.generator.{k}": v for k, v in averages.items()}
+            values |= {f"{name}.{k}": b for name, net in nets.items() for k, b in net.statistics().items()}
         statistics = {
             "loss_d": loss_real + loss_fake + penalty, "loss_d_real": loss_real, "loss_d_fake": loss_fake, "loss_g": loss_g,
             "d_real": score(real).mean(), "d_fake": score(fake).mean()}
@@ -204,8 +327,8 @@ def train(configuration, dumps, dtype):
 
 def places(results, name):
     """A few elements whose gradients are not tiny: Adam divides by them, so that rounding would show."""
-    own = name.removeprefix("grad.")
-    if "running" in own:
+    own = name.removeprefix("grad.").removeprefix("ema.")
+    if "running" in own or own.endswith(("weight_u", "weight_v")):
         return np.arange(min(4, results[-1][1][own].size))
     base = own.rstrip(".0123456789")
     gradients = [g for _, values in results for n, g in values.items() if n.rstrip(".0123456789") == "grad." + base]
