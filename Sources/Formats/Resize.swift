@@ -15,16 +15,17 @@ public struct BilinearResize: Sendable {
         vertical = Axis(source.height, to: target.height)
     }
 
+    /// Bytes of the workspace of a call.
+    public var workspaceCount: Int { vertical.inputs * horizontal.count }
+
     /// Resizes one image, [source.height, source.width] to [target.height, target.width].
-    public func callAsFunction(_ pixels: UnsafePointer<UInt8>, into result: UnsafeMutablePointer<UInt8>) {
-        let width = horizontal.outputs.count
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: vertical.inputs * width) { wide in
-            guard let wide = wide.baseAddress else { return }
-            for row in 0..<vertical.inputs {
-                horizontal.resize(pixels + row * horizontal.inputs, into: wide + row * width, lines: 1)
-            }
-            vertical.resize(wide, into: result, lines: width)
+    public func callAsFunction(
+        _ pixels: UnsafePointer<UInt8>, into result: UnsafeMutablePointer<UInt8>, workspace wide: UnsafeMutablePointer<UInt8>
+    ) {
+        for row in 0..<vertical.inputs {
+            horizontal.resize(pixels + row * horizontal.inputs, into: wide + row * horizontal.count, lines: 1)
         }
+        vertical.resize(wide, into: result, lines: horizontal.count)
     }
 }
 
@@ -35,7 +36,10 @@ extension GrayImage {
         let resize = BilinearResize(from: (self.width, self.height), to: (width, height))
         let result = [UInt8](unsafeUninitializedCapacity: width * height) { buffer, count in
             guard let base = buffer.baseAddress else { return }
-            resize(pixels, into: base)
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: resize.workspaceCount) { workspace in
+                guard let workspace = workspace.baseAddress else { return }
+                resize(pixels, into: base, workspace: workspace)
+            }
             count = width * height
         }
         return GrayImage(width: width, height: height, pixels: result)
@@ -45,34 +49,48 @@ extension GrayImage {
 /// What each output along an axis is made of.
 private struct Axis: Sendable {
     let inputs: Int
-    let outputs: [(first: Int, weights: [Int32])]
+    /// Outputs.
+    let count: Int
+    /// The most inputs of an output, and the first of each output's, all of that many.
+    private let taps: Int
+    private let first: [Int]
+    /// [count, taps]
+    private let weights: [Int32]
 
     private static let fractionBits: Int32 = 32 - 8 - 2
 
     init(_ inputs: Int, to count: Int) {
         precondition(inputs > 0 && count > 0, "\(inputs) pixels to \(count)")
         self.inputs = inputs
+        self.count = count
         let scale = Double(inputs) / Double(count)
         let support = max(1, scale)
-        outputs = (0..<count).map { output in
+        let outputs = (0..<count).map { output -> (range: Range<Int>, weights: [Int32]) in
             let center = (Double(output) + 0.5) * scale
-            let first = max(0, Int(center - support + 0.5))
-            let end = min(inputs, Int(center + support + 0.5))
-            let weights = (first..<end).map { max(0, 1 - abs((Double($0) - center + 0.5) * (1 / support))) }
+            let range = max(0, Int(center - support + 0.5))..<min(inputs, Int(center + support + 0.5))
+            let weights = range.map { max(0, 1 - abs((Double($0) - center + 0.5) * (1 / support))) }
             let sum = weights.reduce(0, +)
-            return (first, weights.map { Int32($0 / sum * Double(1 << Axis.fractionBits) + 0.5) })
+            return (range, weights.map { Int32($0 / sum * Double(1 << Axis.fractionBits) + 0.5) })
         }
+        let taps = outputs.map(\.range.count).max() ?? 0
+        let first = outputs.map { min($0.range.lowerBound, inputs - taps) }
+        weights = zip(outputs, first).flatMap { output, first in
+            (first..<first + taps).map { output.range.contains($0) ? output.weights[$0 - output.range.lowerBound] : 0 }
+        }
+        self.taps = taps
+        self.first = first
     }
 
-    /// [inputs, lines] to [outputs, lines]
+    /// [inputs, lines] to [count, lines]
     func resize(_ x: UnsafePointer<UInt8>, into y: UnsafeMutablePointer<UInt8>, lines: Int) {
-        for (index, output) in outputs.enumerated() {
-            for line in 0..<lines {
-                var sum: Int32 = 1 << (Axis.fractionBits - 1)
-                for (tap, weight) in output.weights.enumerated() {
-                    sum += weight * Int32(x[(output.first + tap) * lines + line])
+        weights.withUnsafeBufferPointer { weights in
+            for output in 0..<count {
+                let (x, first) = (x + first[output] * lines, output * taps)
+                for line in 0..<lines {
+                    var sum: Int32 = 1 << (Axis.fractionBits - 1)
+                    for tap in 0..<taps { sum &+= weights[first + tap] &* Int32(x[tap * lines + line]) }
+                    y[output * lines + line] = UInt8(clamping: sum >> Axis.fractionBits)
                 }
-                y[index * lines + line] = UInt8(clamping: sum >> Axis.fractionBits)
             }
         }
     }

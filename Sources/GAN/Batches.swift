@@ -1,3 +1,4 @@
+import Formats
 import Kernels
 import MessagePassing
 import Networks
@@ -22,8 +23,10 @@ final class Batches {
     private let seed: UInt64
     private var shards: [Shard] = []
     private let columns: Int
-    /// Pixels of an image.
+    /// Pixels of an image as the discriminator sees it.
     private let size: Int
+    /// How images of the data become images of the discriminator's size, if they have another; with space for one.
+    private let resizing: (resize: BilinearResize, image: UnsafeMutablePointer<UInt8>, workspace: UnsafeMutablePointer<UInt8>)?
     /// [columns, size]
     private let staging: UnsafeMutablePointer<Float>
     /// Where in this rank's memory the image of each column is, in step `located`.
@@ -47,6 +50,13 @@ final class Batches {
                     rows: rows.count, column: rows.lowerBound - firstRow,
                     permutation: .allocate(capacity: images.count)))
         }
+        let side = configuration.imageSize
+        if side == Configuration.dataSide {
+            resizing = nil
+        } else {
+            let resize = BilinearResize(from: (Configuration.dataSide, Configuration.dataSide), to: (side, side))
+            resizing = (resize, .allocate(capacity: size), .allocate(capacity: resize.workspaceCount))
+        }
         staging = arena.floats(columns.paddedToVectors * size)
         places = .allocate(capacity: columns)
     }
@@ -54,14 +64,24 @@ final class Batches {
     deinit {
         for shard in shards { shard.permutation.deallocate() }
         places.deallocate()
+        resizing?.image.deallocate()
+        resizing?.workspace.deallocate()
     }
 
     /// Writes this rank's images of step `step` (from 0) to the first columns of x [size, stride], pixels in [−1, 1].
     func gather(step: Int, into x: Matrix) {
         locate(step)
-        func image(_ column: Int) -> UnsafePointer<UInt8> { UnsafePointer(dataset.pixels) + Int(places[column]) * size }
+        func image(_ column: Int) -> UnsafePointer<UInt8> {
+            UnsafePointer(dataset.pixels) + Int(places[column]) * Configuration.dataSize
+        }
         for column in 0..<columns {
-            kernels.pixels(image(column), staging + column * size, size, image(min(column + 1, columns - 1)))
+            let next = image(min(column + 1, columns - 1))
+            if let resizing {
+                resizing.resize(image(column), into: resizing.image, workspace: resizing.workspace)
+                kernels.pixels(resizing.image, staging + column * size, size, next)
+            } else {
+                kernels.pixels(image(column), staging + column * size, size, next)
+            }
         }
         kernels.transpose(staging, size, columns, size, x.base, x.stride)
     }

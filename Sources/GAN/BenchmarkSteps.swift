@@ -169,7 +169,7 @@ private final class Runner {
         let patience = try Patience(communicator, limit: 0)
         stopwatch = patience.stopwatch
         step = try TrainingStep(
-            configuration, dataset: Dataset(synthetic: 64 * configuration.batchSize, side: configuration.imageSize),
+            configuration, dataset: Dataset(synthetic: 64 * configuration.batchSize),
             layout: ShardLayout(shards: configuration.shards, ranks: communicator.size), patience: patience, kernels: kernels,
             reduction: .tree)
         try TrainingState(step: step, patience: patience).initialise(seed: configuration.seed)

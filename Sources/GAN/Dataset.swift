@@ -14,15 +14,14 @@ public final class Dataset {
     public let digest: String
     /// The images that this rank keeps, numbered as in the file.
     public let range: Range<Int>
-    /// [range.count, side²] bytes
+    /// [range.count, 28²] bytes
     let pixels: UnsafeMutablePointer<UInt8>
     /// The classes of this rank's images, [range.count].
     let labels: [UInt8]
-    /// Images 0 … 63 of the file, or fewer, on rank 0: [count, side²].
+    /// Images 0 … 63 of the file, or fewer, on rank 0, as the discriminator sees them: [count, side²].
     let firstImages: [UInt8]
 
-    /// Each host's leader streams the files once and hands every rank of its host the images of its shards, which that
-    /// rank resizes: messages are as small as the file, and the ranks share the work.
+    /// Each host's leader streams the files once and hands every rank of its host the images of its shards.
     ///
     /// - Parameter needsLabels: whether a label must be one of ten classes; otherwise it may be any byte.
     /// - Throws on all ranks: missing input, bad data, or a usage error where the set is smaller than a batch.
@@ -49,13 +48,12 @@ public final class Dataset {
             return first.lowerBound..<last.upperBound
         }
         let range = images(of: communicator.rank)
-        let size = configuration.pixelCount
+        let size = Configuration.dataSize
         let pixels = UnsafeMutablePointer<UInt8>.allocate(capacity: range.count * size)
         var labels = [UInt8](repeating: 0, count: range.count)
         var first: [UInt8] = []
         let wanted = communicator.rank == 0 ? 64 * files.images.itemSize : 0
 
-        let resize = Resizing(to: configuration.imageSize)
         let digest = SHA256Digest()
         let distribution = Distribution(
             shares: communicator.neighbours.map { ($0, images(of: $0)) }, patience: patience)
@@ -65,7 +63,10 @@ public final class Dataset {
             see: { bytes in
                 digest.update(bytes)
                 first += bytes.prefix(max(0, wanted - first.count))
-            }, keep: { images, bytes in resize(bytes, into: pixels + (images.lowerBound - range.lowerBound) * size) })
+            }, keep: { images, bytes in
+                guard let bytes = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
+                (pixels + (images.lowerBound - range.lowerBound) * size).update(from: bytes, count: images.count * size)
+            })
         files.labels.headerBytes.withUnsafeBytes(digest.update)
         let damageOfLabels = try distribution.distribute(
             files.labels, see: digest.update,
@@ -88,18 +89,22 @@ public final class Dataset {
         self.range = range
         self.pixels = pixels
         self.labels = labels
-        firstImages = first.withUnsafeBytes(resize.images)
+        let side = configuration.imageSize
+        firstImages = stride(from: 0, to: first.count, by: size).flatMap { start in
+            GrayImage(width: Configuration.dataSide, height: Configuration.dataSide, pixels: Array(first[start..<start + size]))
+                .resized(width: side, height: side).pixels
+        }
         self.digest = try Dataset.commonDigest(communicator.isHostLeader ? digest.finish().hexadecimal : "", patience)
     }
 
     /// Images and labels made up of a pattern, for benchmarks and tests.
-    public init(synthetic count: Int, side: Int = Configuration.dataSide) {
+    public init(synthetic count: Int) {
         self.count = count
         range = 0..<count
         digest = ""
         firstImages = []
         labels = (0..<count).map { UInt8($0 % 10) }
-        let size = side * side
+        let size = Configuration.dataSize
         pixels = .allocate(capacity: count * size)
         for i in 0..<count * size { pixels[i] = UInt8(truncatingIfNeeded: i * 31 + i / size * 7) }
     }
@@ -148,32 +153,5 @@ public final class Dataset {
             .missingInput,
             "no \(name) or \(name).gz in \(places.joined(separator: " or ")); get the data with launch/fetch-mnist\(option), "
                 + "or say where it is with --data")
-    }
-}
-
-/// The data's images, one behind the other, in the size that the discriminator sees.
-private struct Resizing {
-    private let resize: BilinearResize
-    private let size: Int
-
-    init(to side: Int) {
-        resize = BilinearResize(from: (Configuration.dataSide, Configuration.dataSide), to: (side, side))
-        size = side * side
-    }
-
-    /// [images, 28²] to [images, side²]
-    func callAsFunction(_ bytes: UnsafeRawBufferPointer, into pixels: UnsafeMutablePointer<UInt8>) {
-        guard let images = bytes.bindMemory(to: UInt8.self).baseAddress else { return }
-        for image in 0..<bytes.count / Configuration.dataSize {
-            resize(images + image * Configuration.dataSize, into: pixels + image * size)
-        }
-    }
-
-    func images(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-        let count = bytes.count / Configuration.dataSize * size
-        return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialised in
-            if let base = buffer.baseAddress { self(bytes, into: base) }
-            initialised = count
-        }
     }
 }

@@ -40,7 +40,7 @@ public final class Network {
     ///   - stride: columns of a pass, a multiple of the kernels' `columnMultiple`.
     ///   - slots: passes whose activations are kept at once.
     ///   - output: where the output goes, [outputs, stride], or nil for memory of its own.
-    ///   - keepsErrors: false for a network that only draws samples.
+    ///   - keepsErrors: false for a network that only draws samples, whose layers' outputs are not kept.
     public init(
         name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, output: Matrix? = nil,
         parameters: UnsafePointer<Float>, keepsErrors: Bool = true, arena: Arena
@@ -71,6 +71,9 @@ public final class Network {
         while firstOfOutput > 0, plan.layers[firstOfOutput].worksInPlace(after: plan.layers[firstOfOutput - 1]) {
             firstOfOutput -= 1
         }
+        // A network that only draws samples needs a layer's input and its output, and nothing of the layers before.
+        let largest = plan.layers.map(\.outputs).max() ?? 0
+        let turns = keepsErrors ? [] : (0..<2).map { _ in arena.matrix(features: largest, stride: stride, slots: slots) }
         var activations: [Matrix] = []
         var errors: [Matrix] = []
         for (index, layer) in layers.enumerated() {
@@ -78,9 +81,12 @@ public final class Network {
             let inPlace = previous.map { layer.worksInPlace(after: $0) } ?? false
             if let output, index >= firstOfOutput {
                 activations.append(output)
+            } else if inPlace {
+                activations.append(activations[index - 1])
+            } else if let other = turns.first(where: { $0.base != activations.last?.base }) {
+                activations.append(Matrix(other.base, features: layer.outputs, stride: stride))
             } else {
-                activations.append(
-                    inPlace ? activations[index - 1] : arena.matrix(features: layer.outputs, stride: stride, slots: slots))
+                activations.append(arena.matrix(features: layer.outputs, stride: stride, slots: slots))
             }
             let sharesError = index > 0 && layer.sharesError
             errors.append(
