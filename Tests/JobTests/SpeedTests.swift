@@ -33,13 +33,13 @@ extension Jobs {
         }
 
         /// The calls of all ranks of a training of so many steps, with nothing to log or save before the last one.
-        private func allocations(steps: Int, ranks: Int, hosts: String?) throws -> Int {
+        private func allocations(_ preset: [String], steps: Int, ranks: Int, hosts: String?) throws -> Int {
             let runs = try Runs()
             var variables = ["LD_PRELOAD": try Self.counter.get(), "SWIFT_DETERMINISTIC_HASHING": "1"]
             if let hosts { variables["GAN_DIST_HOSTS"] = hosts }
-            // Epochs of four steps: new permutations are among what must not allocate.
+            // Epochs of a few steps: new permutations are among what must not allocate.
             let train = try [Program.path] + runs.arguments(
-                ["--preset", "mlp", "--steps", "\(steps)", "--quiet", "--log-interval", "0", "--hash-interval", "0",
+                ["--preset"] + preset + ["--steps", "\(steps)", "--quiet", "--log-interval", "0", "--hash-interval", "0",
                  "--checkpoint-interval", "0"])
             let set = variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             let command = ranks == 1 ? ["env"] + set + train : ["mpirun", "-np", "\(ranks)", "env"] + set + train
@@ -52,10 +52,15 @@ extension Jobs {
 
         @Test(
             "100 steps more allocate nothing more", .enabled(if: Compiler.isThere, "cc is not installed"),
-            arguments: [(1, nil), (3, nil), (3, "0,1,1")] as [(Int, String?)])
-        func noAllocations(ranks: Int, hosts: String?) throws {
-            let few = try allocations(steps: 20, ranks: ranks, hosts: hosts)
-            let many = try allocations(steps: 120, ranks: ranks, hosts: hosts)
+            arguments: [
+                (["mlp"], 1, nil), (["mlp"], 3, nil), (["mlp"], 3, "0,1,1"), (["dcgan28"], 1, nil), (["dcgan28"], 3, "0,1,1"),
+                (["hinge"], 1, nil), (["wgan-gp"], 1, nil), (["cdcgan"], 1, nil),
+                (["mlp", "--minibatch-discrimination", "5", "--instance-noise", "0.1", "--label-flip", "0.1"], 1, nil),
+            ] as [([String], Int, String?)])
+        func noAllocations(preset: [String], ranks: Int, hosts: String?) throws {
+            let batch = preset[0] == "mlp" ? [] : ["--batch-size", "16"]
+            let few = try allocations(preset + batch, steps: 20, ranks: ranks, hosts: hosts)
+            let many = try allocations(preset + batch, steps: 120, ranks: ranks, hosts: hosts)
             // A number in the last line may be too long for a string without memory of its own, and MPI's start takes a few
             // more or less from run to run. One in each epoch on one rank would be 25, one in each step a hundred.
             let noise = ranks == 1 ? 8 : 20
