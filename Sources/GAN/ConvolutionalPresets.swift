@@ -29,6 +29,7 @@ extension Preset {
     static let dcgan28: Configuration = {
         var dcgan28 = small("dcgan28", epochs: 10)
         dcgan28.learningRate = 1e-3
+        dcgan28.labelSmoothing = 0.1
         dcgan28.averageDecay = 0.999
         return dcgan28
     }()
@@ -84,7 +85,8 @@ extension Preset {
         return cdcgan
     }()
 
-    /// Networks of two convolutions each, between 7 × 7 and 28 × 28 pixels.
+    /// Networks of two convolutions each, between 7 × 7 and 28 × 28 pixels. Above its convolutions, which see 10 × 10 pixels
+    /// each, the discriminator has a hidden layer that sees the whole digit.
     private static func small(
         _ name: String, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
     ) -> Configuration {
@@ -95,12 +97,14 @@ extension Preset {
                 .batchNormalization(channels: 64), .relu, enlarging(64, 32), .batchNormalization(channels: 32), .relu,
                 enlarging(32, 1, hasBias: true), .tanh,
             ]
+        func normalization(_ channels: Int) -> [LayerSpecification] {
+            (normalizesDiscriminator ? [.batchNormalization(channels: channels)] : []) + [.leakyReLU(slope: 0.2)]
+        }
         let discriminator: [LayerSpecification] =
-            [
-                reducing(1, 32, hasBias: true), .leakyReLU(slope: 0.2), reducing(32, 64, hasBias: !normalizesDiscriminator),
-            ] + (normalizesDiscriminator ? [.batchNormalization(channels: 64)] : []) + [
-                .leakyReLU(slope: 0.2),
-                reducing(64, isConditional ? 1 + classes : 1, kernel: 7, stride: 1, padding: 0, hasBias: true),
+            [reducing(1, 32, hasBias: true), .leakyReLU(slope: 0.2), reducing(32, 64, hasBias: !normalizesDiscriminator)]
+            + normalization(64) + [reducing(64, 256, kernel: 7, stride: 1, padding: 0, hasBias: !normalizesDiscriminator)]
+            + normalization(256) + [
+                reducing(256, isConditional ? 1 + classes : 1, kernel: 1, stride: 1, padding: 0, hasBias: true)
             ] + (isConditional ? [.projection(classes: classes)] : [])
         var small = recipe(
             name, batchSize: 64, epochs: epochs, latentDimension: latent, generator: generator,

@@ -4,6 +4,9 @@ import Kernels
 ///
 /// W is [outputs, inputs], b [outputs], x [inputs, rows], y [outputs, rows]. Initial values are uniform in ±1/√inputs, as
 /// PyTorch's `nn.Linear` draws them. Backward keeps x and y.
+///
+/// A convolution whose kernel is the whole image is such a layer too: `Conv2d` to one pixel, or `ConvTranspose2d` from one,
+/// whose W is [inputs, outputs].
 final class Linear: AffineLayer {
     let inputs: Int
     let outputs: Int
@@ -15,10 +18,15 @@ final class Linear: AffineLayer {
     let isFusedWithNext: Bool
     let isSpectral: Bool
     let buffers: [Tensor]
+    private let hasBias: Bool
+    /// Whether W is [inputs, outputs].
+    private let isTransposed: Bool
 
     init(index: Int, inputs: Int, outputs: Int, slope: Float?, inputSlope: Float?, isFusedWithNext: Bool, isSpectral: Bool) {
         self.inputs = inputs
         self.outputs = outputs
+        hasBias = true
+        isTransposed = false
         self.slope = slope
         self.inputSlope = inputSlope
         self.isFusedWithNext = isFusedWithNext
@@ -32,29 +40,52 @@ final class Linear: AffineLayer {
         ]
     }
 
+    /// The layer that a convolution is if its kernel is the whole image; nil if it is not, or has a bias for many pixels.
+    init?(_ convolution: Convolution2d) {
+        let geometry = convolution.plan.geometry
+        guard geometry.outputPixels == 1, geometry.padding == 0, geometry.pixels == geometry.taps,
+            !convolution.isTransposed || !convolution.hasBias
+        else { return nil }
+        inputs = convolution.inputs
+        outputs = convolution.outputs
+        tensors = convolution.tensors
+        buffers = convolution.buffers
+        slope = convolution.slope
+        inputSlope = convolution.inputSlope
+        isFusedWithNext = convolution.isFusedWithNext
+        isSpectral = convolution.isSpectral
+        hasBias = convolution.hasBias
+        isTransposed = convolution.isTransposed
+    }
+
     private var biasOffset: Int { (inputs * outputs).paddedToVectors }
+    /// Distances in W from an output to the next, and from an input.
+    private var outputStride: Int { isTransposed ? 1 : inputs }
+    private var inputStride: Int { isTransposed ? outputs : 1 }
 
     var products: Int { inputs * outputs }
     var needs: LayerNeeds {
         LayerNeeds(
-            workspace: Product.workspaceCount(depth: max(inputs, outputs)), transposedInputs: inputs, gradientRows: outputs)
+            workspace: Product.workspaceCount(depth: max(inputs, outputs)),
+            transposedInputs: isTransposed ? outputs : inputs, gradientRows: isTransposed ? inputs : outputs)
     }
 
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         let parameters = memory.parameters
         var product = Product(
-            a: parameters, a_row: inputs, a_depth: 1, b: x.base, b_depth: x.stride, c: y.base, c_row: y.stride,
-            rows: outputs, columns: pass.columns, depth: inputs, bias: parameters + biasOffset, gate: nil, gate_row: 0,
-            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: memory.workspace,
-            interlude: pass.interlude)
+            a: parameters, a_row: outputStride, a_depth: inputStride, b: x.base, b_depth: x.stride, c: y.base,
+            c_row: y.stride, rows: outputs, columns: pass.columns, depth: inputs,
+            bias: hasBias ? parameters + biasOffset : nil, gate: nil, gate_row: 0, rectifies: slope == nil ? 0 : 1,
+            slope: slope ?? 1, workspace: memory.workspace, interlude: pass.interlude)
         pass.kernels.product(&product)
     }
 
     func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         var product = Product(
-            a: memory.parameters, a_row: inputs, a_depth: 1, b: dx.base, b_depth: dx.stride, c: dy.base, c_row: dy.stride,
-            rows: outputs, columns: pass.columns, depth: inputs, bias: nil, gate: y.base, gate_row: y.stride,
-            rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: memory.workspace, interlude: pass.interlude)
+            a: memory.parameters, a_row: outputStride, a_depth: inputStride, b: dx.base, b_depth: dx.stride, c: dy.base,
+            c_row: dy.stride, rows: outputs, columns: pass.columns, depth: inputs, bias: nil, gate: y.base,
+            gate_row: y.stride, rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: memory.workspace,
+            interlude: pass.interlude)
         pass.kernels.product(&product)
     }
 
@@ -66,7 +97,7 @@ final class Linear: AffineLayer {
 
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         var product = Product(
-            a: memory.parameters, a_row: 1, a_depth: inputs, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
+            a: memory.parameters, a_row: inputStride, a_depth: outputStride, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
             rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base, gate_row: x.stride,
             rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: memory.workspace,
             interlude: pass.interlude)
@@ -74,7 +105,8 @@ final class Linear: AffineLayer {
     }
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
-        sums.weightGradient(dy, x: x, offset: offset)
+        sums.weightGradient(isTransposed ? x : dy, x: isTransposed ? dy : x, offset: offset)
+        guard hasBias else { return }
         sums.biasGradient(dy.base, outputs: self.outputs, stride: dy.stride, offset: offset + biasOffset)
     }
 }

@@ -184,15 +184,14 @@ private struct LayerBuilder {
                 description: "layer \(index), \(text), has \(places) places of its kernel in an image; at most 4,194,304 are laid out")
         }
         let fusion = takeFusion()
-        layers.append(
-            Convolution2d(
-                index: index,
-                geometry: ConvolutionGeometry(
-                    channels: large.channels, height: large.height, width: large.width, outputs: small.channels,
-                    outputHeight: small.height, outputWidth: small.width, kernel: p.kernel, stride: p.stride,
-                    padding: p.padding),
-                isTransposed: p.isTransposed, hasBias: p.hasBias, slope: fusion.slope, inputSlope: fusion.inputSlope,
-                isFusedWithNext: fusion.isFusedWithNext, isSpectral: isSpectral))
+        let convolution = Convolution2d(
+            index: index,
+            geometry: ConvolutionGeometry(
+                channels: large.channels, height: large.height, width: large.width, outputs: small.channels,
+                outputHeight: small.height, outputWidth: small.width, kernel: p.kernel, stride: p.stride, padding: p.padding),
+            isTransposed: p.isTransposed, hasBias: p.hasBias, slope: fusion.slope, inputSlope: fusion.inputSlope,
+            isFusedWithNext: fusion.isFusedWithNext, isSpectral: isSpectral)
+        layers.append(Linear(convolution) ?? convolution)
         shape = result
         index += fusion.slope == nil ? 1 : 2
     }
