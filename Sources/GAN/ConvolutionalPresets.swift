@@ -81,6 +81,7 @@ extension Preset {
     static let cdcgan: Configuration = {
         var cdcgan = small("cdcgan", epochs: 10, isConditional: true)
         cdcgan.learningRate = 1e-3
+        cdcgan.labelSmoothing = 0.1
         cdcgan.averageDecay = 0.999
         return cdcgan
     }()
