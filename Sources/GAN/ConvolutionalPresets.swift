@@ -87,7 +87,7 @@ extension Preset {
     }()
 
     /// Networks of two convolutions each, between 7 × 7 and 28 × 28 pixels. Above its convolutions, which see 10 × 10 pixels
-    /// each, the discriminator has a hidden layer that sees the whole digit.
+    /// at most, the discriminator has a hidden layer that sees the whole digit.
     private static func small(
         _ name: String, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
     ) -> Configuration {

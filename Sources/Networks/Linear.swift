@@ -97,9 +97,9 @@ final class Linear: AffineLayer {
 
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         var product = Product(
-            a: memory.parameters, a_row: inputStride, a_depth: outputStride, b: dy.base, b_depth: dy.stride, c: dx.base, c_row: dx.stride,
-            rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base, gate_row: x.stride,
-            rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: memory.workspace,
+            a: memory.parameters, a_row: inputStride, a_depth: outputStride, b: dy.base, b_depth: dy.stride, c: dx.base,
+            c_row: dx.stride, rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base,
+            gate_row: x.stride, rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: memory.workspace,
             interlude: pass.interlude)
         pass.kernels.product(&product)
     }
