@@ -19,7 +19,7 @@ def is_convolutional(plan):
     return any(layer["type"].startswith("conv") for layer in plan["discriminator"])
 
 
-def pytorch(cores, plan, mkl, say):
+def pytorch(cores, plan, mkl, has_bf16, say):
     """One process with a thread a core, and with one thread, which can be faster; then DistributedDataParallel."""
     batch = plan["batch_size"]
     # Batch normalisation keeps real and fake images apart.
@@ -42,7 +42,10 @@ def pytorch(cores, plan, mkl, say):
         found.append(single(f"compiled, {best[0]}", dict(best[1], compiled=True), ways[-1], cores))
     else:
         say("no C++ compiler: PyTorch is not tried with torch.compile")
-    found.append(single(f"eager, {best[0]}, bf16", dict(best[1], bf16=True), ways[0], cores, precision="bf16"))
+    if has_bf16:
+        found.append(single(f"eager, {best[0]}, bf16", dict(best[1], bf16=True), ways[0], cores, precision="bf16"))
+    else:
+        say("the CPU has no instructions for bf16: PyTorch's is not tried, a tenth as fast as its fp32")
     if cores > 1 and batch % cores:
         say(f"{cores} ranks cannot share a batch of {batch}: no PyTorch DDP there")
     elif cores > 1:
