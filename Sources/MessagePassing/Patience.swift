@@ -46,13 +46,19 @@ public final class Patience {
     /// - Throws: `Failure` with code 75 if the watchdog's limit passes or a signal ends the wait.
     public func wait(until condition: () throws -> Bool) throws {
         if try condition() { return }
-        let start = monotonicSeconds()
+        var start = monotonicSeconds()
+        var lastLook = start
         var turns = 0
         while try !condition() {
             turns += 1
             if turns < spins { continue }
             sched_yield()
-            if turns % 64 == 0, communicator.size > 1 { try lookAround(since: start) }
+            guard turns % 64 == 0, communicator.size > 1 else { continue }
+            let now = monotonicSeconds()
+            // A rank that was itself stopped, and goes on, has not waited all that time.
+            if limit > 0, now - lastLook > limit / 2 { start = now }
+            lastLook = now
+            try lookAround(elapsed: now - start)
         }
     }
 
@@ -70,8 +76,7 @@ public final class Patience {
 
     // MARK: The watchdog
 
-    private func lookAround(since start: Double) throws {
-        let elapsed = monotonicSeconds() - start
+    private func lookAround(elapsed: Double) throws {
         if elapsed > 0.3, let end = Signals.pendingEnd, end != .stopped {
             // Where a rank of this host ended the run, the signal is that of the abort, and all has been said.
             let speaks = communicator.rank == 0 && !isEnding
