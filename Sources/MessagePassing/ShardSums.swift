@@ -16,6 +16,9 @@ public final class ShardSums {
     private let published: UnsafeMutablePointer<Atomic<Int>>
     private let completed: UnsafeMutablePointer<Atomic<Int>>
     private var round = 0
+    private let otherHosts: [Range<Int>]
+    /// The messages of a round, in memory that is kept.
+    private var requests: [Request] = []
     private static let flagStride = 16
 
     /// Bytes that this takes of its host's shared space.
@@ -31,6 +34,8 @@ public final class ShardSums {
         numbers = space.take(2 * layout.shards * capacity, of: Double.self)
         published = space.take(ShardSums.flagStride * patience.communicator.size, of: Atomic<Int>.self)
         completed = space.take(ShardSums.flagStride, of: Atomic<Int>.self)
+        otherHosts = patience.communicator.hosts.filter { $0 != patience.communicator.neighbours }
+        requests.reserveCapacity(2 * otherHosts.count)
     }
 
     /// totals[i] = the sum over all shards of their number i.
@@ -73,11 +78,13 @@ public final class ShardSums {
                 return UnsafeMutableRawBufferPointer(
                     start: buffer + shards.lowerBound * count, count: 8 * shards.count * count)
             }
-            let others = communicator.hosts.filter { $0 != communicator.neighbours }
-            var requests = try others.map { try communicator.startReceive(bytes($0), from: $0.lowerBound, tag: .statistics) }
-            requests += try others.map {
-                try communicator.startSend(
-                    UnsafeRawBufferPointer(bytes(communicator.neighbours)), to: $0.lowerBound, tag: .statistics)
+            requests.removeAll(keepingCapacity: true)
+            for host in otherHosts {
+                requests.append(try communicator.startReceive(bytes(host), from: host.lowerBound, tag: .statistics))
+            }
+            let own = UnsafeRawBufferPointer(bytes(communicator.neighbours))
+            for host in otherHosts {
+                requests.append(try communicator.startSend(own, to: host.lowerBound, tag: .statistics))
             }
             for request in requests { try wait { try communicator.isComplete(request) } }
             completed.pointee.store(round, ordering: .releasing)
