@@ -66,7 +66,8 @@ public enum Preset {
     static let cgan: Configuration = {
         var cgan = recipe(
             "cgan", batchSize: 100, epochs: 50, latentDimension: 100,
-            generator: [.label(classes: 10)] + chain([110, 256, 256, 784], hidden: [.batchNormalization(channels: 256), .relu], last: [.tanh]),
+            generator: [.label(classes: 10)]
+                + chain([110, 256, 256, 784], hidden: [.batchNormalization(channels: 256), .relu], last: [.tanh]),
             discriminator: [.reshape(channels: 784, height: 1, width: 1), .label(classes: 10)]
                 + chain([794, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2), .dropout(probability: 0.3)]),
             logInterval: .epochs(1), sampleInterval: .epochs(5))
