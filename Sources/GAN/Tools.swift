@@ -50,7 +50,8 @@ public func information(ranks: Int?, shards: Int) throws -> String {
         let state = available.contains(set) ? (set == available[0] ? "available, the default" : "available") : "not on this CPU"
         lines.append("  \(set.rawValue): \(state)\(set.isTested ? "" : "; never tested by the authors")")
     }
-    lines.append("bf16: \(Kernels.hasNativeBFloat16 ? "AVX-512 BF16" : "emulated, no faster than fp32")")
+    let reason = Kernels.hasNativeBFloat16 ? " (AVX-512 BF16 is slower on this CPU)" : ""
+    lines.append("bf16: \(Kernels.hasFastBFloat16 ? "AVX-512 BF16" : "emulated, no faster than fp32\(reason)")")
     let layout = ShardLayout(shards: shards, ranks: ranks)
     lines.append("\(shards) logical shards on \(ranks) ranks:")
     for rank in 0..<ranks {

@@ -211,7 +211,8 @@ private func introduction(
         lines.append("Note: the portable kernels do without fused multiply-add instructions: the same bytes, very much slower")
     }
     if kernels.precision == .bf16, !kernels.hasNativeProducts {
-        lines.append("Note: these kernels lack AVX-512 BF16 and emulate it: the same bytes, no faster than fp32")
+        let reason = Kernels.hasNativeBFloat16 ? "AVX-512 BF16 is slow on this CPU" : "this CPU lacks AVX-512 BF16"
+        lines.append("Note: \(reason), and pairs are multiplied one after the other: the same bytes, no faster than fp32")
     }
     if !kernels.instructionSet.isTested { lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have never been tested") }
     if options.reduction == .mpi {

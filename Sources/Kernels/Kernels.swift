@@ -45,11 +45,11 @@ public struct Kernels: Sendable {
 
     /// The kernels for matrices of so few columns that half of every vector would be idle; the same bits.
     public func narrow(columns: Int) -> Kernels {
-        guard columns <= 8, instructionSet == .avx512, !(precision == .bf16 && Kernels.hasNativeBFloat16) else { return self }
+        guard columns <= 8, instructionSet == .avx512, !hasNativeProducts else { return self }
         return Kernels.select(.avx2)?.rounding(to: precision) ?? self
     }
 
-    /// Whether this CPU multiplies pairs of bf16 at once; elsewhere bf16 gives the same bits, no faster than fp32.
+    /// Whether this CPU multiplies pairs of bf16 at once.
     public static var hasNativeBFloat16: Bool {
         #if arch(x86_64)
         csimd_cpu_has_avx512_bf16() != 0
@@ -58,9 +58,18 @@ public struct Kernels: Sendable {
         #endif
     }
 
+    /// Whether it gains by that; elsewhere pairs are multiplied one after the other: the same bits, no faster than fp32.
+    public static var hasFastBFloat16: Bool {
+        #if arch(x86_64)
+        csimd_cpu_has_fast_avx512_bf16() != 0
+        #else
+        false
+        #endif
+    }
+
     /// These kernels with the factors of products rounded.
     /// - Parameter usesNative: whether to use instructions that multiply pairs, where the instruction set has them.
-    public func rounding(to precision: Precision, usesNative: Bool = hasNativeBFloat16) -> Kernels {
+    public func rounding(to precision: Precision, usesNative: Bool = hasFastBFloat16) -> Kernels {
         guard precision == .bf16, self.precision == .fp32 else { return self }
         var kernels = self
         kernels.precision = .bf16

@@ -78,7 +78,7 @@ let tables = InstructionSet.available.compactMap(Kernels.select)
 /// The same in bf16; on a CPU that multiplies pairs at once also without its doing so.
 let bfloat16Tables = tables.flatMap { table in
     [table.rounding(to: .bf16, usesNative: false)]
-        + (Kernels.hasNativeBFloat16 && table.instructionSet == .avx512 ? [table.rounding(to: .bf16)] : [])
+        + (Kernels.hasNativeBFloat16 && table.instructionSet == .avx512 ? [table.rounding(to: .bf16, usesNative: true)] : [])
 }
 
 /// Kernels and the twins whose bits they must give.
