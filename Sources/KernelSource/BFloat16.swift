@@ -44,7 +44,7 @@ func roundedToBFloat16(_ x: Vector) -> Vector {
     let bits = unsafeBitCast(x, to: Words.self)
     var rounded = (bits &+ 0x7fff &+ ((bits &>> 16) & 1)) & 0xffff_0000
     rounded.replace(with: bits & 0x8000_0000, where: magnitude(x) .< Float.leastNormalMagnitude)
-    rounded.replace(with: (bits | 0x40_0000) & 0xffff_0000, where: .!(x .== x))
+    rounded.replace(with: (bits | 0x40_0000) & 0xffff_0000, where: .!(x .<= x))
     return unsafeBitCast(rounded, to: Vector.self)
 }
 
@@ -73,13 +73,6 @@ public func bfloat16ConvolutionGradient(_ arguments: UnsafePointer<csimd_convolu
 public func bfloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
     let before = csimd_flush_denormals()
     pairedWeightGradient(SeparatedPairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
-
-/// `weightGradient` in single precision, denormals flushed.
-public func flushedWeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
-    let before = csimd_flush_denormals()
-    weightGradient(Singles.self, arguments.pointee)
     csimd_set_float_control(before)
 }
 

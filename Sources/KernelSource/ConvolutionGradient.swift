@@ -2,7 +2,7 @@ import CSIMD
 
 // The gradient of a convolution's weights: a product whose depth is the pixels and rows of a shard, whose columns are
 // taps and channels. For each 64 columns and each block of the depth, X is transposed into a panel with the columns in
-// the lanes, A is packed tile by tile, and the sums wait in a scratch, one for each subtree that is not complete.
+// the lanes, and the sums wait in a scratch, one for each subtree that is not complete.
 
 /// Places of a block of the depth: a panel of 64 columns fills 32 KiB.
 @inline(__always) private var places: Int { 128 }
@@ -135,16 +135,20 @@ private func block<Elements: Format>(
     var m = 0
     while m < p.rows {
         let height = nextRows(p.rows - m, vectors: 2)
-        packRows(elements, p.a + m * p.a_channel, p.a_channel, height, scratch.runs, runs, scratch.a)
+        let a = p.a + m * p.a_channel
+        if Elements.mustPack { packRows(elements, a, p.a_channel, height, scratch.runs, runs, scratch.a) }
+        let part = Part(
+            a: Elements.mustPack ? UnsafePointer(scratch.a) : a, aRow: Elements.mustPack ? places : p.a_channel,
+            runs: scratch.runs, runCount: runs, places: depth, isFirst: isFirst)
         var vector = 0
         while vector < vectors {
             let tileWidth = nextVectors(vectors - vector)
             let b = scratch.b + vector * lanes
             let target = sums + m * panelColumns + vector * lanes
             switch tileWidth {
-            case 4: tile(elements, TileRow<4>.self, height, scratch.a, b, depth, target, isFirst)
-            case 2: tile(elements, TileRow<2>.self, height, scratch.a, b, depth, target, isFirst)
-            default: tile(elements, TileRow<1>.self, height, scratch.a, b, depth, target, isFirst)
+            case 4: tile(elements, TileRow<4>.self, height, part, b, target)
+            case 2: tile(elements, TileRow<2>.self, height, part, b, target)
+            default: tile(elements, TileRow<1>.self, height, part, b, target)
             }
             vector += tileWidth
         }
@@ -153,26 +157,35 @@ private func block<Elements: Format>(
     return end
 }
 
+/// Some rows of A through a block of the depth: packed, or run by run where they lie.
+private struct Part {
+    let a: UnsafePointer<Float>
+    let aRow: Int
+    let runs: UnsafePointer<Run>
+    let runCount, places: Int
+    let isFirst: Bool
+}
+
 @inline(never)
 private func tile<Elements: Format, let Vectors: Int>(
-    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ height: Int, _ a: UnsafePointer<Float>,
-    _ b: UnsafePointer<Float>, _ depth: Int, _ sums: UnsafeMutablePointer<Float>, _ isFirst: Bool
+    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ height: Int, _ part: Part, _ b: UnsafePointer<Float>,
+    _ sums: UnsafeMutablePointer<Float>
 ) {
     switch height {
-    case 6: tile(elements, Tile<6, Vectors>.self, a, b, depth, sums, isFirst)
-    case 4: tile(elements, Tile<4, Vectors>.self, a, b, depth, sums, isFirst)
-    case 2: tile(elements, Tile<2, Vectors>.self, a, b, depth, sums, isFirst)
-    default: tile(elements, Tile<1, Vectors>.self, a, b, depth, sums, isFirst)
+    case 6: tile(elements, Tile<6, Vectors>.self, part, b, sums)
+    case 4: tile(elements, Tile<4, Vectors>.self, part, b, sums)
+    case 2: tile(elements, Tile<2, Vectors>.self, part, b, sums)
+    default: tile(elements, Tile<1, Vectors>.self, part, b, sums)
     }
 }
 
 @inline(__always)
 private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
-    _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
-    _ depth: Int, _ sums: UnsafeMutablePointer<Float>, _ isFirst: Bool
+    _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ part: Part, _ b: UnsafePointer<Float>,
+    _ sums: UnsafeMutablePointer<Float>
 ) {
     var tile = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
-    if !isFirst {
+    if !part.isFirst {
         var i = 0
         while i < Rows {
             var v = 0
@@ -183,7 +196,18 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             i += 1
         }
     }
-    accumulate(elements, &tile, a, aRow: places, aDepth: 1, b, bDepth: panelColumns, depth: depth)
+    if Elements.mustPack {
+        accumulate(elements, &tile, part.a, aRow: part.aRow, aDepth: 1, b, bDepth: panelColumns, depth: part.places)
+    } else {
+        var r = 0
+        while r < part.runCount {
+            let run = part.runs[r]
+            accumulate(
+                elements, &tile, part.a + run.a, aRow: part.aRow, aDepth: 1, b + run.place * panelColumns,
+                bDepth: panelColumns, depth: run.count)
+            r += 1
+        }
+    }
     store(tile, sums, row: panelColumns)
 }
 
@@ -221,13 +245,13 @@ private func packVector<Elements: Format>(
 ) {
     var n = 0
     while n < count {
-        var block = InlineArray<16, Vector>(repeating: Vector())
-        var i = 0
-        while i < lanes {
-            block[unchecked: i] = load(x + i * channel + n)
-            i += 1
+        if count - n <= lanes / 2 {
+            let block = transposedHalf(x + n, row: channel, lanes)
+            store(elements, block, count - n, target + Elements.places(n) * panelColumns)
+        } else {
+            let block = transposed(rowsOfBlock(x + n, channel, lanes))
+            store(elements, block, count - n, target + Elements.places(n) * panelColumns)
         }
-        store(elements, transposed(block), count - n, target + Elements.places(n) * panelColumns)
         n += lanes
     }
 }
@@ -264,20 +288,11 @@ private func packSparse<Elements: Format>(
 private func store<Elements: Format>(
     _: Elements.Type, _ block: InlineArray<16, Vector>, _ count: Int, _ target: UnsafeMutablePointer<Float>
 ) {
-    var i = 0
-    if count >= lanes {
-        while i < lanes {
-            Elements.pack(
-                even: block[unchecked: i], odd: block[unchecked: i + 1], target + Elements.places(i) * panelColumns,
-                stride: panelColumns)
-            i += 2
-        }
-    } else {
-        while i < count {
+    forRows(count < lanes ? count : lanes) { i in
+        if i % 2 == 0 {
             Elements.pack(
                 even: block[unchecked: i], odd: i + 1 < count ? block[unchecked: i + 1] : Vector(),
                 target + Elements.places(i) * panelColumns, stride: panelColumns)
-            i += 2
         }
     }
 }
@@ -288,15 +303,16 @@ private func packRows<Elements: Format>(
     _: Elements.Type, _ a: UnsafePointer<Float>, _ aRow: Int, _ height: Int, _ runs: UnsafePointer<Run>, _ count: Int,
     _ target: UnsafeMutablePointer<Float>
 ) {
-    var r = 0
-    while r < count {
-        let run = runs[r]
-        var i = 0
-        while i < height {
+    // Row by row: what is written past the end of a run is overwritten by the next, and that of a row by the next row's.
+    var i = 0
+    while i < height {
+        var r = 0
+        while r < count {
+            let run = runs[r]
             Elements.packRow(a + run.a + i * aRow, count: run.count, target + run.place + i * places)
-            i += 1
+            r += 1
         }
-        r += 1
+        i += 1
     }
 }
 

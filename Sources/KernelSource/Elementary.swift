@@ -4,6 +4,12 @@
 @inline(__always)
 func select(_ condition: SIMDMask<Integers>, _ a: Vector, _ b: Vector) -> Vector { b.replacing(with: a, where: condition) }
 
+/// The bits of a where the mask has ones, of b elsewhere.
+@inline(__always)
+func select(_ mask: Integers, _ a: Vector, _ b: Vector) -> Vector {
+    floats(bits: (integers(a) & mask) | (integers(b) & ~mask))
+}
+
 @inline(__always) func integers(_ x: Vector) -> Integers { unsafeBitCast(x, to: Integers.self) }
 @inline(__always) func floats(bits: Integers) -> Vector { unsafeBitCast(bits, to: Vector.self) }
 @inline(__always) func words(_ x: Integers) -> Words { unsafeBitCast(x, to: Words.self) }
@@ -63,7 +69,9 @@ func logarithm1p(_ x: Vector) -> Vector {
     let w = x + 1
     let d = w - 1
     let one = Vector(repeating: 1)
-    return select(d .== 0, x, logarithm(w) * (x / select(d .== 0, one, d)))
+    // Never below 0.
+    let isZero = d .<= 0
+    return select(isZero, x, logarithm(w) * (x / select(isZero, one, d)))
 }
 
 /// tanh x, error under 1.5 ulp; NaN stays NaN: an odd polynomial under 0.625, 1 − 2 / (e²ˣ + 1) above.
@@ -109,7 +117,8 @@ func cosineAndSine(turns word: Words) -> (cosine: Vector, sine: Vector) {
     c = fma(c, square, Vector(repeating: 1.585_429e-2))
     c = fma(c, square, Vector(repeating: -3.084_251_3e-1))
     let cosine = fma(c, square, Vector(repeating: 1))
-    let swaps = (integers(quadrant) & 1) .== 1
+    // All bits or none: Swift compares integers lane by lane.
+    let swaps = Integers() &- (integers(quadrant) & 1)
     let negatesCosine = ((quadrant &+ 1) & 2) &<< 30
     let negatesSine = (quadrant & 2) &<< 30
     return (

@@ -33,13 +33,7 @@ private func philox(_ random: csimd_random, block: UInt32, rows: Words) -> Inlin
 
 @inline(__always)
 private func rows(_ random: csimd_random, from column: Int) -> Words {
-    var rows = Words(repeating: random.first_row &+ UInt32(truncatingIfNeeded: column))
-    var lane = 0
-    while lane < lanes {
-        rows[lane] = rows[lane] &+ UInt32(truncatingIfNeeded: lane)
-        lane += 1
-    }
-    return rows
+    Words(repeating: random.first_row &+ UInt32(truncatingIfNeeded: column)) &+ laneNumbers
 }
 
 /// The words themselves, out[4j + i, row] = word i of block j; out is [4 · blocks, columns].
@@ -69,20 +63,25 @@ public func randomNormals(_ random: csimd_random, _ out: UnsafeMutablePointer<Fl
         var column = 0
         while column < columns {
             let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: feature >> 2), rows: rows(random, from: column))
-            var pair = 0
-            while pair < 2 && feature + 2 * pair < features {
-                let u = fma(floats(words[unchecked: 2 * pair]), Vector(repeating: 0x1p-32), Vector(repeating: 0x1p-33))
-                let radius = squareRoot(logarithm(u) * Vector(repeating: -2))
-                let (cosine, sine) = cosineAndSine(turns: words[unchecked: 2 * pair + 1])
-                let target = out + (feature + 2 * pair) * row + column
-                store(radius * cosine, target)
-                if feature + 2 * pair + 1 < features { store(radius * sine, target + row) }
-                pair += 1
+            let target = out + feature * row + column
+            normals(words[unchecked: 0], words[unchecked: 1], target, row, count: features - feature)
+            if feature + 2 < features {
+                normals(words[unchecked: 2], words[unchecked: 3], target + 2 * row, row, count: features - feature - 2)
             }
             column += lanes
         }
         feature += 4
     }
+}
+
+/// The pair of normals that two words make, or the first of it.
+@inline(__always)
+private func normals(_ word0: Words, _ word1: Words, _ target: UnsafeMutablePointer<Float>, _ row: Int, count: Int) {
+    let u = fma(floats(word0), Vector(repeating: 0x1p-32), Vector(repeating: 0x1p-33))
+    let radius = squareRoot(logarithm(u) * Vector(repeating: -2))
+    let (cosine, sine) = cosineAndSine(turns: word1)
+    store(radius * cosine, target)
+    if count > 1 { store(radius * sine, target + row) }
 }
 
 /// x[feature, row] *= word < threshold ? scale : 0, the word as in `randomWords`: inverted dropout, forward and backward.
@@ -95,16 +94,22 @@ public func dropout(
         var column = 0
         while column < columns {
             let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: feature >> 2), rows: rows(random, from: column))
-            var i = 0
-            while i < 4 && feature + i < features {
-                let target = x + (feature + i) * row + column
-                let kept = words[unchecked: i] .< Words(repeating: threshold)
-                let factor = Vector().replacing(with: Vector(repeating: scale), where: kept)
-                store(load(target) * factor, target)
-                i += 1
-            }
+            // Written out: a loop that the compiler leaves as one keeps the words in memory.
+            let target = x + feature * row + column
+            let count = features - feature
+            drop(target, words[unchecked: 0], threshold, scale)
+            if count > 1 { drop(target + row, words[unchecked: 1], threshold, scale) }
+            if count > 2 { drop(target + 2 * row, words[unchecked: 2], threshold, scale) }
+            if count > 3 { drop(target + 3 * row, words[unchecked: 3], threshold, scale) }
             column += lanes
         }
         feature += 4
     }
+}
+
+/// A vector times the scale where its word is below the threshold, and times 0 elsewhere.
+@inline(__always)
+private func drop(_ target: UnsafeMutablePointer<Float>, _ word: Words, _ threshold: UInt32, _ scale: Float) {
+    let factor = Vector().replacing(with: Vector(repeating: scale), where: word .< Words(repeating: threshold))
+    store(load(target) * factor, target)
 }

@@ -10,7 +10,7 @@ import CSIMD
 /// Columns of C that share a pass over A.
 @inline(__always) var groupColumns: Int { 64 }
 /// Rows of A that are packed at once: three vectors, and whole tiles of six.
-@inline(__always) private var groupRows: Int { 3 * lanes }
+@inline(__always) var groupRows: Int { 3 * lanes }
 /// Places of the depth of a block where A is packed: the packed rows fill 12 KiB.
 @inline(__always) var packedDepth: Int { 1024 / lanes }
 
@@ -20,10 +20,10 @@ public func product(_ arguments: UnsafePointer<csimd_product>) { product(Singles
 /// The same of elements in any format.
 @inline(__always)
 func product<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
-    if p.a_depth == 1 { plainProduct(elements, p) } else { transposedProduct(elements, p) }
+    if p.a_depth == 1 || p.columns >= 64 { plainProduct(elements, p) } else { transposedProduct(elements, p) }
 }
 
-/// A product whose A has its depth side by side.
+/// A product with columns of B in the lanes.
 @inline(__always)
 private func plainProduct<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
     var column = 0
@@ -32,7 +32,7 @@ private func plainProduct<Elements: Format>(_ elements: Elements.Type, _ p: csim
         var k = 0
         // Once at least: a sum over nothing is the bias.
         repeat {
-            let places = Elements.mustPack ? packedDepth : blockDepth
+            let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : blockDepth
             let most = places * 2 / Elements.places(2)
             let end = p.depth - k < most ? p.depth : k + most
             block(elements, p, column, columns, k, end)
@@ -61,7 +61,10 @@ private func block<Elements: Format>(
         let last = p.rows - m < groupRows ? p.rows : m + groupRows
         var a = p.a + m * p.a_row + k
         var aRow = p.a_row
-        if Elements.mustPack {
+        if p.a_depth != 1 {
+            packGroup(elements, p, m, last - m, k, end, packed)
+            a = UnsafePointer(packed)
+        } else if Elements.mustPack {
             aRow = places
             packRows(elements, a, p.a_row, last - m, end - k, packed)
             a = UnsafePointer(packed)
@@ -73,11 +76,19 @@ private func block<Elements: Format>(
             let part = Part(
                 m: m, last: last, column: column + offset, isFirst: k == 0, isLast: end == p.depth, places: places, a: a,
                 b: b + offset * places)
-            let prefetches = !Elements.mustPack && vector == 0
-            switch width {
-            case 4: rows(elements, TileRow<4>.self, p, part, aRow: aRow, prefetches: prefetches)
-            case 2: rows(elements, TileRow<2>.self, p, part, aRow: aRow, prefetches: prefetches)
-            default: rows(elements, TileRow<1>.self, p, part, aRow: aRow, prefetches: prefetches)
+            if p.a_depth != 1 {
+                switch width {
+                case 4: rows(elements, TileRow<4>.self, p, part)
+                case 2: rows(elements, TileRow<2>.self, p, part)
+                default: rows(elements, TileRow<1>.self, p, part)
+                }
+            } else {
+                let prefetches = prefetchesWeights && !Elements.mustPack && vector == 0
+                switch width {
+                case 4: rows(elements, TileRow<4>.self, p, part, aRow: aRow, prefetches: prefetches)
+                case 2: rows(elements, TileRow<2>.self, p, part, aRow: aRow, prefetches: prefetches)
+                default: rows(elements, TileRow<1>.self, p, part, aRow: aRow, prefetches: prefetches)
+                }
             }
             vector += width
         }
@@ -137,11 +148,31 @@ private func rows<Elements: Format, let Vectors: Int>(
         let a = part.a + (m - part.m) * aRow
         if prefetches { prefetch(a + height * aRow, row: aRow, rows: height, columns: part.places) }
         switch height {
-        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: aRow)
-        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: aRow)
-        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: aRow)
-        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: aRow)
-        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: aRow)
+        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
+        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
+        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
+        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
+        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
+        }
+        m += height
+    }
+}
+
+/// The same of a packed group of A whose rows lie side by side.
+@inline(never)
+private func rows<Elements: Format, let Vectors: Int>(
+    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ p: csimd_product, _ part: Part
+) {
+    var m = part.m
+    while m < part.last {
+        let height = nextRows(part.last - m, vectors: Vectors)
+        let a = part.a + (m - part.m)
+        switch height {
+        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
+        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
+        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
+        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
+        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
         }
         m += height
     }
@@ -151,7 +182,7 @@ private func rows<Elements: Format, let Vectors: Int>(
 @inline(__always)
 private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ p: csimd_product, _ part: Part, _ m: Int,
-    _ a: UnsafePointer<Float>, aRow: Int
+    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int
 ) {
     var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
     let c = p.c + m * p.c_row + part.column
@@ -172,7 +203,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
         }
     }
     accumulate(
-        elements, &sums, a, aRow: aRow, aDepth: 1, part.b, bDepth: Vectors * lanes, depth: part.places)
+        elements, &sums, a, aRow: aRow, aDepth: aDepth, part.b, bDepth: Vectors * lanes, depth: part.places)
     let rectifies = part.isLast && p.rectifies != 0
     let gate = p.gate.map { $0 + m * p.gate_row + part.column }
     i = 0

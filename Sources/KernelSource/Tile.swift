@@ -48,6 +48,32 @@ func accumulate<Elements: Format, let Rows: Int, let Vectors: Int>(
     tile = sums
 }
 
+/// The same of `depth` elements to one tile and of the next `depth` to another, so that twice as many sums run side by side.
+@inline(__always)
+func accumulatePair<Elements: Format, let Rows: Int, let Vectors: Int>(
+    _: Elements.Type, _ first: inout Tile<Rows, Vectors>, _ second: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>,
+    aRow: Int, _ b: UnsafePointer<Float>, bDepth: Int, depth: Int
+) {
+    var sums1 = first
+    var sums2 = second
+    var a1 = a
+    var a2 = csimd_opaque(a + depth)
+    var b1 = b
+    var b2 = csimd_opaque(b + depth * bDepth)
+    var k = 0
+    while k < depth {
+        multiplyAdd(Elements.self, &sums1, a1, a1, aRow: aRow, b1)
+        multiplyAdd(Elements.self, &sums2, a2, a2, aRow: aRow, b2)
+        a1 += 1
+        a2 += 1
+        b1 += bDepth
+        b2 += bDepth
+        k += 1
+    }
+    first = sums1
+    second = sums2
+}
+
 /// tile[m][v] += a[m · aRow] · b[v · lanes ...], where a3 = a + 3 · aRow.
 @inline(__always)
 private func multiplyAdd<Elements: Format, let Rows: Int, let Vectors: Int>(

@@ -25,10 +25,8 @@ private func interleave(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vec
 private func interleave(_ i: Int, _ block: InlineArray<16, Vector>, _ result: inout InlineArray<16, Vector>) {
     let a = block[unchecked: i]
     let b = block[unchecked: i + lanes / 2]
-    result[unchecked: 2 * i].evenHalf = a.lowHalf
-    result[unchecked: 2 * i].oddHalf = b.lowHalf
-    result[unchecked: 2 * i + 1].evenHalf = a.highHalf
-    result[unchecked: 2 * i + 1].oddHalf = b.highHalf
+    result[unchecked: 2 * i] = zipLow(a, b)
+    result[unchecked: 2 * i + 1] = zipHigh(a, b)
 }
 
 /// Row i of the result is column i of the block.
@@ -38,6 +36,44 @@ func transposed(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vector> {
     if lanes > 4 { result = interleave(result) }
     if lanes > 8 { result = interleave(result) }
     return result
+}
+
+/// The transpose of the first half of the columns of a block, whose first `count` rows are at x, the others zero: rows i
+/// and i + n/2 share a vector, and each half of it is transposed by itself.
+@inline(__always)
+func transposedHalf(_ x: UnsafePointer<Float>, row: Int, _ count: Int) -> InlineArray<16, Vector> {
+    var result = interleaveHalves(
+        InlineArray { i in
+            i < lanes / 2 ? Vector(lowHalf: half(x, row, i, count), highHalf: half(x, row, i + lanes / 2, count)) : Vector()
+        })
+    if lanes > 4 { result = interleaveHalves(result) }
+    if lanes > 8 { result = interleaveHalves(result) }
+    return result
+}
+
+@inline(__always)
+private func half(_ x: UnsafePointer<Float>, _ row: Int, _ i: Int, _ count: Int) -> HalfVector {
+    i < count ? UnsafeRawPointer(x + i * row).loadUnaligned(as: HalfVector.self) : HalfVector()
+}
+
+@inline(__always)
+private func interleaveHalves(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vector> {
+    var result = block
+    interleaveHalves(0, block, &result)
+    if lanes > 4 { interleaveHalves(1, block, &result) }
+    if lanes > 8 {
+        interleaveHalves(2, block, &result)
+        interleaveHalves(3, block, &result)
+    }
+    return result
+}
+
+@inline(__always)
+private func interleaveHalves(_ i: Int, _ block: InlineArray<16, Vector>, _ result: inout InlineArray<16, Vector>) {
+    let a = block[unchecked: i]
+    let b = block[unchecked: i + lanes / 4]
+    result[unchecked: 2 * i] = zipHalvesLow(a, b)
+    result[unchecked: 2 * i + 1] = zipHalvesHigh(a, b)
 }
 
 /// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiple of the
@@ -60,12 +96,34 @@ private func transposeBlocks(
     var c = 0
     while c < columns {
         let block = transposed(rowsOfBlock(x + c, row, rows))
-        var i = 0
-        while i < lanes && c + i < columns {
-            store(block[unchecked: i], out + (c + i) * outRow)
-            i += 1
-        }
+        let count = columns - c < lanes ? columns - c : lanes
+        forRows(count) { i in store(block[unchecked: i], out + (c + i) * outRow) }
         c += lanes
+    }
+}
+
+/// body(0), body(1) ... body(count - 1), for up to as many as there are lanes, written out.
+@inline(__always)
+func forRows(_ count: Int, _ body: (Int) -> Void) {
+    if count > 0 { body(0) }
+    if count > 1 { body(1) }
+    if count > 2 { body(2) }
+    if count > 3 { body(3) }
+    if lanes > 4 {
+        if count > 4 { body(4) }
+        if count > 5 { body(5) }
+        if count > 6 { body(6) }
+        if count > 7 { body(7) }
+    }
+    if lanes > 8 {
+        if count > 8 { body(8) }
+        if count > 9 { body(9) }
+        if count > 10 { body(10) }
+        if count > 11 { body(11) }
+        if count > 12 { body(12) }
+        if count > 13 { body(13) }
+        if count > 14 { body(14) }
+        if count > 15 { body(15) }
     }
 }
 

@@ -4,9 +4,6 @@ import CSIMD
 // lanes of a vector are rows of A (features), however few columns there are. For each group of A's rows and each block
 // of the depth, the block is laid out so that it stays in the first-level cache, and meets all columns a few at a time.
 
-/// Rows of A at once: three vectors.
-@inline(__always) private var groupRows: Int { 3 * lanes }
-
 /// C = bias + A B for any A, but meant for `a_row` 1; see `csimd_product`.
 @inline(never)
 func transposedProduct<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
@@ -130,12 +127,12 @@ private func rectify(_ p: csimd_product, _ m: Int, _ count: Int, _ column: Int, 
 /// target[place · groupRows + i] = A's row m + i for i < count: a tile then finds what it reads side by side, and not in
 /// lines so far apart that they displace one another from the cache.
 @inline(__always)
-private func packGroup<Elements: Format>(
+func packGroup<Elements: Format>(
     _ elements: Elements.Type, _ p: csimd_product, _ m: Int, _ count: Int, _ k: Int, _ end: Int,
     _ target: UnsafeMutablePointer<Float>
 ) {
     let x = p.a + k * p.a_depth + m * p.a_row
-    if p.a_row == 1 && m + count < p.rows { prefetchGroup(x + count, row: p.a_depth, depth: end - k) }
+    if prefetchesWeights && p.a_row == 1 && m + count < p.rows { prefetchGroup(x + count, row: p.a_depth, depth: end - k) }
     switch p.a_row == 1 ? count : 0 {
     case 3 * lanes: packColumns(elements, x, row: p.a_depth, depth: end - k, vectors: 3, target, targetRow: groupRows)
     case 2 * lanes: packColumns(elements, x, row: p.a_depth, depth: end - k, vectors: 2, target, targetRow: groupRows)

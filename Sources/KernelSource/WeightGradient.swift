@@ -37,6 +37,7 @@ private func panel<Elements: Format, let Vectors: Int>(
         case 8: tile(elements, Tile<8, Vectors>.self, p, m, column)
         case 6: tile(elements, Tile<6, Vectors>.self, p, m, column)
         case 4: tile(elements, Tile<4, Vectors>.self, p, m, column)
+        case 3: tile(elements, Tile<3, Vectors>.self, p, m, column)
         case 2: tile(elements, Tile<2, Vectors>.self, p, m, column)
         default: tile(elements, Tile<1, Vectors>.self, p, m, column)
         }
@@ -68,16 +69,30 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     while shard < end {
         var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
         let count = Int(shard.pointee.count)
-        var pass = 0
-        while pass < p.passes {
-            accumulate(
-                elements, &sums, a + pass * p.a_pass, aRow: aRow, aDepth: 1, b + pass * p.b_pass, bDepth: bRow,
-                depth: count)
-            pass += 1
-        }
-        a += count
-        b += count * bRow
         var merge = shard.pointee.merges
+        var pass = 0
+        if Vectors > 1 && isPair(shard, end) {
+            var second = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
+            while pass < p.passes {
+                accumulatePair(
+                    elements, &sums, &second, a + pass * p.a_pass, aRow: aRow, b + pass * p.b_pass, bDepth: bRow, depth: count)
+                pass += 1
+            }
+            add(second, to: &sums)
+            shard += 1
+            merge = shard.pointee.merges - 1
+            a += 2 * count
+            b += 2 * count * bRow
+        } else {
+            while pass < p.passes {
+                accumulate(
+                    elements, &sums, a + pass * p.a_pass, aRow: aRow, aDepth: 1, b + pass * p.b_pass, bDepth: bRow,
+                    depth: count)
+                pass += 1
+            }
+            a += count
+            b += count * bRow
+        }
         while merge > 0 {
             free -= size
             add(free, to: &sums)
@@ -97,6 +112,28 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             }
         }
         shard += 1
+    }
+}
+
+/// Whether a shard and the next are leaves of as many rows each that meet at once: their sums, both in registers, then
+/// need not be stored and read again.
+@inline(__always)
+private func isPair(_ shard: UnsafePointer<csimd_shard_sum>, _ end: UnsafePointer<csimd_shard_sum>) -> Bool {
+    keepsPairs && shard + 1 < end && shard[0].merges == 0 && shard[0].output < 0 && shard[1].merges > 0
+        && shard[0].count == shard[1].count
+}
+
+/// sums += second.
+@inline(__always)
+private func add<let Rows: Int, let Vectors: Int>(_ second: Tile<Rows, Vectors>, to sums: inout Tile<Rows, Vectors>) {
+    var i = 0
+    while i < Rows {
+        var v = 0
+        while v < Vectors {
+            sums[unchecked: i][unchecked: v] += second[unchecked: i][unchecked: v]
+            v += 1
+        }
+        i += 1
     }
 }
 

@@ -13,7 +13,7 @@ extension Kernels {
             instructionSet: .avx512,
             product: KernelsAVX512.product,
             weightGradient: KernelsAVX512.weightGradient,
-            biasGradient: KernelsAVX512.weightGradient,
+            biasGradient: KernelsAVX512.biasGradient,
             convolution: KernelsAVX512.convolution,
             convolutionGradient: KernelsAVX512.convolutionGradient,
             sumPixels: KernelsAVX512.sumPixels,
@@ -61,7 +61,7 @@ extension Kernels {
             instructionSet: .avx2,
             product: KernelsAVX2.product,
             weightGradient: KernelsAVX2.weightGradient,
-            biasGradient: KernelsAVX2.weightGradient,
+            biasGradient: KernelsAVX2.biasGradient,
             convolution: KernelsAVX2.convolution,
             convolutionGradient: KernelsAVX2.convolutionGradient,
             sumPixels: KernelsAVX2.sumPixels,
@@ -107,7 +107,7 @@ extension Kernels {
     mutating func setAVX512BFloat16(usesNative: Bool) {
         product = usesNative ? KernelsAVX512.nativeBFloat16Product : KernelsAVX512.bfloat16Product
         weightGradient = usesNative ? KernelsAVX512.nativeBFloat16WeightGradient : KernelsAVX512.bfloat16WeightGradient
-        biasGradient = KernelsAVX512.flushedWeightGradient
+        biasGradient = KernelsAVX512.flushedBiasGradient
         convolution = usesNative ? KernelsAVX512.nativeBFloat16Convolution : KernelsAVX512.bfloat16Convolution
         convolutionGradient =
             usesNative ? KernelsAVX512.nativeBFloat16ConvolutionGradient : KernelsAVX512.bfloat16ConvolutionGradient
@@ -119,7 +119,7 @@ extension Kernels {
     mutating func setAVX2BFloat16() {
         product = KernelsAVX2.bfloat16Product
         weightGradient = KernelsAVX2.bfloat16WeightGradient
-        biasGradient = KernelsAVX2.flushedWeightGradient
+        biasGradient = KernelsAVX2.flushedBiasGradient
         convolution = KernelsAVX2.bfloat16Convolution
         convolutionGradient = KernelsAVX2.bfloat16ConvolutionGradient
         treeSum = KernelsAVX2.flushedTreeSum
@@ -129,7 +129,7 @@ extension Kernels {
     mutating func setPortableBFloat16() {
         product = KernelsPortable.bfloat16Product
         weightGradient = KernelsPortable.bfloat16WeightGradient
-        biasGradient = KernelsPortable.flushedWeightGradient
+        biasGradient = KernelsPortable.flushedBiasGradient
         convolution = KernelsPortable.bfloat16Convolution
         convolutionGradient = KernelsPortable.bfloat16ConvolutionGradient
         treeSum = KernelsPortable.flushedTreeSum
@@ -140,7 +140,7 @@ extension Kernels {
             instructionSet: instructionSet,
             product: KernelsPortable.product,
             weightGradient: KernelsPortable.weightGradient,
-            biasGradient: KernelsPortable.weightGradient,
+            biasGradient: KernelsPortable.biasGradient,
             convolution: KernelsPortable.convolution,
             convolutionGradient: KernelsPortable.convolutionGradient,
             sumPixels: KernelsPortable.sumPixels,

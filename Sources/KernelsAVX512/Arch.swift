@@ -3,6 +3,7 @@ import CSIMD
 // What differs between the instruction sets: the vector, the register tile, and the fused multiply-add.
 
 typealias Vector = SIMD16<Float>
+typealias HalfVector = SIMD8<Float>
 typealias Doubles = SIMD16<Double>
 typealias Words = SIMD16<UInt32>
 typealias Integers = SIMD16<Int32>
@@ -10,15 +11,21 @@ typealias Bytes = SIMD16<UInt8>
 
 /// Floats in a vector.
 @inline(__always) var lanes: Int { 16 }
+/// 0, 1, 2 …
+@inline(__always) var laneNumbers: Words { Words(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
 /// Vectors in a row of the widest register tile of six rows: 24 accumulators, 4 vectors of B and a broadcast in 32 registers.
 @inline(__always) var tileVectors: Int { 4 }
-/// Rows of the tallest register tile of a weight gradient.
-@inline(__always) var gradientRows: Int { 6 }
+/// Rows of the tallest register tile of a weight gradient: the sums of two shards fit the registers.
+@inline(__always) var gradientRows: Int { 3 }
+@inline(__always) var keepsPairs: Bool { true }
 /// Columns of B in a register tile whose lanes are rows of A: 24 accumulators with the three vectors of a group.
 @inline(__always) var tileColumns: Int { 8 }
 typealias ColumnTile<let Vectors: Int> = Tile<8, Vectors>
 /// Depth of a block of a product: a panel of 64 columns fills 16 KiB.
 @inline(__always) var blockDepth: Int { 64 }
+
+/// Whether to ask for a product's weights ahead of time: an Intel Xeon (Emerald Rapids) foresees them, and loses by it.
+@inline(__always) var prefetchesWeights: Bool { false }
 
 /// a · b + c, rounded once.
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
@@ -28,6 +35,12 @@ typealias ColumnTile<let Vectors: Int> = Tile<8, Vectors>
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt16(x) }
 /// Neighbours exchanged.
 @inline(__always) func swappedPairs(_ x: Vector) -> Vector { csimd_swap_pairs16(x) }
+/// Elements of a and b in turn, of their first halves and of their second halves.
+@inline(__always) func zipLow(_ a: Vector, _ b: Vector) -> Vector { csimd_zip_low16(a, b) }
+@inline(__always) func zipHigh(_ a: Vector, _ b: Vector) -> Vector { csimd_zip_high16(a, b) }
+/// The same of each half by itself.
+@inline(__always) func zipHalvesLow(_ a: Vector, _ b: Vector) -> Vector { csimd_zip_halves_low16(a, b) }
+@inline(__always) func zipHalvesHigh(_ a: Vector, _ b: Vector) -> Vector { csimd_zip_halves_high16(a, b) }
 @inline(__always) func doubles(_ x: Vector) -> Doubles { csimd_to_double16(x) }
 @inline(__always) func floats(_ x: Bytes) -> Vector { csimd_from_bytes16(x) }
 @inline(__always) func floats(_ x: Integers) -> Vector { csimd_from_int16(x) }

@@ -85,6 +85,44 @@ import Testing
         }
     }
 
+    /// Sums of rows: every count of rows, and shards that fill a vector, half of one, or neither.
+    @Test(arguments: [1, 2, 4, 8])
+    func biasGradientEqualsTwin(shardCount: Int) {
+        for rows in 1...35 {
+            for (batch, passes) in [(shardCount, 1), (64, 2), (100, 1), (200, 2), (7 * shardCount, 3)] {
+                let plan = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
+                var random = SplitMix64(UInt64(rows + batch))
+                // A vector may be read past the end.
+                let a = random.units(passes * rows * batch + 16)
+                let ones = Memory<Float>([1])
+                func result(_ kernels: Kernels) -> Memory<Float> {
+                    let output = Memory<Float>(count: 3 + rows)
+                    let scratch = Memory<Float>(count: Self.scratchCount)
+                    defer { keep(scratch) }
+                    withUnsafePointer(to: output.base) { outputs in
+                        plan.sums.withUnsafeBufferPointer { shards in
+                            var arguments = WeightGradient(
+                                a: a.base, a_pass: rows * batch, a_row: batch, b: ones.base, b_panel: 0, b_pass: 0, b_row: 0,
+                                outputs: outputs, output_offset: 3, c_row: 1, rows: rows, columns: 1, passes: passes,
+                                shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil,
+                                interlude: .none)
+                            kernels.biasGradient(&arguments)
+                        }
+                    }
+                    return output
+                }
+                for family in families {
+                    let twin = result(family.twin)
+                    for kernels in family.tables {
+                        if let difference = result(kernels).difference(from: twin) {
+                            Issue.record("\(kernels.name), \(rows) rows, batch \(batch), \(passes) passes: \(difference)")
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func plansForestsOfAlignedTrees() {
         #expect(ShardPlan.forest(0..<8) == [0..<8])
         #expect(ShardPlan.forest(2..<5) == [2..<4, 4..<5])
