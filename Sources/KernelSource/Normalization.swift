@@ -9,8 +9,12 @@ public func moments(
     columns: Int, row: Int, _ sums: UnsafeMutablePointer<Double>
 ) {
     var n = 0
-    // Whole cache lines, if vectors are shorter.
-    while lanes < 16 && n + 2 * lanes <= columns {
+    // What lies side by side at once, as far as the sums fit the registers.
+    while lanes == 16 && n + 4 * lanes <= columns {
+        moments(TileRow<4>.self, x + n, y + n, gate.map { $0 + n }, slope, pixels, row, sums + n, columns)
+        n += 4 * lanes
+    }
+    while n + 2 * lanes <= columns {
         moments(TileRow<2>.self, x + n, y + n, gate.map { $0 + n }, slope, pixels, row, sums + n, columns)
         n += 2 * lanes
     }
