@@ -103,12 +103,12 @@ typedef struct {
 /// a[i * a_pass + m * a_channel + positions[t, q].target * a_row + r], X at
 /// x[i * x_pass + c * x_channel + positions[t, q].source * x_row + r], zero where source is negative; positions is
 /// [tap_count, position_count]. Output j is at outputs[j] + output_offset + m * out_row + t * channels + c.
-/// x is readable for a vector past its end. scratch holds (3 + log₂ shard_count) · 64 · rows floats and 10,496 besides.
+/// X has `pixels`, and is readable for a vector past its end. scratch is as large as `ConvolutionGradient.scratchCount` says.
 typedef struct {
     const float *_Nonnull a;
     ptrdiff_t a_pass, a_channel, a_row;
     const float *_Nonnull x;
-    ptrdiff_t x_pass, x_channel, x_row;
+    ptrdiff_t x_pass, x_channel, x_row, pixels;
     ptrdiff_t rows, channels, passes;
     const csimd_position *_Nonnull positions;
     ptrdiff_t tap_count, position_count;

@@ -258,34 +258,41 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     }
 }
 
-/// A convolution of one output channel, pixel by pixel.
+/// A convolution of one output channel, pixel by pixel, or by two where the sums of one would wait for one another.
 @inline(never)
 private func singleChannel(_ p: csimd_convolution) {
     var q = 0
     while q < p.position_count {
-        let position = p.positions[q]
+        let isPair = q + 1 < p.position_count && p.columns / lanes < 8
         var column = 0
         while column < p.columns {
             let vectors = (p.columns - column) / lanes
-            let (x, y) = (p.x + Int(position.source) * p.x_row + column, Int(position.target) * p.y_row + column)
-            switch vectors >= 8 ? 8 : vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1 {
-            case 8: column += singleChannel(TileRow<8>.self, p, x, y)
-            case 4: column += singleChannel(TileRow<4>.self, p, x, y)
-            case 2: column += singleChannel(TileRow<2>.self, p, x, y)
-            default: column += singleChannel(TileRow<1>.self, p, x, y)
+            switch (vectors >= 8 ? 8 : vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1, isPair) {
+            case (8, _): column += singleChannel(Tile<1, 8>.self, p, q, column)
+            case (4, true): column += singleChannel(Tile<2, 4>.self, p, q, column)
+            case (4, false): column += singleChannel(Tile<1, 4>.self, p, q, column)
+            case (2, true): column += singleChannel(Tile<2, 2>.self, p, q, column)
+            case (2, false): column += singleChannel(Tile<1, 2>.self, p, q, column)
+            case (_, true): column += singleChannel(Tile<2, 1>.self, p, q, column)
+            default: column += singleChannel(Tile<1, 1>.self, p, q, column)
             }
         }
-        if q % 64 == 63 { pause(p.interlude) }
-        q += 1
+        if q % 64 >= 62 { pause(p.interlude) }
+        q += isPair ? 2 : 1
     }
 }
 
+/// One or two pixels from position q on.
 /// - Returns: the columns that are done.
 @inline(__always)
-private func singleChannel<let Vectors: Int>(
-    _: TileRow<Vectors>.Type, _ p: csimd_convolution, _ x: UnsafePointer<Float>, _ place: Int
+private func singleChannel<let Pixels: Int, let Vectors: Int>(
+    _: Tile<Pixels, Vectors>.Type, _ p: csimd_convolution, _ q: Int, _ column: Int
 ) -> Int {
-    var sums = TileRow<Vectors>(repeating: Vector(repeating: p.bias.map { $0[0] } ?? 0))
+    var sums = Tile<Pixels, Vectors>(repeating: InlineArray(repeating: Vector(repeating: p.bias.map { $0[0] } ?? 0)))
+    let first = p.positions[q]
+    let second = p.positions[q + Pixels - 1]
+    let x = p.x + Int(first.source) * p.x_row + column
+    let toSecond = (Int(second.source) - Int(first.source)) * p.x_row
     var t = 0
     while t < p.tap_count {
         let a = p.a + Int(p.taps[t].weight)
@@ -295,7 +302,11 @@ private func singleChannel<let Vectors: Int>(
             let scale = Vector(repeating: a[c])
             var v = 0
             while v < Vectors {
-                sums[unchecked: v] = fma(scale, load(b + v * lanes), sums[unchecked: v])
+                sums[unchecked: 0][unchecked: v] = fma(scale, load(b + v * lanes), sums[unchecked: 0][unchecked: v])
+                if Pixels == 2 {
+                    sums[unchecked: 1][unchecked: v] = fma(
+                        scale, load(b + toSecond + v * lanes), sums[unchecked: 1][unchecked: v])
+                }
                 v += 1
             }
             b += p.x_channel
@@ -303,12 +314,17 @@ private func singleChannel<let Vectors: Int>(
         }
         t += 1
     }
-    var v = 0
-    while v < Vectors {
-        var sum = sums[unchecked: v]
-        if p.rectifies != 0 { sum = rectified(sum, gate: p.gate.map { $0 + place + v * lanes }, slope: p.slope) }
-        store(sum, p.y + place + v * lanes)
-        v += 1
+    var i = 0
+    while i < Pixels {
+        let place = Int(i == 0 ? first.target : second.target) * p.y_row + column
+        var v = 0
+        while v < Vectors {
+            var sum = sums[unchecked: i][unchecked: v]
+            if p.rectifies != 0 { sum = rectified(sum, gate: p.gate.map { $0 + place + v * lanes }, slope: p.slope) }
+            store(sum, p.y + place + v * lanes)
+            v += 1
+        }
+        i += 1
     }
     return Vectors * lanes
 }

@@ -10,7 +10,8 @@ import CSIMD
 
 /// See `csimd_convolution_gradient`.
 public func convolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
-    convolutionGradient(Singles.self, arguments.pointee)
+    let p = arguments.pointee
+    if p.tap_count > 1 && p.channels % 16 == 0 { pixelGradient(p) } else { convolutionGradient(Singles.self, p) }
 }
 
 /// The same of elements in any format.
@@ -134,7 +135,7 @@ private func block<Elements: Format>(
     let vectors = (width + lanes - 1) / lanes
     var m = 0
     while m < p.rows {
-        let height = nextRows(p.rows - m, vectors: 2)
+        let height = nextRows(p.rows - m, vectors: vectors)
         let a = p.a + m * p.a_channel
         if Elements.mustPack { packRows(elements, a, p.a_channel, height, scratch.runs, runs, scratch.a) }
         let part = Part(
@@ -172,6 +173,7 @@ private func tile<Elements: Format, let Vectors: Int>(
     _ sums: UnsafeMutablePointer<Float>
 ) {
     switch height {
+    case 8: tile(elements, Tile<8, Vectors>.self, part, b, sums)
     case 6: tile(elements, Tile<6, Vectors>.self, part, b, sums)
     case 4: tile(elements, Tile<4, Vectors>.self, part, b, sums)
     case 2: tile(elements, Tile<2, Vectors>.self, part, b, sums)
@@ -318,7 +320,7 @@ private func packRows<Elements: Format>(
 
 /// y += x, both a multiple of 64 long.
 @inline(__always)
-private func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
+func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: Int) {
     var i = 0
     while i < count {
         store(load(x + i) + load(y + i), y + i)
@@ -328,7 +330,7 @@ private func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, c
 
 /// y[m · row + n] = x[m · 64 + n].
 @inline(__always)
-private func copy(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, row: Int, rows: Int, columns: Int) {
+func copy(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, row: Int, rows: Int, columns: Int) {
     var m = 0
     while m < rows {
         var n = 0

@@ -37,7 +37,10 @@ public final class BatchSums {
         _ = self.outputs.initialize(from: outputs)
         transposed = arena.floats(slots * columns * ((needs.transposedInputs + 63) & ~63))
         scratch = arena.floats(
-            max(32 * 6 * 4 * 16, ConvolutionGradient.scratchCount(rows: needs.convolutionRows, shards: shards.count)))
+            max(
+                32 * 6 * 4 * 16,
+                ConvolutionGradient.scratchCount(
+                    rows: needs.convolutionRows, pixels: needs.convolutionPixels, shards: shards)))
         pixelSums = arena.floats(slots * needs.biasRows * columns)
         ones = arena.floats(16)
         ones.update(repeating: 1, count: 16)

@@ -62,7 +62,7 @@ final class Convolution2d: AffineLayer {
             // A product's, and the weights the other way round.
             workspace: Product.workspaceCount(depth: 0) + geometry.channels * geometry.taps * plan.scatterDepth,
             gradientRows: hasBias ? outputChannels : 0,
-            convolutionRows: geometry.outputs, biasRows: hasBias ? outputChannels : 0)
+            convolutionRows: geometry.outputs, convolutionPixels: geometry.channels % 16 == 0 ? geometry.pixels : 0, biasRows: hasBias ? outputChannels : 0)
     }
 
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
@@ -98,13 +98,14 @@ final class Convolution2d: AffineLayer {
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         guard let shards = sums.shards.baseAddress, let outputs = sums.outputs.baseAddress else { return }
         let (large, small) = isTransposed ? (dy, x) : (x, dy)
-        let tapsAtOnce = plan.takesTapsAtOnce ? geometry.taps : 1
-        for (number, pairs) in plan.pairs.enumerated() {
+        let calls = plan.pairs(sums.kernels.precision)
+        let tapsAtOnce = geometry.taps / calls.count
+        for (number, pairs) in calls.enumerated() {
             guard let positions = pairs.baseAddress else { continue }
             var gradient = ConvolutionGradient(
                 a: small.base, a_pass: small.features * small.stride, a_channel: small.stride,
                 a_row: geometry.outputs * small.stride, x: large.base, x_pass: large.features * large.stride,
-                x_channel: large.stride, x_row: geometry.channels * large.stride, rows: geometry.outputs,
+                x_channel: large.stride, x_row: geometry.channels * large.stride, pixels: geometry.pixels, rows: geometry.outputs,
                 channels: geometry.channels, passes: sums.slots, positions: positions, tap_count: tapsAtOnce,
                 position_count: pairs.count / tapsAtOnce, outputs: outputs,
                 output_offset: offset + number * geometry.channels, out_row: geometry.taps * geometry.channels,

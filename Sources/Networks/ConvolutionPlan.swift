@@ -35,35 +35,40 @@ final class ConvolutionPlan: @unchecked Sendable {
     /// the stride is 2. A tap's weights are `scatterDepth` long.
     let scatter: [Group]
     let scatterDepth: Int
-    /// Pairs of an output pixel and the input pixel that a tap reads, [tap][pair], or where there are few channels those of
-    /// all taps together, −1 for the padding.
-    let pairs: [UnsafeMutableBufferPointer<ConvolutionPosition>]
-    /// Whether the gradient of the weights takes all taps at once: with fewer channels than a vector has lanes.
-    let takesTapsAtOnce: Bool
+    /// Pairs of an output pixel and the input pixel that a tap reads.
+    private let pairsOfTap: [UnsafeMutableBufferPointer<ConvolutionPosition>]
+    /// [taps, outputPixels]: those of all taps together, −1 for the padding.
+    private let pairsOfTaps: UnsafeMutableBufferPointer<ConvolutionPosition>
 
     init(_ geometry: ConvolutionGeometry) {
         self.geometry = geometry
         var forward = Array(repeating: [(tap: Int, pixel: Int)](), count: geometry.outputPixels)
         var backward = Array(repeating: [(tap: Int, pixel: Int)](), count: geometry.pixels)
         var pairs = Array(repeating: [ConvolutionPosition](), count: geometry.taps)
-        let takesTapsAtOnce = geometry.channels < 16
+        var padded: [ConvolutionPosition] = []
         for tap in 0..<geometry.taps {
             for output in 0..<geometry.outputPixels {
                 let input = geometry.input(output, tap)
+                padded.append(ConvolutionPosition(source: Int32(input ?? -1), target: Int32(output)))
                 if let input {
                     forward[output].append((tap, input))
                     backward[input].append((tap, output))
-                }
-                if input != nil || takesTapsAtOnce {
-                    pairs[tap].append(ConvolutionPosition(source: Int32(input ?? -1), target: Int32(output)))
+                    pairs[tap].append(ConvolutionPosition(source: Int32(input), target: Int32(output)))
                 }
             }
         }
         gather = ConvolutionPlan.groups(forward, depth: geometry.channels)
         scatterDepth = geometry.outputs.paddedToVectors
         scatter = ConvolutionPlan.groups(backward, depth: scatterDepth)
-        self.takesTapsAtOnce = takesTapsAtOnce
-        self.pairs = (takesTapsAtOnce ? [Array(pairs.joined())] : pairs).map(ConvolutionPlan.buffer)
+        pairsOfTap = pairs.map(ConvolutionPlan.buffer)
+        pairsOfTaps = ConvolutionPlan.buffer(padded)
+    }
+
+    /// What the gradient of the weights takes at once: all taps, where they fill vectors together (few channels) or each by
+    /// itself, which bf16 has no kernel for; else tap by tap.
+    func pairs(_ precision: Precision) -> [UnsafeMutableBufferPointer<ConvolutionPosition>] {
+        let takesTapsAtOnce = geometry.channels < 16 || (geometry.channels % 16 == 0 && precision == .fp32)
+        return takesTapsAtOnce ? [pairsOfTaps] : pairsOfTap
     }
 
     deinit {
@@ -71,7 +76,8 @@ final class ConvolutionPlan: @unchecked Sendable {
             group.positions.deallocate()
             group.taps.deallocate()
         }
-        for pairs in pairs { pairs.deallocate() }
+        for pairs in pairsOfTap { pairs.deallocate() }
+        pairsOfTaps.deallocate()
     }
 
     /// Pixels grouped by their taps and the distances between what those read.

@@ -58,8 +58,8 @@ public struct LayerNeeds: Sendable {
     var kept = 0
     /// Features of an input that the gradient of the weights transposes, and rows of that gradient.
     var transposedInputs = 0, gradientRows = 0
-    /// Rows of the gradient of a convolution's weights, and of that of its bias.
-    var convolutionRows = 0, biasRows = 0
+    /// Rows of the gradient of a convolution's weights, pixels that it transposes, and rows of that of its bias.
+    var convolutionRows = 0, convolutionPixels = 0, biasRows = 0
     /// Numbers that are summed over the batch at once.
     public internal(set) var statistics = 0
 
@@ -70,6 +70,7 @@ public struct LayerNeeds: Sendable {
         transposedInputs = max(transposedInputs, other.transposedInputs)
         gradientRows = max(gradientRows, other.gradientRows)
         convolutionRows = max(convolutionRows, other.convolutionRows)
+        convolutionPixels = max(convolutionPixels, other.convolutionPixels)
         biasRows = max(biasRows, other.biasRows)
         statistics = max(statistics, other.statistics)
     }

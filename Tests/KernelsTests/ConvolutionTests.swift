@@ -123,12 +123,13 @@ import Testing
         func result(_ kernels: Kernels) -> [Memory<Float>] {
             let outputs = plan.trees.map { _ in Memory<Float>(count: 5 + c.rows * outRow) }
             let pointers = Memory<UnsafeMutablePointer<Float>>(outputs.map(\.base))
-            let scratch = Memory<Float>(count: ConvolutionGradient.scratchCount(rows: c.rows, shards: plan.sums.count))
+            let scratch = Memory<Float>(count: ConvolutionGradient.scratchCount(
+                rows: c.rows, pixels: c.channels % 16 == 0 ? pixels : 0, shards: plan.sums))
             defer { keep(pointers, scratch) }
             var arguments = ConvolutionGradient(
                 a: a.base, a_pass: c.rows * c.positions * row, a_channel: isPixelMajor ? row : c.positions * row,
                 a_row: isPixelMajor ? c.rows * row : row, x: x.base, x_pass: c.channels * pixels * row,
-                x_channel: isPixelMajor ? row : pixels * row, x_row: isPixelMajor ? c.channels * row : row, rows: c.rows,
+                x_channel: isPixelMajor ? row : pixels * row, x_row: isPixelMajor ? c.channels * row : row, pixels: pixels, rows: c.rows,
                 channels: c.channels, passes: c.passes, positions: positions.base, tap_count: c.taps, position_count: c.positions,
                 outputs: pointers.base, output_offset: 5, out_row: outRow, shards: shards.base,
                 shard_count: plan.sums.count, scratch: scratch.base, interlude: .none)
@@ -146,7 +147,7 @@ import Testing
         return nil
     }
 
-    @Test(arguments: [1, 2, 3, 7, 8, 9, 16, 33, 70])
+    @Test(arguments: [1, 2, 3, 7, 8, 9, 16, 33, 70, 80])
     func equalsTwinAtEverySize(channels: Int) {
         var seed = UInt64(channels)
         for rows in 1...14 {
@@ -166,7 +167,7 @@ import Testing
     /// Depths of several blocks, among them shards of more rows than a block holds.
     @Test(arguments: [(40, 8, 8), (3, 200, 1), (2, 300, 1), (17, 63, 4), (5, 500, 2)])
     func equalsTwinAcrossBlocks(positions: Int, batch: Int, shardCount: Int) {
-        for (index, (rows, channels, taps)) in [(13, 20, 1), (6, 1, 16), (25, 70, 2)].enumerated() {
+        for (index, (rows, channels, taps)) in [(13, 20, 1), (6, 1, 16), (25, 70, 2), (25, 80, 3)].enumerated() {
             let c = Case(
                 rows: rows, channels: channels, taps: taps, positions: positions, passes: 2, batch: batch,
                 shards: 0..<shardCount, shardCount: shardCount, hasPadding: index == 1)
