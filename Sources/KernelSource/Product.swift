@@ -1,7 +1,7 @@
 import CSIMD
 
 // Matrix products of the forward pass, Y = W X + b, and of the input gradient, dX = Wᵗ dY. Activations are
-// feature-major, [features, rows]: the lanes of a vector are rows of the batch.
+// feature-major, [features, rows]: the lanes of a vector are rows of the batch, but for input gradients of few of them.
 //
 // For each 64 columns of C and each block of the depth, B is laid out in panels as wide as a register tile; then, group
 // by group of A's rows, every panel meets every tile of the group. So A is read from afar once, a panel of B stays in

@@ -1,7 +1,7 @@
 import CSIMD
 
-// Products with a transposed A, as the input gradient dX = Wᵗ dY has it: rows of A lie side by side in memory, and so the
-// lanes of a vector are rows of A (features), however few columns there are. For each group of A's rows and each block
+// Products with a transposed A and few columns, as the input gradient dX = Wᵗ dY of a small share of a batch has them: rows
+// of A lie side by side in memory, and so the lanes of a vector are rows of A (features), however few columns there are. For each group of A's rows and each block
 // of the depth, the block is laid out so that it stays in the first-level cache, and meets all columns a few at a time.
 
 /// C = bias + A B for any A, but meant for `a_row` 1; see `csimd_product`.

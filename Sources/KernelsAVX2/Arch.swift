@@ -17,6 +17,7 @@ typealias Bytes = SIMD8<UInt8>
 @inline(__always) var tileVectors: Int { 2 }
 /// Rows of the tallest register tile of a weight gradient.
 @inline(__always) var gradientRows: Int { 4 }
+/// Whether the tiles of a weight gradient take two shards side by side.
 @inline(__always) var keepsPairs: Bool { false }
 /// Columns of B in a register tile whose lanes are rows of A: 12 accumulators with the three vectors of a group.
 @inline(__always) var tileColumns: Int { 4 }

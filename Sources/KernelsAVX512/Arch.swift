@@ -15,8 +15,9 @@ typealias Bytes = SIMD16<UInt8>
 @inline(__always) var laneNumbers: Words { Words(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
 /// Vectors in a row of the widest register tile of six rows: 24 accumulators, 4 vectors of B and a broadcast in 32 registers.
 @inline(__always) var tileVectors: Int { 4 }
-/// Rows of the tallest register tile of a weight gradient: the sums of two shards fit the registers.
+/// Rows of the tallest register tile of a weight gradient: the sums of two shards fit 24 registers.
 @inline(__always) var gradientRows: Int { 3 }
+/// Whether the tiles of a weight gradient take two shards side by side.
 @inline(__always) var keepsPairs: Bool { true }
 /// Columns of B in a register tile whose lanes are rows of A: 24 accumulators with the three vectors of a group.
 @inline(__always) var tileColumns: Int { 8 }

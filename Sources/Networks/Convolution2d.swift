@@ -62,7 +62,8 @@ final class Convolution2d: AffineLayer {
             // A product's, and the weights the other way round.
             workspace: Product.workspaceCount(depth: 0) + geometry.channels * geometry.taps * plan.scatterDepth,
             gradientRows: hasBias ? outputChannels : 0,
-            convolutionRows: geometry.outputs, convolutionPixels: geometry.channels % 16 == 0 ? geometry.pixels : 0, biasRows: hasBias ? outputChannels : 0)
+            convolutionRows: geometry.outputs, convolutionPixels: geometry.channels % 16 == 0 ? geometry.pixels : 0,
+            biasRows: hasBias ? outputChannels : 0)
     }
 
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {

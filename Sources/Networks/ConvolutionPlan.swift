@@ -35,10 +35,10 @@ final class ConvolutionPlan: @unchecked Sendable {
     /// the stride is 2. A tap's weights are `scatterDepth` long.
     let scatter: [Group]
     let scatterDepth: Int
-    /// Pairs of an output pixel and the input pixel that a tap reads.
-    private let pairsOfTap: [UnsafeMutableBufferPointer<ConvolutionPosition>]
-    /// [taps, outputPixels]: those of all taps together, −1 for the padding.
-    private let pairsOfTaps: UnsafeMutableBufferPointer<ConvolutionPosition>
+    /// Pairs of an output pixel and the input pixel that a tap reads, tap by tap.
+    private let pairsByTap: [UnsafeMutableBufferPointer<ConvolutionPosition>]
+    /// One buffer, [taps, outputPixels]: those of all taps together, −1 for the padding.
+    private let pairsAtOnce: [UnsafeMutableBufferPointer<ConvolutionPosition>]
 
     init(_ geometry: ConvolutionGeometry) {
         self.geometry = geometry
@@ -60,15 +60,15 @@ final class ConvolutionPlan: @unchecked Sendable {
         gather = ConvolutionPlan.groups(forward, depth: geometry.channels)
         scatterDepth = geometry.outputs.paddedToVectors
         scatter = ConvolutionPlan.groups(backward, depth: scatterDepth)
-        pairsOfTap = pairs.map(ConvolutionPlan.buffer)
-        pairsOfTaps = ConvolutionPlan.buffer(padded)
+        pairsByTap = pairs.map(ConvolutionPlan.buffer)
+        pairsAtOnce = [ConvolutionPlan.buffer(padded)]
     }
 
     /// What the gradient of the weights takes at once: all taps, where they fill vectors together (few channels) or each by
     /// itself, which bf16 has no kernel for; else tap by tap.
     func pairs(_ precision: Precision) -> [UnsafeMutableBufferPointer<ConvolutionPosition>] {
         let takesTapsAtOnce = geometry.channels < 16 || (geometry.channels % 16 == 0 && precision == .fp32)
-        return takesTapsAtOnce ? [pairsOfTaps] : pairsOfTap
+        return takesTapsAtOnce ? pairsAtOnce : pairsByTap
     }
 
     deinit {
@@ -76,8 +76,7 @@ final class ConvolutionPlan: @unchecked Sendable {
             group.positions.deallocate()
             group.taps.deallocate()
         }
-        for pairs in pairsOfTap { pairs.deallocate() }
-        pairsOfTaps.deallocate()
+        for pairs in pairsByTap + pairsAtOnce { pairs.deallocate() }
     }
 
     /// Pixels grouped by their taps and the distances between what those read.
