@@ -127,7 +127,8 @@ typedef struct {
 } csimd_random;
 
 /// One Adam update of a segment (Kingma and Ba 2015), as PyTorch orders it:
-/// m = β1 m + (1 − β1) g; v = β2 v + (1 − β2) g²; p = p − step_size · m / (√v · inverse_root + ε).
+/// m = β1 m + (1 − β1) g; v = β2 v + (1 − β2) g²; p = p − step_size · m / (√v · inverse_root + ε);
+/// below 2⁻¹⁰⁰, m and v are zero.
 typedef struct {
     float beta1, one_minus_beta1, beta2, one_minus_beta2;
     float step_size;    // lr / (1 − β1ᵗ)
@@ -136,7 +137,7 @@ typedef struct {
 } csimd_adam;
 
 /// One RMSprop update of a segment (Tieleman and Hinton 2012), as PyTorch orders it, without momentum or centring:
-/// v = α v + (1 − α) g²; p = p − learning_rate · g / (√v + ε).
+/// v = α v + (1 − α) g²; p = p − learning_rate · g / (√v + ε); below 2⁻¹⁰⁰, v is zero.
 typedef struct {
     float alpha, one_minus_alpha;
     float learning_rate;

@@ -49,6 +49,11 @@ private func treeSum(
     return sum
 }
 
+/// x, or zero where its magnitude is below 2⁻¹⁰⁰. The moments of parameters that get no gradient any more, those of a dead
+/// unit, would shrink until they are denormals, and stay some: a CPU takes a hundred cycles for each, without end.
+@inline(__always)
+private func decayed(_ x: Vector) -> Vector { select(magnitude(x) .< Vector(repeating: 0x1p-100), Vector(), x) }
+
 /// Adam (Kingma and Ba 2015) on a segment; see `csimd_adam`. count is a multiple of 16.
 public func adam(
     _ constants: csimd_adam, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>,
@@ -59,8 +64,8 @@ public func adam(
     var i = 0
     while i < count {
         let g = load(gradient + i)
-        let m = fma(beta1, load(firstMoment + i), constants.one_minus_beta1 * g)
-        let v = fma(beta2, load(secondMoment + i), constants.one_minus_beta2 * (g * g))
+        let m = decayed(fma(beta1, load(firstMoment + i), constants.one_minus_beta1 * g))
+        let v = decayed(fma(beta2, load(secondMoment + i), constants.one_minus_beta2 * (g * g)))
         let denominator = fma(squareRoot(v), Vector(repeating: constants.inverse_root), Vector(repeating: constants.epsilon))
         store(m, firstMoment + i)
         store(v, secondMoment + i)
@@ -78,7 +83,7 @@ public func rmsprop(
     var i = 0
     while i < count {
         let g = load(gradient + i)
-        let v = fma(alpha, load(squareAverage + i), constants.one_minus_alpha * (g * g))
+        let v = decayed(fma(alpha, load(squareAverage + i), constants.one_minus_alpha * (g * g)))
         store(v, squareAverage + i)
         let change = (constants.learning_rate * g) / (squareRoot(v) + constants.epsilon)
         store(load(parameters + i) - change, parameters + i)
@@ -86,8 +91,8 @@ public func rmsprop(
     }
 }
 
-/// Gradient descent with momentum on a segment: b = momentum · b + g; p = p − learningRate · b. Without a buffer for b,
-/// p = p − learningRate · g. count is a multiple of 16.
+/// Gradient descent with momentum on a segment: b = momentum · b + g, below 2⁻¹⁰⁰ zero; p = p − learningRate · b. Without
+/// a buffer for b, p = p − learningRate · g. count is a multiple of 16.
 public func sgd(
     learningRate: Float, momentum: Float, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>,
     buffer: UnsafeMutablePointer<Float>?, count: Int
@@ -96,7 +101,7 @@ public func sgd(
     while i < count {
         var g = load(gradient + i)
         if let buffer {
-            g = fma(Vector(repeating: momentum), load(buffer + i), g)
+            g = decayed(fma(Vector(repeating: momentum), load(buffer + i), g))
             store(g, buffer + i)
         }
         store(fma(Vector(repeating: -learningRate), g, load(parameters + i)), parameters + i)

@@ -30,6 +30,9 @@ extension Reference {
         return isFinite
     }
 
+    /// x, or zero where its magnitude is below 2⁻¹⁰⁰.
+    private static func decayed(_ x: Float) -> Float { x.magnitude < 0x1p-100 ? 0 : x }
+
     /// m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p = p − step_size · m / (√v · inverse_root + ε)
     /// (Kingma and Ba 2015).
     static func adam(
@@ -38,8 +41,8 @@ extension Reference {
     ) {
         for i in 0..<count {
             let g = gradient[i]
-            let m = fma(constants.beta1, firstMoment[i], constants.one_minus_beta1 * g)
-            let v = fma(constants.beta2, secondMoment[i], constants.one_minus_beta2 * (g * g))
+            let m = decayed(fma(constants.beta1, firstMoment[i], constants.one_minus_beta1 * g))
+            let v = decayed(fma(constants.beta2, secondMoment[i], constants.one_minus_beta2 * (g * g)))
             firstMoment[i] = m
             secondMoment[i] = v
             parameters[i] -= constants.step_size * m / fma(v.squareRoot(), constants.inverse_root, constants.epsilon)
@@ -53,7 +56,7 @@ extension Reference {
     ) {
         for i in 0..<count {
             let g = gradient[i]
-            let v = fma(constants.alpha, squareAverage[i], constants.one_minus_alpha * (g * g))
+            let v = decayed(fma(constants.alpha, squareAverage[i], constants.one_minus_alpha * (g * g)))
             squareAverage[i] = v
             parameters[i] -= constants.learning_rate * g / (v.squareRoot() + constants.epsilon)
         }
@@ -65,7 +68,7 @@ extension Reference {
         _ buffer: Kernels.MutableFloats?, _ count: Int
     ) {
         for i in 0..<count {
-            let b = buffer.map { fma(momentum, $0[i], gradient[i]) } ?? gradient[i]
+            let b = buffer.map { decayed(fma(momentum, $0[i], gradient[i])) } ?? gradient[i]
             buffer?[i] = b
             parameters[i] = fma(-learningRate, b, parameters[i])
         }

@@ -62,6 +62,20 @@ import Testing
         check(update, (0..<4).map { _ in Memory(values.shuffled(using: &random)) })
     }
 
+    /// They would end as denormals, which are slow: 0.9 of four of the smallest rounds to four.
+    @Test(arguments: Update.all.filter { ["adam", "rmsprop", "sgd, momentum"].contains($0.testDescription) })
+    func momentsWithoutGradientsBecomeZero(update: Update) {
+        for kernels in tables {
+            let state = [0, 0.5, 1e-3, 1e-6].map { Memory<Float>(Array(repeating: $0, count: 16)) }
+            let before = state.map { $0[0] }
+            for _ in 0..<60_000 { update.run(kernels, state.map(\.base), 16) }
+            for (moment, start) in zip(state[2...], before[2...]) {
+                #expect(moment[0] == 0 || moment[0] == start, "\(kernels.instructionSet)")
+            }
+            #expect(state[2...].contains { $0[0] == 0 }, "\(kernels.instructionSet)")
+        }
+    }
+
     @Test func clippingKeepsNaN() {
         for kernels in tables + [.reference] {
             let x = Memory<Float>([.nan, -.nan, .infinity, -.infinity, 0.01, -0.01, 0, -0.0] + Array(repeating: 1, count: 8))
