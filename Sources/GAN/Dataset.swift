@@ -49,7 +49,7 @@ public final class Dataset {
         }
         let range = images(of: communicator.rank)
         let size = Configuration.dataSize
-        let pixels = UnsafeMutablePointer<UInt8>.allocate(capacity: range.count * size)
+        let pixels = allocateZeroed(byteCount: range.count * size).bindMemory(to: UInt8.self, capacity: range.count * size)
         var labels = [UInt8](repeating: 0, count: range.count)
         var first: [UInt8] = []
         let wanted = communicator.rank == 0 ? 64 * files.images.itemSize : 0

@@ -35,7 +35,8 @@ public final class TrainingStep {
     let remedies: Remedies
     private let shardRows: [Range<Int>]
     private let layout: ShardLayout
-    /// Whether computation goes on while a gradient is being reduced.
+    /// Whether computation goes on while a gradient is being reduced. One rank has nothing to hide, and its optimiser finds
+    /// gradients still in the cache.
     private let overlaps: Bool
     /// Columns of one pass, and this rank's rows of the batch in them.
     private let columns: Int
@@ -126,7 +127,7 @@ public final class TrainingStep {
         self.patience = patience
         self.kernels = kernels
         self.layout = layout
-        self.overlaps = overlaps
+        self.overlaps = overlaps && communicator.size > 1
         func statistics(_ plan: NetworkPlan) -> BatchStatistics? {
             guard plan.needs.statistics > 0 else { return nil }
             return BatchStatistics(
@@ -244,7 +245,7 @@ public final class TrainingStep {
 
     /// Lets the reduction under way go on, between blocks of long products.
     private var interlude: Interlude {
-        guard overlaps, patience.communicator.size > 1 else { return .none }
+        guard overlaps else { return .none }
         return Interlude(
             call: { context in
                 guard let context else { return }

@@ -84,9 +84,13 @@ public func pixels(
         csimd_prefetch(upcoming + i)
         i += 64
     }
+    // The quotient as division rounds it, for each of the 256 bytes, in a fraction of the time.
+    let inverse = Vector(repeating: 1 / 255)
     i = 0
     while i + lanes <= count {
-        let value = floats(UnsafeRawPointer(bytes + i).loadUnaligned(as: Bytes.self)) / Vector(repeating: 255) - 0.5
+        let byte = floats(UnsafeRawPointer(bytes + i).loadUnaligned(as: Bytes.self))
+        let estimate = byte * inverse
+        let value = fma(fma(estimate, Vector(repeating: -255), byte), inverse, estimate) - 0.5
         store(value + value, out + i)
         i += lanes
     }
