@@ -13,7 +13,7 @@ final class Moments {
     /// Number of the next update, from 1.
     var number = 1
     /// Makes gradients of what was summed, before they are used.
-    var finishGradient: ((_ gradient: UnsafeMutablePointer<Float>, _ segment: Range<Int>) -> Void)?
+    var finishGradient: ((_ gradient: UnsafeMutablePointer<Float>, _ elements: Range<Int>) -> Void)?
     private let clip: Float?
     private let averageWeight: Float
     private let kernels: Kernels
@@ -34,14 +34,17 @@ final class Moments {
         average = averageDecay == nil ? nil : arena.floats(segment.count)
     }
 
-    /// Takes the segment's parameters one update further.
-    func update(_ gradient: UnsafeMutablePointer<Float>, _ parameters: UnsafeMutablePointer<Float>) {
-        finishGradient?(gradient, segment)
+    /// Takes some elements of the segment one update further, whose gradients and parameters begin there.
+    func update(
+        _ gradient: UnsafeMutablePointer<Float>, _ parameters: UnsafeMutablePointer<Float>, _ elements: Range<Int>
+    ) {
+        let offset = elements.lowerBound - segment.lowerBound
+        finishGradient?(gradient, elements)
         optimizer.apply(
-            update: number, gradient: gradient, parameters: parameters, first: first, second: second, count: segment.count,
-            kernels: kernels)
-        if let clip { kernels.clip(parameters, clip, segment.count) }
-        if let average { kernels.average(average, parameters, averageWeight, segment.count) }
+            update: number, gradient: gradient, parameters: parameters, first: first + offset, second: second + offset,
+            count: elements.count, kernels: kernels)
+        if let clip { kernels.clip(parameters, clip, elements.count) }
+        if let average { kernels.average(average + offset, parameters, averageWeight, elements.count) }
     }
 
     /// What a checkpoint holds of them, by name.

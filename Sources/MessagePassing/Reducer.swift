@@ -20,8 +20,8 @@ public final class Reducer {
             _ leaves: UnsafePointer<UnsafePointer<Float>>, _ merges: UnsafePointer<Int32>, _ leafCount: Int, _ offset: Int,
             _ out: Floats, _ count: Int, _ scratch: Floats
         ) -> Bool
-    /// The optimiser on this rank's segment; it may change the gradient.
-    public typealias Update = (_ gradient: Floats, _ parameters: Floats) -> Void
+    /// The optimiser on some elements of this rank's segment; it may change the gradient.
+    public typealias Update = (_ gradient: Floats, _ parameters: Floats, _ elements: Range<Int>) -> Void
 
     /// How gradients are added over the ranks.
     public enum Algorithm: String, Sendable, CaseIterable { case tree, mpi }
@@ -80,7 +80,7 @@ public final class Reducer {
     ///   - count: the elements of the network's parameters, a multiple of 16.
     ///   - buckets: where parts begin that are sent one by one, ascending multiples of 16, the first 0.
     ///   - recordSize: doubles that each rank hands to all others with every reduction.
-    ///   - update: called with the sums of this rank's segment, unless one of them is infinite or NaN.
+    ///   - update: called with the sums of this rank's segment, a stretch at a time, up to one that is infinite or NaN.
     public init(
         patience: Patience, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
         algorithm: Algorithm = .tree, space: inout SharedSpace, treeSum: @escaping TreeSum, update: @escaping Update
@@ -163,8 +163,8 @@ public final class Reducer {
 
     /// Completes the reduction: returns when all parameters are new.
     ///
-    /// - Returns: false if a sum of any rank is infinite or NaN; then that segment was not updated, and all ranks return
-    ///   false.
+    /// - Returns: false if a sum of any rank is infinite or NaN; then that segment was not updated from there on, and all
+    ///   ranks return false.
     public func finish() throws -> Bool {
         if let failure { throw failure }
         let exposed = monotonicSeconds()
@@ -193,14 +193,8 @@ public final class Reducer {
             if algorithm == .tree { try remote.sendSums(part, treeSum, scratch: scratch, isReady: isReady) }
             guard communicator.neighbours.allSatisfy({ isReady($0, 0) }), try haveGradientsArrived() else { return }
             patience.stopwatch.lap(part)
-            let isFinite = ownSum.run(treeSum, to: reduced, 0..<segment.count, scratch: scratch)
-            patience.stopwatch.lap(communicator.size > 1 ? .communication : .optimiser)
-            if isFinite {
-                update(reduced, parameters + segment.lowerBound)
-                patience.stopwatch.lap(.optimiser)
-            } else {
-                failedRound.pointee.store(round, ordering: .releasing)
-            }
+            let isFinite = updateSegment()
+            if !isFinite { failedRound.pointee.store(round, ordering: .releasing) }
             try remote.sendParametersAndRecords(isFinite: isFinite)
             stage = .distributing
         }
@@ -209,6 +203,24 @@ public final class Reducer {
             published(of: communicator.rank).pointee.store(round, ordering: .releasing)
             stage = .finished
         }
+    }
+
+    /// Adds up and updates this rank's segment, a stretch at a time: the optimiser finds the sums in the cache.
+    /// - Returns: whether all sums are finite.
+    private func updateSegment() -> Bool {
+        let stretch = 8192
+        var (adding, isFinite) = (0.0, true)
+        for start in stride(from: 0, to: segment.count, by: stretch) {
+            let part = start..<min(start + stretch, segment.count)
+            let before = monotonicSeconds()
+            isFinite = ownSum.run(treeSum, to: reduced + start, part, scratch: scratch)
+            adding += monotonicSeconds() - before
+            guard isFinite else { break }
+            let first = segment.lowerBound + start
+            update(reduced + start, parameters + first, first..<first + part.count)
+        }
+        patience.stopwatch.lap(communicator.size > 1 ? .communication : .optimiser, seconds: adding, rest: .optimiser)
+        return isFinite
     }
 
     private func haveGradientsArrived() throws -> Bool {

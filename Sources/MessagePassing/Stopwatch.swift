@@ -53,11 +53,19 @@ public final class Stopwatch {
     }
 
     /// Ends a lap that began when the one before it ended.
-    public func lap(_ part: Part) {
+    public func lap(_ part: Part) { lap(part, until: monotonicSeconds()) }
+
+    /// Ends a lap of two parts that alternated; the first took so many seconds of it.
+    func lap(_ part: Part, seconds: Double, rest: Part) {
         let now = monotonicSeconds()
-        totals[part.rawValue] += now - last
-        record(Event(part: part, start: last, end: now))
-        last = now
+        lap(part, until: min(last + seconds, now))
+        lap(rest, until: now)
+    }
+
+    private func lap(_ part: Part, until end: Double) {
+        totals[part.rawValue] += end - last
+        record(Event(part: part, start: last, end: end))
+        last = end
     }
 
     /// Seconds that reductions were under way since the start, and those of them in which there was nothing else to do.

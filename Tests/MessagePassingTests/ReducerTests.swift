@@ -69,8 +69,9 @@ import Testing
             reducer = Reducer(
                 patience: patience, layout: layout, count: count, buckets: buckets, recordSize: Rig.recordSize,
                 algorithm: algorithm, space: &space, treeSum: ReducerTests.treeSum
-            ) { sums, parameters in
-                for i in 0..<segment.count { parameters[i] += sums[i] / 3 }
+            ) { sums, parameters, elements in
+                precondition(segment.contains(elements.lowerBound) && elements.upperBound <= segment.upperBound)
+                for i in 0..<elements.count { parameters[i] += sums[i] / 3 }
             }
         }
 
@@ -159,7 +160,7 @@ import Testing
         #expect(tree != sequential)
     }
 
-    /// One value that is not finite: every rank hears of it, its segment is not updated, and the next round is as ever.
+    /// One value that is not finite: every rank hears of it, no parameter becomes such a value, and the next round is as ever.
     @Test(arguments: [[1], [3], [8], [1, 1], [2, 2], [1, 3], [2, 1, 1]], [Float.nan, -.infinity])
     func everyRankHearsOfANonFiniteValue(hosts: [Int], value: Float) throws {
         let count = 80
