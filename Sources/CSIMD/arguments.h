@@ -13,7 +13,7 @@ typedef struct {
 /// A[m, k] lies at a[m * a_row + k * a_depth], B[k, n] at b[k * b_depth + n], C[m, n] at c[m * c_row + n].
 /// columns is a multiple of 8, on AVX-512 of 16; a null bias is zero. If rectifies, the element is then multiplied by slope unless
 /// gate[m * gate_row + n], or the element itself where gate is null, is positive. workspace holds
-/// 64 · max(256, depth + 1) + 3072 + 16 + 64 · 48 floats.
+/// 64 · 256 + 3072 + 16 + 64 · 48 floats.
 typedef struct {
     const float *_Nonnull a;
     ptrdiff_t a_row, a_depth;

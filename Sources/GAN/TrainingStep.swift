@@ -84,7 +84,6 @@ public final class TrainingStep {
 
         let own = layout.shards(of: communicator.rank)
         rows = layout.rows(of: own, batch: configuration.batchSize)
-        let kernels = kernels.narrow(columns: rows.count)
         let columns = (rows.count + kernels.columnMultiple - 1) / kernels.columnMultiple * kernels.columnMultiple
         self.columns = columns
         let first = rows.lowerBound

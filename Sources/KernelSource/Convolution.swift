@@ -18,7 +18,7 @@ func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolu
     while first < vectors {
         let group = Group(
             count: vectors - first < groupColumns / lanes ? vectors - first : groupColumns / lanes,
-            behind: p.workspace + groupColumns * blockDepth + 3_072 + 16)
+            behind: p.workspace + packedOffset + 3_072 + 16)
         var v = 0
         while v < group.count {
             let position = p.positions[(first + v) / perPosition]
@@ -104,7 +104,7 @@ private func block<Elements: Format>(
         pack(elements, x, p.x_channel, count: count, group, places: places, panel: panel, p.workspace)
         places += Elements.places(count)
     }
-    let packed = p.workspace + groupColumns * blockDepth
+    let packed = p.workspace + packedOffset
     var m = 0
     while m < p.outputs {
         let last = p.outputs - m < 3 * lanes ? p.outputs : m + 3 * lanes

@@ -1,7 +1,7 @@
 import CSIMD
 
 // Matrix products of the forward pass, Y = W X + b, and of the input gradient, dX = Wᵗ dY. Activations are
-// feature-major, [features, rows]: the lanes of a vector are rows of the batch, but for input gradients of few of them.
+// feature-major, [features, rows]: the lanes of a vector are rows of the batch.
 //
 // For each 64 columns of C and each block of the depth, B is laid out in panels as wide as a register tile; then, group
 // by group of A's rows, every panel meets every tile of the group. So A is read from afar once, a panel of B stays in
@@ -13,6 +13,8 @@ import CSIMD
 @inline(__always) var groupRows: Int { 3 * lanes }
 /// Places of the depth of a block where A is packed: the packed rows fill 12 KiB.
 @inline(__always) var packedDepth: Int { 1024 / lanes }
+/// Where the packed rows lie in the workspace, behind the panels of B.
+@inline(__always) var packedOffset: Int { groupColumns * 256 }
 
 /// C = bias + A B; see `csimd_product`.
 public func product(_ arguments: UnsafePointer<csimd_product>) { product(Singles.self, arguments.pointee) }
@@ -20,19 +22,15 @@ public func product(_ arguments: UnsafePointer<csimd_product>) { product(Singles
 /// The same of elements in any format.
 @inline(__always)
 func product<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
-    if p.a_depth == 1 || p.columns >= 64 { plainProduct(elements, p) } else { transposedProduct(elements, p) }
-}
-
-/// A product with columns of B in the lanes.
-@inline(__always)
-private func plainProduct<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
     var column = 0
     while column < p.columns {
         let columns = p.columns - column < groupColumns ? p.columns - column : groupColumns
+        // Narrow panels are the longer.
+        let panelDepth = blockDepth * tileVectors / nextVectors(columns / lanes)
         var k = 0
         // Once at least: a sum over nothing is the bias.
         repeat {
-            let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : blockDepth
+            let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : panelDepth
             let most = places * 2 / Elements.places(2)
             let end = p.depth - k < most ? p.depth : k + most
             block(elements, p, column, columns, k, end)
@@ -55,7 +53,7 @@ private func block<Elements: Format>(
         packPanels(elements, b, p.b_depth, columns, end - k, p.workspace)
         b = UnsafePointer(p.workspace)
     }
-    let packed = p.workspace + groupColumns * blockDepth
+    let packed = p.workspace + packedOffset
     var m = 0
     while m < p.rows {
         let last = p.rows - m < groupRows ? p.rows : m + groupRows
@@ -106,35 +104,6 @@ private struct Part {
     let places: Int
     /// The block's first place of row m and of the panel.
     let a, b: UnsafePointer<Float>
-}
-
-/// target = the columns of B panel by panel, each [places, width].
-@inline(__always)
-func packPanels<Elements: Format>(
-    _ elements: Elements.Type, _ b: UnsafePointer<Float>, _ bDepth: Int, _ columns: Int, _ depth: Int,
-    _ target: UnsafeMutablePointer<Float>
-) {
-    var vector = 0
-    while vector < columns / lanes {
-        let width = nextVectors(columns / lanes - vector)
-        packColumns(
-            elements, b + vector * lanes, row: bDepth, depth: depth, vectors: width,
-            target + vector * lanes * Elements.places(depth), targetRow: width * lanes)
-        vector += width
-    }
-}
-
-/// target[i · places + ...] = A's row m + i, of which x is the first: the elements of a row lie side by side.
-@inline(__always)
-private func packRows<Elements: Format>(
-    _: Elements.Type, _ x: UnsafePointer<Float>, _ row: Int, _ count: Int, _ depth: Int,
-    _ target: UnsafeMutablePointer<Float>
-) {
-    var i = 0
-    while i < count {
-        Elements.packRow(x + i * row, count: depth, target + i * Elements.places(depth))
-        i += 1
-    }
 }
 
 /// Rows m ..< last of a panel; A's place of row m and depth k is a[0].
@@ -214,21 +183,6 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             if rectifies { sum = rectified(sum, gate: gate.map { $0 + i * p.gate_row + v * lanes }, slope: p.slope) }
             store(sum, c + i * p.c_row + v * lanes)
             v += 1
-        }
-        i += 1
-    }
-}
-
-/// Asks for the part of A that the next tile reads: its lines lie too far apart for the hardware to foresee them.
-@inline(__always)
-func prefetch(_ a: UnsafePointer<Float>, row: Int, rows: Int, columns: Int) {
-    let line = 16
-    var i = 0
-    while i < rows {
-        var j = 0
-        while j < columns {
-            csimd_prefetch(a + i * row + j)
-            j += line
         }
         i += 1
     }

@@ -43,12 +43,6 @@ public struct Kernels: Sendable {
     /// Columns that the kernels work on at once: those of a matrix are a multiple of it.
     public var columnMultiple: Int { instructionSet == .avx512 ? 16 : 8 }
 
-    /// The kernels for matrices of so few columns that half of every vector would be idle; the same bits.
-    public func narrow(columns: Int) -> Kernels {
-        guard columns <= 8, instructionSet == .avx512, !hasNativeProducts else { return self }
-        return Kernels.select(.avx2)?.rounding(to: precision) ?? self
-    }
-
     /// Whether this CPU multiplies pairs of bf16 at once.
     public static var hasNativeBFloat16: Bool {
         #if arch(x86_64)
@@ -240,9 +234,9 @@ public typealias AdamConstants = csimd_adam
 public typealias RMSpropConstants = csimd_rmsprop
 
 extension Product {
-    /// Floats that the workspace of a product holds: 64 columns of B, at least 256 deep, a block of A, 3072 elements and a
-    /// vector, and 64 columns of 48 sums.
-    public static func workspaceCount(depth: Int) -> Int { 64 * max(256, depth + 1) + 3_072 + 16 + 64 * 48 }
+    /// Floats that the workspace of a product or convolution holds: 64 columns of B, 256 deep; a block of A, 3072 elements
+    /// and a vector; and a convolution's 64 columns of 48 sums.
+    public static let workspaceCount = 64 * 256 + 3_072 + 16 + 64 * 48
 }
 
 extension ConvolutionGradient {

@@ -19,9 +19,6 @@ typealias Bytes = SIMD4<UInt8>
 @inline(__always) var gradientRows: Int { 4 }
 /// Whether the tiles of a weight gradient take two shards side by side.
 @inline(__always) var keepsPairs: Bool { false }
-/// Columns of B in a register tile whose lanes are rows of A: 12 accumulators with the three vectors of a group.
-@inline(__always) var tileColumns: Int { 4 }
-typealias ColumnTile<let Vectors: Int> = Tile<4, Vectors>
 /// Depth of a block of a product: a panel of 8 columns fills 8 KiB.
 @inline(__always) var blockDepth: Int { 256 }
 /// Whether to ask for a product's weights ahead of time.

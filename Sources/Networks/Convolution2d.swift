@@ -60,7 +60,7 @@ final class Convolution2d: AffineLayer {
     var needs: LayerNeeds {
         LayerNeeds(
             // A product's, and the weights the other way round.
-            workspace: Product.workspaceCount(depth: 0) + geometry.channels * geometry.taps * plan.scatterDepth,
+            workspace: Product.workspaceCount + geometry.channels * geometry.taps * plan.scatterDepth,
             gradientRows: hasBias ? outputChannels : 0,
             convolutionRows: geometry.outputs, convolutionPixels: geometry.channels % 16 == 0 ? geometry.pixels : 0,
             biasRows: hasBias ? outputChannels : 0)
@@ -140,7 +140,7 @@ final class Convolution2d: AffineLayer {
         _ x: Matrix, _ y: Matrix, bias: UnsafePointer<Float>?, gate: Matrix?, slope: Float?, _ memory: LayerMemory, _ pass: Pass
     ) {
         // [O, taps, C] → [C, taps, O], O padded, since whole vectors are written.
-        let weights = memory.workspace + Product.workspaceCount(depth: 0)
+        let weights = memory.workspace + Product.workspaceCount
         let (channels, outputs, taps, depth) = (geometry.channels, geometry.outputs, geometry.taps, plan.scatterDepth)
         for tap in 0..<taps {
             pass.kernels.transpose(

@@ -66,7 +66,7 @@ final class Linear: AffineLayer {
     var products: Int { inputs * outputs }
     var needs: LayerNeeds {
         LayerNeeds(
-            workspace: Product.workspaceCount(depth: max(inputs, outputs)),
+            workspace: Product.workspaceCount,
             transposedInputs: isTransposed ? outputs : inputs, gradientRows: isTransposed ? inputs : outputs)
     }
 

@@ -23,7 +23,7 @@ final class MinibatchDiscrimination: Layer {
     var products: Int { inputs * features }
     var needs: LayerNeeds {
         LayerNeeds(
-            workspace: Product.workspaceCount(depth: max(inputs, features)), columnWorkspace: 16, kept: 2 * features,
+            workspace: Product.workspaceCount, columnWorkspace: 16, kept: 2 * features,
             transposedInputs: inputs, gradientRows: features)
     }
 
@@ -58,7 +58,7 @@ final class MinibatchDiscrimination: Layer {
 
     func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         let (m, dm) = parts(memory.kept)
-        let scratch = memory.workspace + Product.workspaceCount(depth: max(inputs, features))
+        let scratch = memory.workspace + Product.workspaceCount
         forEachKernel(pass) { kernel, columns in
             let first = kernel * dimensions * m.stride + columns.lowerBound
             pass.kernels.similaritiesBackward(

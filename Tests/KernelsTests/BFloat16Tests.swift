@@ -13,7 +13,7 @@ import Testing
         let b = Memory(factors.flatMap { Array(repeating: $0.1, count: columns) })
         let start = Memory([bias])
         let output = Memory<Float>(count: columns)
-        let workspace = Memory<Float>(count: Product.workspaceCount(depth: factors.count))
+        let workspace = Memory<Float>(count: Product.workspaceCount)
         defer { keep(a, b, start, workspace) }
         var arguments = Product(
             a: a.base, a_row: factors.count, a_depth: 1, b: b.base, b_depth: columns, c: output.base, c_row: columns, rows: 1,

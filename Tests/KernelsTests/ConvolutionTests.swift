@@ -38,7 +38,7 @@ import Testing
         defer { keep(tapList, positions, a, x, gate, bias) }
         func result(_ kernels: Kernels) -> Memory<Float> {
             let output = blank.copy
-            let workspace = Memory<Float>(count: Product.workspaceCount(depth: 0))
+            let workspace = Memory<Float>(count: Product.workspaceCount)
             defer { keep(workspace) }
             var arguments = Convolution(
                 a: a.base, a_output: aRow, x: x.base, x_channel: xChannel, x_row: xRow, y: output.base, y_channel: yChannel, y_row: yRow,

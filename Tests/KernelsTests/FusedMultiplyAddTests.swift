@@ -99,7 +99,7 @@ import Testing
         let (left, right, bias) = (Memory(a), Memory(Array(b.prefix(columns))), Memory(c))
         func result(_ kernels: Kernels) -> Memory<Float> {
             let output = Memory<Float>(count: rows * columns)
-            let workspace = Memory<Float>(count: Product.workspaceCount(depth: 1))
+            let workspace = Memory<Float>(count: Product.workspaceCount)
             defer { keep(workspace) }
             var arguments = Product(
                 a: left.base, a_row: 1, a_depth: 1, b: right.base, b_depth: columns, c: output.base, c_row: columns,

@@ -29,7 +29,7 @@ import Testing
         let blank = Memory<Float>(count: (c.rows - 1) * stride + c.columns)
         func result(_ kernels: Kernels) -> Memory<Float> {
             let output = blank.copy
-            let workspace = Memory<Float>(count: Product.workspaceCount(depth: c.depth))
+            let workspace = Memory<Float>(count: Product.workspaceCount)
             defer { keep(workspace) }
             var arguments = Product(
                 a: a.base, a_row: c.form == .plain ? aStride : 1, a_depth: c.form == .plain ? 1 : aStride,
@@ -114,7 +114,7 @@ import Testing
         let expected = Memory<Float>(sums.map { $0 > 0 ? $0 : slope * $0 })
         for kernels in tables + [.reference] {
             let output = Memory<Float>(count: rows * columns)
-            let workspace = Memory<Float>(count: Product.workspaceCount(depth: 0))
+            let workspace = Memory<Float>(count: Product.workspaceCount)
             defer { keep(workspace) }
             var arguments = Product(
                 a: empty.base, a_row: 0, a_depth: 1, b: empty.base, b_depth: columns, c: output.base, c_row: columns,
@@ -136,7 +136,7 @@ import Testing
             defer { keep(ones, values, gates) }
             for kernels in tables {
                 let output = Memory<Float>(count: count)
-                let workspace = Memory<Float>(count: Product.workspaceCount(depth: 1))
+                let workspace = Memory<Float>(count: Product.workspaceCount)
                 defer { keep(workspace) }
                 var arguments = Product(
                     a: ones.base, a_row: 1, a_depth: 1, b: values.base, b_depth: count, c: output.base, c_row: count,
