@@ -84,6 +84,7 @@ final class Trainer {
         for t in first..<max(first, totalSteps) {
             let done = t + 1
             let isDumped = done <= options.dumpSteps
+            step.keepsGradients = isDumped
             step.afterDiscriminatorUpdate = isDumped ? dump.noteDiscriminator : nil
             try step.run(t, requests: Signals.take())
             let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)

@@ -213,6 +213,14 @@ public final class TrainingStep {
         if !overlaps { try settle() }                                                       // G ← optimiser
     }
 
+    /// Whether the sums of both networks' gradients can be read after a step, for those who look into it.
+    var keepsGradients = false {
+        didSet {
+            generatorReducer.keepsSums = keepsGradients
+            discriminatorReducer.keepsSums = keepsGradients
+        }
+    }
+
     /// Waits until the last step's parameters are everywhere.
     func settle() throws {
         guard pending != nil else { return }

@@ -62,8 +62,11 @@ public final class Reducer {
 
     private let flags: UnsafeMutablePointer<Atomic<Int>>
     private let failedRound: UnsafeMutablePointer<Atomic<Int>>
-    /// The sums of this rank's segment, as of the last `finish`: where one leaf is all there is to add, that leaf.
+    /// The sums of this rank's segment, as of the last `finish`, if they are kept: where one leaf is all there is to add, that
+    /// leaf.
     public let reduced: Floats
+    /// Whether all of `reduced` is kept; otherwise a stretch takes the place of the one before it, in the cache.
+    public var keepsSums = false
     private let scratch: Floats
     private let ownSum: Addition
     private let remote: RemoteExchange
@@ -209,15 +212,17 @@ public final class Reducer {
     /// - Returns: whether all sums are finite.
     private func updateSegment() -> Bool {
         let stretch = 8192
+        let isKept = keepsSums || ownSum.onlyLeaf != nil
         var (adding, isFinite) = (0.0, true)
         for start in stride(from: 0, to: segment.count, by: stretch) {
             let part = start..<min(start + stretch, segment.count)
             let before = monotonicSeconds()
-            isFinite = ownSum.run(treeSum, to: reduced + start, part, scratch: scratch)
+            let sums = isKept ? reduced + start : reduced
+            isFinite = ownSum.run(treeSum, to: sums, part, scratch: scratch)
             adding += monotonicSeconds() - before
             guard isFinite else { break }
             let first = segment.lowerBound + start
-            update(reduced + start, parameters + first, first..<first + part.count)
+            update(sums, parameters + first, first..<first + part.count)
         }
         patience.stopwatch.lap(communicator.size > 1 ? .communication : .optimiser, seconds: adding, rest: .optimiser)
         return isFinite
