@@ -26,14 +26,10 @@ enum SeparatedPairs: Format {
     @inline(__always)
     static func packRow(_ x: UnsafePointer<Float>, count: Int, _ target: UnsafeMutablePointer<Float>) {
         var i = 0
-        while i + lanes <= count {
-            store(swappedPairs(roundedToBFloat16(load(x + i))), target + i)
-            i += lanes
-        }
         while i < count {
-            target[i] = roundedToBFloat16(Vector(repeating: i + 1 < count ? x[i + 1] : 0))[0]
-            target[i + 1] = roundedToBFloat16(Vector(repeating: x[i]))[0]
-            i += 2
+            let elements = count - i < lanes ? loadFirst(x + i, count - i) : load(x + i)
+            store(swappedPairs(roundedToBFloat16(elements)), target + i)
+            i += lanes
         }
     }
 }

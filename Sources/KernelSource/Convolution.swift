@@ -1,7 +1,7 @@
 import CSIMD
 
 // Convolutions as matrix products without a column buffer: a pixel of the input in all rows of the batch is a few
-// contiguous vectors. For each 64 columns of Y (rows of one or of several pixels) and each block of the depth, taps and
+// contiguous vectors. For some columns of Y (rows of one or of several pixels) and each block of the depth, taps and
 // their channels, X is laid out in panels as wide as a register tile; then every panel meets every tile of A's rows.
 
 /// Y = bias + A X; see `csimd_convolution`.
@@ -14,10 +14,12 @@ func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolu
     if p.outputs == 1 && !Elements.mustPack { return singleChannel(p) }
     let perPosition = p.columns / lanes
     let vectors = p.position_count * perPosition
+    // Weights that must be laid out serve more columns at a time: as many as the workspace holds.
+    let most = Elements.mustPack ? 16 : groupColumns / lanes
     var first = 0
     while first < vectors {
         let group = Group(
-            count: vectors - first < groupColumns / lanes ? vectors - first : groupColumns / lanes,
+            count: vectors - first < most ? vectors - first : most,
             behind: p.workspace + packedOffset + 3_072 + 16)
         var v = 0
         while v < group.count {

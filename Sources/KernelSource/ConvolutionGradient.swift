@@ -10,13 +10,18 @@ import CSIMD
 
 /// See `csimd_convolution_gradient`.
 public func convolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
-    let p = arguments.pointee
-    if p.tap_count > 1 && p.channels % 16 == 0 { pixelGradient(p) } else { convolutionGradient(Singles.self, p) }
+    convolutionGradient(Singles.self, arguments.pointee)
 }
 
 /// The same of elements in any format.
 @inline(__always)
 func convolutionGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution_gradient) {
+    if p.tap_count > 1 && p.channels % 16 == 0 { pixelGradient(elements, p) } else { columnGradient(elements, p) }
+}
+
+/// The gradient of columns that may belong to several taps.
+@inline(__always)
+private func columnGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution_gradient) {
     let columns = p.tap_count * p.channels
     var column = 0
     while column < columns {
@@ -240,9 +245,9 @@ private func packColumns<Elements: Format>(
     }
 }
 
-/// Lays out a vector of channels, `channel` floats apart.
+/// Lays out a vector of channels, `channel` floats apart: [place, 64].
 @inline(__always)
-private func packVector<Elements: Format>(
+func packVector<Elements: Format>(
     _ elements: Elements.Type, _ x: UnsafePointer<Float>, _ channel: Int, _ count: Int, _ target: UnsafeMutablePointer<Float>
 ) {
     var n = 0

@@ -85,7 +85,7 @@ private func packSparse<Elements: Format>(
 
 /// The first `count` lanes from elements `stride` apart.
 @inline(never)
-private func gather(_ x: UnsafePointer<Float>, _ stride: Int, _ count: Int) -> Vector {
+func gather(_ x: UnsafePointer<Float>, _ stride: Int, _ count: Int) -> Vector {
     var vector = Vector()
     var i = 0
     while i < count && i < lanes {

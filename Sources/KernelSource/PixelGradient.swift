@@ -1,14 +1,21 @@
 import CSIMD
 
 // The gradient of a convolution's weights where the channels fill vectors. For each 64 channels, some taps and each shard,
-// X is transposed once, to [pixel, row, 64], where every tap finds its columns side by side. Pixels of A are taken a stretch
-// at a time through all these taps, so that they come from afar once, and sums [tap, rows, 64] wait in the scratch.
+// X is transposed once, to [pixel, place, 64], where every tap finds its columns side by side. Pixels of A are taken a
+// stretch at a time through all these taps, so that they come from afar once, and are laid out once if they must be; sums
+// [tap, rows, 64] wait in the scratch.
 
 /// Floats of the sums of some taps, and of the cache lines of A in a stretch: together they fit a second-level cache.
 @inline(__always) private var tapSums: Int { 1 << 18 }
 @inline(__always) private var stretchLines: Int { 1 << 12 }
 /// Rows of X that meet a tile of A at a time: 64 columns of them fill 32 KiB.
 @inline(__always) private var blockRows: Int { 128 }
+
+/// Pixels of A in a stretch.
+@inline(__always)
+private func stretchLength(_ p: csimd_convolution_gradient) -> Int {
+    stretchLines / p.rows > 16 ? stretchLines / p.rows : 16
+}
 
 /// A run of rows: where it begins in A and in the transposed X.
 private struct Run {
@@ -17,11 +24,11 @@ private struct Run {
 
 /// Where the parts lie in the scratch, whose size is `ConvolutionGradient.scratchCount`.
 private struct Scratch {
-    let x, sums: UnsafeMutablePointer<Float>
+    let x, a, sums: UnsafeMutablePointer<Float>
     let runs: UnsafeMutablePointer<Run>
 
     @inline(__always)
-    init(_ p: csimd_convolution_gradient) {
+    init<Elements: Format>(_: Elements.Type, _ p: csimd_convolution_gradient) {
         var rows: Int32 = 1
         var s = 0
         while s < p.shard_count {
@@ -29,15 +36,18 @@ private struct Scratch {
             s += 1
         }
         runs = UnsafeMutableRawPointer(p.scratch).bindMemory(to: Run.self, capacity: blockRows)
+        let places = Elements.places(Int(rows))
         x = p.scratch + 4 * blockRows
-        sums = x + p.pixels * Int(rows) * groupColumns
+        // What is laid out may end with a row of zeros, and A with a vector.
+        a = x + (p.pixels * places + 1) * groupColumns
+        sums = a + (Elements.mustPack ? stretchLength(p) * p.rows * places + 16 : 0)
     }
 }
 
 /// `convolutionGradient` of channels that are a multiple of 16.
-@inline(never)
-func pixelGradient(_ p: csimd_convolution_gradient) {
-    let scratch = Scratch(p)
+@inline(__always)
+func pixelGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution_gradient) {
+    let scratch = Scratch(elements, p)
     let most = tapSums / (p.rows * groupColumns)
     var channel = 0
     while channel < p.channels {
@@ -45,7 +55,7 @@ func pixelGradient(_ p: csimd_convolution_gradient) {
         var tap = 0
         while tap < p.tap_count {
             let taps = p.tap_count - tap < most ? p.tap_count - tap : most > 1 ? most : 1
-            panel(p, scratch, channel, width, tap, taps)
+            panel(elements, p, scratch, channel, width, tap, taps)
             tap += taps
         }
         channel += width
@@ -54,7 +64,10 @@ func pixelGradient(_ p: csimd_convolution_gradient) {
 
 /// Some channels of some taps, shard by shard.
 @inline(never)
-private func panel(_ p: csimd_convolution_gradient, _ scratch: Scratch, _ channel: Int, _ width: Int, _ tap: Int, _ taps: Int) {
+private func panel<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ scratch: Scratch, _ channel: Int, _ width: Int, _ tap: Int,
+    _ taps: Int
+) {
     let size = taps * p.rows * groupColumns
     var sums = scratch.sums
     var firstRow = 0
@@ -65,8 +78,9 @@ private func panel(_ p: csimd_convolution_gradient, _ scratch: Scratch, _ channe
         var pass = 0
         while pass < p.passes {
             let x = p.x + pass * p.x_pass + channel * p.x_channel + firstRow
-            transposePixels(p, x, count, width, scratch.x)
-            add(p, scratch, tap, taps, width, p.a + pass * p.a_pass + firstRow, count, isFirst: pass == 0, to: sums)
+            transposePixels(elements, p, x, count, width, scratch.x)
+            add(
+                elements, p, scratch, tap, taps, width, p.a + pass * p.a_pass + firstRow, count, isFirst: pass == 0, to: sums)
             pass += 1
         }
         firstRow += count
@@ -92,31 +106,19 @@ private func panel(_ p: csimd_convolution_gradient, _ scratch: Scratch, _ channe
     }
 }
 
-/// out[(pixel · count + r) · 64 + c] = x[pixel, c, r] for r < count, c < width.
+/// out[pixel, place, c] = x[pixel, c, r] of the place's rows r < count, for c < width.
 @inline(never)
-private func transposePixels(
-    _ p: csimd_convolution_gradient, _ x: UnsafePointer<Float>, _ count: Int, _ width: Int, _ out: UnsafeMutablePointer<Float>
+private func transposePixels<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ x: UnsafePointer<Float>, _ count: Int, _ width: Int,
+    _ out: UnsafeMutablePointer<Float>
 ) {
     var pixel = 0
     while pixel < p.pixels {
-        var n = 0
-        while n < count {
-            let target = out + (pixel * count + n) * groupColumns
-            var c = 0
-            while c < width {
-                let source = x + pixel * p.x_row + c * p.x_channel + n
-                if count - n <= lanes / 2 {
-                    let block = transposedHalf(source, row: p.x_channel, lanes)
-                    forRows(count - n) { i in store(block[unchecked: i], target + i * groupColumns + c) }
-                } else {
-                    let block = transposed(rowsOfBlock(source, p.x_channel, lanes))
-                    forRows(count - n < lanes ? count - n : lanes) { i in
-                        store(block[unchecked: i], target + i * groupColumns + c)
-                    }
-                }
-                c += lanes
-            }
-            n += lanes
+        let target = out + pixel * Elements.places(count) * groupColumns
+        var c = 0
+        while c < width {
+            packVector(elements, x + pixel * p.x_row + c * p.x_channel, p.x_channel, count, target + c)
+            c += lanes
         }
         pixel += 1
     }
@@ -124,12 +126,16 @@ private func transposePixels(
 
 /// sums (+)= a shard's rows of a pass, of which a is the first and X is transposed.
 @inline(never)
-private func add(
-    _ p: csimd_convolution_gradient, _ scratch: Scratch, _ tap: Int, _ taps: Int, _ width: Int, _ a: UnsafePointer<Float>,
-    _ count: Int, isFirst: Bool, to sums: UnsafeMutablePointer<Float>
+private func add<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ scratch: Scratch, _ tap: Int, _ taps: Int, _ width: Int,
+    _ a: UnsafePointer<Float>, _ count: Int, isFirst: Bool, to sums: UnsafeMutablePointer<Float>
 ) {
     let size = p.rows * groupColumns
-    let stretch = stretchLines / p.rows > 16 ? stretchLines / p.rows : 16
+    let stretch = stretchLength(p)
+    let places = Elements.places(count)
+    let source = Elements.mustPack
+        ? A(base: UnsafePointer(scratch.a), row: places, pixel: p.rows * places)
+        : A(base: a, row: p.a_channel, pixel: p.a_row)
     var t = 0
     while isFirst && t < taps {
         // A sum over nothing is zero.
@@ -141,6 +147,7 @@ private func add(
     var first = 0
     while first < p.position_count {
         let last = p.position_count - first < stretch ? p.position_count : first + stretch
+        if Elements.mustPack { packPixels(elements, p, a, first, last, count, scratch.a) }
         t = 0
         while t < taps {
             let positions = p.positions + (tap + t) * p.position_count
@@ -150,21 +157,49 @@ private func add(
             while q < last {
                 let start = q
                 var runs = 0
-                while q < last && (runs == 0 || (runs + 1) * count <= blockRows) {
+                while q < last && (runs == 0 || (runs + 1) * places <= blockRows) {
                     let position = positions[q]
                     if position.source >= 0 {
-                        scratch.runs[runs] = Run(
-                            a: Int(position.target) * p.a_row, x: Int(position.source) * count * groupColumns)
+                        let pixel = Elements.mustPack ? q - first : Int(position.target)
+                        scratch.runs[runs] = Run(a: pixel * source.pixel, x: Int(position.source) * places * groupColumns)
                         runs += 1
                     }
                     q += 1
                 }
-                block(p, scratch, runs, a, count, width, isFirst: isFirst && start == begin, sums + t * size)
+                block(elements, p, scratch, runs, source, places, width, isFirst: isFirst && start == begin, sums + t * size)
             }
             pause(p.interlude)
             t += 1
         }
         first = last
+    }
+}
+
+/// Where A, or a stretch of it that is laid out, is: how far apart its rows and its pixels lie.
+private struct A {
+    let base: UnsafePointer<Float>
+    let row, pixel: Int
+}
+
+/// target = pixels first ..< last of A's rows, [pixel, row of A, place].
+@inline(never)
+private func packPixels<Elements: Format>(
+    _: Elements.Type, _ p: csimd_convolution_gradient, _ a: UnsafePointer<Float>, _ first: Int, _ last: Int, _ count: Int,
+    _ target: UnsafeMutablePointer<Float>
+) {
+    // In order: what is written past the end of a row is overwritten by the next.
+    let places = Elements.places(count)
+    var target = target
+    var q = first
+    while q < last {
+        let pixel = a + Int(p.positions[q].target) * p.a_row
+        var m = 0
+        while m < p.rows {
+            Elements.packRow(pixel + m * p.a_channel, count: count, target)
+            target += places
+            m += 1
+        }
+        q += 1
     }
 }
 
@@ -178,9 +213,9 @@ private func firstPair(_ positions: UnsafePointer<csimd_position>, _ count: Int)
 
 /// All of A's rows through some runs.
 @inline(__always)
-private func block(
-    _ p: csimd_convolution_gradient, _ scratch: Scratch, _ runs: Int, _ a: UnsafePointer<Float>, _ count: Int, _ width: Int,
-    isFirst: Bool, _ sums: UnsafeMutablePointer<Float>
+private func block<Elements: Format>(
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ scratch: Scratch, _ runs: Int, _ source: A, _ places: Int,
+    _ width: Int, isFirst: Bool, _ sums: UnsafeMutablePointer<Float>
 ) {
     var m = 0
     while m < p.rows {
@@ -189,12 +224,12 @@ private func block(
         while vector < width / lanes {
             let tileWidth = nextVectors(width / lanes - vector)
             let part = Part(
-                a: a + m * p.a_channel, aRow: p.a_channel, x: scratch.x + vector * lanes, runs: scratch.runs, runCount: runs,
-                count: count, isFirst: isFirst, sums: sums + m * groupColumns + vector * lanes)
+                a: source.base + m * source.row, aRow: source.row, x: scratch.x + vector * lanes, runs: scratch.runs,
+                runCount: runs, places: places, isFirst: isFirst, sums: sums + m * groupColumns + vector * lanes)
             switch tileWidth {
-            case 4: tile(TileRow<4>.self, height, part)
-            case 2: tile(TileRow<2>.self, height, part)
-            default: tile(TileRow<1>.self, height, part)
+            case 4: tile(elements, TileRow<4>.self, height, part)
+            case 2: tile(elements, TileRow<2>.self, height, part)
+            default: tile(elements, TileRow<1>.self, height, part)
             }
             vector += tileWidth
         }
@@ -208,23 +243,27 @@ private struct Part {
     let aRow: Int
     let x: UnsafePointer<Float>
     let runs: UnsafePointer<Run>
-    let runCount, count: Int
+    let runCount, places: Int
     let isFirst: Bool
     let sums: UnsafeMutablePointer<Float>
 }
 
 @inline(never)
-private func tile<let Vectors: Int>(_: TileRow<Vectors>.Type, _ height: Int, _ part: Part) {
+private func tile<Elements: Format, let Vectors: Int>(
+    _ elements: Elements.Type, _: TileRow<Vectors>.Type, _ height: Int, _ part: Part
+) {
     switch height {
-    case 6: tile(Tile<6, Vectors>.self, part)
-    case 4: tile(Tile<4, Vectors>.self, part)
-    case 2: tile(Tile<2, Vectors>.self, part)
-    default: tile(Tile<1, Vectors>.self, part)
+    case 6: tile(elements, Tile<6, Vectors>.self, part)
+    case 4: tile(elements, Tile<4, Vectors>.self, part)
+    case 2: tile(elements, Tile<2, Vectors>.self, part)
+    default: tile(elements, Tile<1, Vectors>.self, part)
     }
 }
 
 @inline(__always)
-private func tile<let Rows: Int, let Vectors: Int>(_: Tile<Rows, Vectors>.Type, _ part: Part) {
+private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
+    _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ part: Part
+) {
     var tile = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
     var i = 0
     while !part.isFirst && i < Rows {
@@ -239,8 +278,8 @@ private func tile<let Rows: Int, let Vectors: Int>(_: Tile<Rows, Vectors>.Type, 
     while r < part.runCount {
         let run = part.runs[r]
         accumulate(
-            Singles.self, &tile, part.a + run.a, aRow: part.aRow, aDepth: 1, part.x + run.x, bDepth: groupColumns,
-            depth: part.count)
+            elements, &tile, part.a + run.a, aRow: part.aRow, aDepth: 1, part.x + run.x, bDepth: groupColumns,
+            depth: part.places)
         r += 1
     }
     store(tile, part.sums, row: groupColumns)

@@ -241,13 +241,15 @@ extension Product {
 
 extension ConvolutionGradient {
     /// Floats of the scratch: the gradient of up to 16 · 64 columns and of its subtrees, or of 64 columns of a tap; a block
-    /// of the depth; and 64 channels of a shard of X, if all taps of channels that fill vectors are taken at once.
+    /// of the depth; and 64 channels of a shard of X and a stretch of A, if all taps of channels that fill vectors are taken
+    /// at once.
     /// - Parameter pixels: of X in that case, else 0.
     public static func scratchCount(rows: Int, pixels: Int, shards: [ShardSum]) -> Int {
         var levels = 3
         while 1 << (levels - 3) < shards.count { levels += 1 }
-        let sums = pixels == 0 ? 64 * rows : max(64 * rows, 1 << 18)
-        return levels * sums + 10_496 + 64 * pixels * (shards.map { Int($0.count) }.max() ?? 0)
+        guard pixels > 0 else { return levels * 64 * rows + 10_496 }
+        let places = (shards.map { Int($0.count) }.max() ?? 0) + 1
+        return levels * max(64 * rows, 1 << 18) + 10_496 + 64 * pixels * places + max(1 << 12, 16 * rows) * places
     }
 }
 

@@ -30,6 +30,8 @@ typealias Bytes = SIMD8<UInt8>
 /// `fma` while denormals are flushed.
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
 
+/// The first `count` elements, fewer than a vector holds, and zeros.
+@inline(__always) func loadFirst(_ x: UnsafePointer<Float>, _ count: Int) -> Vector { gather(x, 1, count) }
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt8(x) }
 /// Neighbours exchanged.
 @inline(__always) func swappedPairs(_ x: Vector) -> Vector { csimd_swap_pairs8(x) }

@@ -30,6 +30,8 @@ typealias Bytes = SIMD16<UInt8>
 /// `fma` while denormals are flushed.
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
 
+/// The first `count` elements, fewer than a vector holds, and zeros.
+@inline(__always) func loadFirst(_ x: UnsafePointer<Float>, _ count: Int) -> Vector { csimd_load_first(x, Int64(count)) }
 @inline(__always) func squareRoot(_ x: Vector) -> Vector { csimd_sqrt16(x) }
 /// Neighbours exchanged.
 @inline(__always) func swappedPairs(_ x: Vector) -> Vector { csimd_swap_pairs16(x) }

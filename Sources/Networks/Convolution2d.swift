@@ -99,9 +99,8 @@ final class Convolution2d: AffineLayer {
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         guard let shards = sums.shards.baseAddress, let outputs = sums.outputs.baseAddress else { return }
         let (large, small) = isTransposed ? (dy, x) : (x, dy)
-        let calls = plan.pairs(sums.kernels.precision)
-        let tapsAtOnce = geometry.taps / calls.count
-        for (number, pairs) in calls.enumerated() {
+        let tapsAtOnce = geometry.taps / plan.pairs.count
+        for (number, pairs) in plan.pairs.enumerated() {
             guard let positions = pairs.baseAddress else { continue }
             var gradient = ConvolutionGradient(
                 a: small.base, a_pass: small.features * small.stride, a_channel: small.stride,

@@ -35,40 +35,33 @@ final class ConvolutionPlan: @unchecked Sendable {
     /// the stride is 2. A tap's weights are `scatterDepth` long.
     let scatter: [Group]
     let scatterDepth: Int
-    /// Pairs of an output pixel and the input pixel that a tap reads, tap by tap.
-    private let pairsByTap: [UnsafeMutableBufferPointer<ConvolutionPosition>]
-    /// One buffer, [taps, outputPixels]: those of all taps together, −1 for the padding.
-    private let pairsAtOnce: [UnsafeMutableBufferPointer<ConvolutionPosition>]
+    /// Pairs of an output pixel and the input pixel that a tap reads, for each call that makes the gradient of the weights: of
+    /// all taps, [taps, outputPixels], −1 for the padding, where they fill vectors together (few channels) or each by itself;
+    /// else tap by tap.
+    let pairs: [UnsafeMutableBufferPointer<ConvolutionPosition>]
 
     init(_ geometry: ConvolutionGeometry) {
         self.geometry = geometry
         var forward = Array(repeating: [(tap: Int, pixel: Int)](), count: geometry.outputPixels)
         var backward = Array(repeating: [(tap: Int, pixel: Int)](), count: geometry.pixels)
         var pairs = Array(repeating: [ConvolutionPosition](), count: geometry.taps)
-        var padded: [ConvolutionPosition] = []
+        let takesTapsAtOnce = geometry.channels < 16 || geometry.channels % 16 == 0
         for tap in 0..<geometry.taps {
             for output in 0..<geometry.outputPixels {
                 let input = geometry.input(output, tap)
-                padded.append(ConvolutionPosition(source: Int32(input ?? -1), target: Int32(output)))
                 if let input {
                     forward[output].append((tap, input))
                     backward[input].append((tap, output))
-                    pairs[tap].append(ConvolutionPosition(source: Int32(input), target: Int32(output)))
+                }
+                if input != nil || takesTapsAtOnce {
+                    pairs[tap].append(ConvolutionPosition(source: Int32(input ?? -1), target: Int32(output)))
                 }
             }
         }
         gather = ConvolutionPlan.groups(forward, depth: geometry.channels)
         scatterDepth = geometry.outputs.paddedToVectors
         scatter = ConvolutionPlan.groups(backward, depth: scatterDepth)
-        pairsByTap = pairs.map(ConvolutionPlan.buffer)
-        pairsAtOnce = [ConvolutionPlan.buffer(padded)]
-    }
-
-    /// What the gradient of the weights takes at once: all taps, where they fill vectors together (few channels) or each by
-    /// itself, which bf16 has no kernel for; else tap by tap.
-    func pairs(_ precision: Precision) -> [UnsafeMutableBufferPointer<ConvolutionPosition>] {
-        let takesTapsAtOnce = geometry.channels < 16 || (geometry.channels % 16 == 0 && precision == .fp32)
-        return takesTapsAtOnce ? pairsAtOnce : pairsByTap
+        self.pairs = (takesTapsAtOnce ? [Array(pairs.joined())] : pairs).map(ConvolutionPlan.buffer)
     }
 
     deinit {
@@ -76,7 +69,7 @@ final class ConvolutionPlan: @unchecked Sendable {
             group.positions.deallocate()
             group.taps.deallocate()
         }
-        for pairs in pairsByTap + pairsAtOnce { pairs.deallocate() }
+        for pairs in pairs { pairs.deallocate() }
     }
 
     /// Pixels grouped by their taps and the distances between what those read.
