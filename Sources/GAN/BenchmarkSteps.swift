@@ -194,9 +194,8 @@ private final class Runner {
     /// Seconds spent on each part.
     var seconds: [Double] { Stopwatch.Part.allCases.map(stopwatch.seconds) }
 
-    /// Seconds of waiting, of reductions without other work, and of reductions behind other work.
+    /// Seconds of waiting, of reductions with nothing else to do, and of reductions behind other work.
     var exchange: [Double] {
-        let waiting = stopwatch.seconds(.waiting)
-        return [waiting, stopwatch.exposedReduction - waiting, stopwatch.reduction - stopwatch.exposedReduction]
+        [stopwatch.seconds(.waiting), stopwatch.exposedReduction, stopwatch.hiddenReduction]
     }
 }

@@ -170,7 +170,8 @@ public final class Reducer {
     ///   ranks return false.
     public func finish() throws -> Bool {
         if let failure { throw failure }
-        let exposed = monotonicSeconds()
+        let awaited = monotonicSeconds()
+        let communication = patience.stopwatch.seconds(.communication)
         while stage == .reducing, !communicator.neighbours.allSatisfy({ isReady($0, 0) }) {
             try patience.wait {
                 try advance(.waiting)
@@ -187,7 +188,8 @@ public final class Reducer {
             try patience.wait { flag.pointee.load(ordering: .acquiring) >= round }
         }
         patience.stopwatch.lap(.communication)
-        patience.stopwatch.noteReduction(since: publishedAt, exposed: exposed)
+        patience.stopwatch.noteReduction(
+            since: publishedAt, awaited: awaited, seconds: patience.stopwatch.seconds(.communication) - communication)
         return failedRound.pointee.load(ordering: .acquiring) != round
     }
 

@@ -68,16 +68,17 @@ public final class Stopwatch {
         last = end
     }
 
-    /// Seconds that reductions were under way since the start, and those of them in which there was nothing else to do.
-    public private(set) var reduction = 0.0
+    /// Seconds since the start that reductions were under way behind other work, and that they took with nothing else to do
+    /// and all ranks there.
+    public private(set) var hiddenReduction = 0.0
     public private(set) var exposedReduction = 0.0
 
-    /// Notes a reduction that was under way from `start` until now, since `exposed` with nothing else to do.
-    func noteReduction(since start: Double, exposed: Double) {
-        let now = monotonicSeconds()
-        reduction += now - start
-        exposedReduction += now - exposed
-        record(Event(part: nil, start: start, end: now))
+    /// Notes a reduction that was under way from `start` until now: behind other work until `awaited`, and from then on for
+    /// so many seconds at work itself.
+    func noteReduction(since start: Double, awaited: Double, seconds: Double) {
+        hiddenReduction += awaited - start
+        exposedReduction += seconds
+        record(Event(part: nil, start: start, end: monotonicSeconds()))
     }
 
     private func record(_ event: Event) {

@@ -1,6 +1,7 @@
 import Kernels
 
-/// How a gradient changes parameters.
+/// How a gradient changes parameters, as PyTorch does it but for moments below 2⁻¹⁰⁰, which are zeros: no update is that
+/// small, and denormals are slow.
 public enum Optimizer: Sendable, Equatable {
     case adam(Adam)
     case rmsprop(RMSprop)
