@@ -27,36 +27,45 @@ func product<Elements: Format>(_ elements: Elements.Type, _ p: csimd_product) {
         let columns = p.columns - column < groupColumns ? p.columns - column : groupColumns
         // Narrow panels are the longer.
         let panelDepth = blockDepth * tileVectors / nextVectors(columns / lanes)
-        var k = 0
-        // Once at least: a sum over nothing is the bias.
-        repeat {
-            let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : panelDepth
-            let most = places * 2 / Elements.places(2)
-            let end = p.depth - k < most ? p.depth : k + most
-            block(elements, p, column, columns, k, end)
-            pause(p.interlude)
-            k = end
-        } while k < p.depth
+        let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : panelDepth
+        let most = places * 2 / Elements.places(2)
+        // Columns that are a panel as they are need not be laid out: then rows of A are read through the whole depth, as
+        // caches foresee it. Otherwise a block of B that was laid out meets them all.
+        let isPanel = !Elements.mustPack && p.b_depth == columns && nextVectors(columns / lanes) * lanes == columns
+        let height = isPanel && p.a_depth == 1 ? groupRows : p.rows
+        var m = 0
+        while m < p.rows {
+            let last = p.rows - m < height ? p.rows : m + height
+            var k = 0
+            // Once at least: a sum over nothing is the bias.
+            repeat {
+                let end = p.depth - k < most ? p.depth : k + most
+                block(elements, p, m, last, column, columns, k, end, isPanel: isPanel)
+                pause(p.interlude)
+                k = end
+            } while k < p.depth
+            m = last
+        }
         column += columns
     }
 }
 
-/// Some columns of C and a block k ..< end of the depth.
+/// Rows firstRow ..< endRow of C, some of its columns, and a block k ..< end of the depth.
 @inline(never)
 private func block<Elements: Format>(
-    _ elements: Elements.Type, _ p: csimd_product, _ column: Int, _ columns: Int, _ k: Int, _ end: Int
+    _ elements: Elements.Type, _ p: csimd_product, _ firstRow: Int, _ endRow: Int, _ column: Int, _ columns: Int, _ k: Int,
+    _ end: Int, isPanel: Bool
 ) {
     var b = p.b + k * p.b_depth + column
     let places = Elements.places(end - k)
-    // Columns that are a panel as they are need not be laid out.
-    if Elements.mustPack || p.b_depth != columns || nextVectors(columns / lanes) * lanes != columns {
+    if !isPanel {
         packPanels(elements, b, p.b_depth, columns, end - k, p.workspace)
         b = UnsafePointer(p.workspace)
     }
     let packed = p.workspace + packedOffset
-    var m = 0
-    while m < p.rows {
-        let last = p.rows - m < groupRows ? p.rows : m + groupRows
+    var m = firstRow
+    while m < endRow {
+        let last = endRow - m < groupRows ? endRow : m + groupRows
         var a = p.a + m * p.a_row + k
         var aRow = p.a_row
         if p.a_depth != 1 {
