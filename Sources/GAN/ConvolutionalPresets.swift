@@ -27,7 +27,7 @@ extension Preset {
 
     /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
     static let dcgan28: Configuration = {
-        var dcgan28 = small("dcgan28", epochs: 15)
+        var dcgan28 = small("dcgan28", epochs: 10)
         dcgan28.learningRate = 1e-3
         dcgan28.labelSmoothing = 0.1
         dcgan28.averageDecay = 0.999
