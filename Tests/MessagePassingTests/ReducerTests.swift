@@ -193,6 +193,24 @@ import Testing
         }
     }
 
+    /// A value that is not finite in the last of several stretches: those before it are updated, it and its like are not.
+    @Test(arguments: [[1], [2], [1, 1]]) func aNonFiniteValueEndsTheUpdate(hosts: [Int]) throws {
+        let count = 16 * 2_201
+        try onRanks(hosts: hosts) { communicator in
+            let rig = try Rig(communicator, shards: 8, count: count, keepsSums: false)
+            let isFinite = try rig.step(0, poison: (communicator.size - 1, count - 1, .nan))
+            #expect(!isFinite, "rank \(communicator.rank) of \(hosts)")
+            let updated = Self.expectedParameters(shards: 8, count: count, rounds: 1)
+            let parameters = (0..<count).map { rig.reducer.parameters[$0] }
+            #expect(parameters[0] == updated[0])
+            let areUntouched = parameters[(count - 16)...].allSatisfy { $0 == 0 }
+            #expect(areUntouched)
+            let areFinite = parameters.allSatisfy { $0.isFinite }
+            #expect(areFinite)
+            try rig.patience.agree {}
+        }
+    }
+
     /// The library's sum is right too, to rounding.
     @Test(arguments: [[1], [3], [8], [2, 2], [3, 5]]) func librarySumIsRight(hosts: [Int]) throws {
         let count = 80
