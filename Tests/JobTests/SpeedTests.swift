@@ -4,23 +4,47 @@ import Testing
 extension Jobs {
     /// What a fast step must not do, and how a user sees where its time goes. How fast it is, no test says.
     @Suite struct SpeedTests {
-        /// Calls of the allocator in each process, as a library loaded before libc counts them.
+        /// A library loaded before libc that counts the calls of the allocator by the program and by Swift's libraries. What
+        /// MPI allocates depends on which message arrives before it is expected, and so is not counted.
         private static let counter = Result {
             let folder = try Scratch.makeFolder()
             let source = """
                 #define _GNU_SOURCE
+                #include <link.h>
                 #include <stdatomic.h>
+                #include <stdint.h>
                 #include <stdio.h>
+                #include <string.h>
                 #include <unistd.h>
                 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
                 extern void *__libc_memalign(size_t, size_t);
                 static atomic_long calls;
-                void *malloc(size_t n) { calls++; return __libc_malloc(n); }
-                void *calloc(size_t n, size_t m) { calls++; return __libc_calloc(n, m); }
-                void *realloc(void *p, size_t n) { calls++; return __libc_realloc(p, n); }
-                void *memalign(size_t a, size_t n) { calls++; return __libc_memalign(a, n); }
-                void *aligned_alloc(size_t a, size_t n) { calls++; return __libc_memalign(a, n); }
-                int posix_memalign(void **p, size_t a, size_t n) { calls++; return (*p = __libc_memalign(a, n)) ? 0 : 12; }
+                static struct { uintptr_t start, end; } ours[64];
+                static int count;
+                static int add(struct dl_phdr_info *info, size_t size, void *none) {
+                    if (*info->dlpi_name && !strstr(info->dlpi_name, "swift") && !strstr(info->dlpi_name, "Foundation")
+                        && !strstr(info->dlpi_name, "stdc++")) return 0;
+                    for (int i = 0; i < info->dlpi_phnum && count < 64; i++) {
+                        const ElfW(Phdr) *part = info->dlpi_phdr + i;
+                        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X)) continue;
+                        ours[count].start = info->dlpi_addr + part->p_vaddr;
+                        ours[count].end = ours[count].start + part->p_memsz;
+                        count++;
+                    }
+                    return 0;
+                }
+                __attribute__((constructor)) static void begin(void) { dl_iterate_phdr(add, 0); }
+                static inline void note(void *caller) {
+                    for (int i = 0; i < count; i++)
+                        if (ours[i].start <= (uintptr_t)caller && (uintptr_t)caller < ours[i].end) { calls++; return; }
+                }
+                #define NOTE note(__builtin_return_address(0))
+                void *malloc(size_t n) { NOTE; return __libc_malloc(n); }
+                void *calloc(size_t n, size_t m) { NOTE; return __libc_calloc(n, m); }
+                void *realloc(void *p, size_t n) { NOTE; return __libc_realloc(p, n); }
+                void *memalign(size_t a, size_t n) { NOTE; return __libc_memalign(a, n); }
+                void *aligned_alloc(size_t a, size_t n) { NOTE; return __libc_memalign(a, n); }
+                int posix_memalign(void **p, size_t a, size_t n) { NOTE; return (*p = __libc_memalign(a, n)) ? 0 : 12; }
                 __attribute__((destructor)) static void tell(void) {
                     char line[64];
                     write(2, line, snprintf(line, sizeof line, "allocations: %ld\\n", calls));
@@ -51,7 +75,7 @@ extension Jobs {
         }
 
         @Test(
-            "100 steps more allocate nothing more", .enabled(if: Compiler.isThere, "cc is not installed"),
+            "More steps allocate nothing more", .enabled(if: Compiler.isThere, "cc is not installed"),
             arguments: [
                 (["mlp"], 1, nil), (["mlp"], 3, nil), (["mlp"], 3, "0,1,1"), (["dcgan28"], 1, nil), (["dcgan28"], 3, "0,1,1"),
                 (["hinge"], 1, nil), (["cdcgan"], 1, nil),
@@ -60,11 +84,12 @@ extension Jobs {
         func noAllocations(preset: [String], ranks: Int, hosts: String?) throws {
             let batch = preset[0] == "mlp" ? [] : ["--batch-size", "16"]
             let few = try allocations(preset + batch, steps: 20, ranks: ranks, hosts: hosts)
-            let many = try allocations(preset + batch, steps: 120, ranks: ranks, hosts: hosts)
-            // A number in the last line may be too long for a string without memory of its own, and MPI's start takes a few
-            // more or less from run to run. One in each epoch on one rank would be 25, one in each step a hundred on each rank.
-            let noise = preset != ["mlp"] ? 50 * ranks : ranks == 1 ? 8 : 20
-            #expect(abs(many - few) <= noise, "\(few) allocations with 20 steps, \(many) with 120")
+            // Between hosts, starting takes some more or less from run to run, and so more steps tell it from one in each step.
+            // Elsewhere, one in each epoch would be 25; a number in the last line may be too long to need no memory.
+            let isNoisy = hosts != nil && preset != ["mlp"]
+            let many = try allocations(preset + batch, steps: isNoisy ? 420 : 120, ranks: ranks, hosts: hosts)
+            let noise = isNoisy ? 250 : 20
+            #expect(abs(many - few) <= noise, "\(few) allocations with 20 steps, \(many) with more")
         }
 
         @Test("A trace shows every rank's laps and its reductions, on one clock", arguments: [(1, nil), (3, nil), (3, "0,1,1")] as [(Int, String?)])
