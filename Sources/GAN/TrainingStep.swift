@@ -57,29 +57,33 @@ public final class TrainingStep {
         let plans = try configuration.networkPlans()
         let recordSize = TrainingStep.recordSize(layout)
         let capacity = max(plans.generator.needs.statistics, plans.discriminator.needs.statistics)
-        var bytes = ShardSums.sharedBytes(capacity: capacity, layout: layout, communicator: communicator)
-        for plan in [plans.generator, plans.discriminator] {
-            bytes += Reducer.sharedBytes(
-                count: plan.layout.count, recordSize: recordSize, layout: layout, communicator: communicator)
+        let hasPenalty = configuration.gradientPenalty > 0
+        func gradientSums(_ plan: NetworkPlan, slots: Int, biasSlots: Int, recordSize: Int = 0) -> GradientSums {
+            GradientSums(
+                plan: plan, layout: layout, communicator: communicator, batch: configuration.batchSize, reduction: reduction,
+                slots: slots, biasSlots: biasSlots, recordSize: recordSize)
         }
-        var space = try SharedSpace(communicator, byteCount: bytes)
+        let generatorGradients = gradientSums(plans.generator, slots: 1, biasSlots: 1, recordSize: recordSize)
+        let discriminatorGradients = gradientSums(plans.discriminator, slots: hasPenalty ? 3 : 2, biasSlots: 2)
+        var space = try SharedSpace(
+            communicator,
+            byteCount: ShardSums.sharedBytes(capacity: capacity, layout: layout, communicator: communicator)
+                + generatorGradients.sharedBytes + discriminatorGradients.sharedBytes)
         let arena = Arena()
-        func reducer(_ role: NetworkRole, _ plan: NetworkPlan, recordSize: Int = 0) -> (Reducer, Moments) {
-            let count = plan.layout.count
+        func moments(_ role: NetworkRole, _ plan: NetworkPlan) -> Moments {
             let isCritic = role == .discriminator
-            let moments = Moments(
-                Reducer.segment(of: communicator.rank, size: communicator.size, count: count),
+            return Moments(
+                Reducer.segment(of: communicator.rank, size: communicator.size, count: plan.layout.count),
                 optimizer: configuration.optimizer(of: role),
                 clip: isCritic && configuration.weightClip > 0 ? configuration.weightClip : nil,
                 averageDecay: !isCritic && configuration.averageDecay > 0 ? configuration.averageDecay : nil,
                 kernels: kernels, arena: arena)
-            let reducer = Reducer(
-                patience: patience, layout: layout, count: count, buckets: plan.buckets, recordSize: recordSize,
-                algorithm: reduction, space: &space, treeSum: kernels.treeSum, update: moments.update)
-            return (reducer, moments)
         }
-        (generatorReducer, generatorMoments) = reducer(.generator, plans.generator, recordSize: recordSize)
-        (discriminatorReducer, discriminatorMoments) = reducer(.discriminator, plans.discriminator)
+        generatorMoments = moments(.generator, plans.generator)
+        discriminatorMoments = moments(.discriminator, plans.discriminator)
+        generatorReducer = generatorGradients.reducer(patience, kernels, space: &space, update: generatorMoments.update)
+        discriminatorReducer = discriminatorGradients.reducer(
+            patience, kernels, space: &space, update: discriminatorMoments.update)
         let shardSums = ShardSums(patience: patience, layout: layout, capacity: capacity, space: &space)
 
         let own = layout.shards(of: communicator.rank)
@@ -93,7 +97,6 @@ public final class TrainingStep {
         }
         self.shardRows = shardRows
         // Slots: real, fake, and with a penalty the change of the point between them, and the point.
-        let hasPenalty = configuration.gradientPenalty > 0
         discriminator = Network(
             name: "discriminator", plan: plans.discriminator, stride: columns, slots: hasPenalty ? 4 : 2,
             parameters: discriminatorReducer.parameters, arena: arena)
@@ -105,14 +108,10 @@ public final class TrainingStep {
             parameters: generatorReducer.parameters, arena: arena)
         penalty = hasPenalty
             ? GradientPenalty(configuration, discriminator, columns: columns, arena: arena) : nil
-        let tree = TreePlan(leaves: own.map { $0..<$0 + 1 }, total: own)
-        func sums(_ plan: NetworkPlan, _ reducer: Reducer, slots: Int, biasSlots: Int) -> BatchSums {
-            BatchSums(
-                kernels: kernels, slots: slots, biasSlots: biasSlots, columns: columns, shards: tree.sums(shardRows),
-                ownsFirstShard: own.lowerBound == 0, outputs: reducer.gradients, needs: plan.needs, arena: arena)
-        }
-        generatorSums = sums(plans.generator, generatorReducer, slots: 1, biasSlots: 1)
-        discriminatorSums = sums(plans.discriminator, discriminatorReducer, slots: hasPenalty ? 3 : 2, biasSlots: 2)
+        generatorSums = generatorGradients.batchSums(
+            into: generatorReducer, kernels, columns: columns, space: &space, arena: arena)
+        discriminatorSums = discriminatorGradients.batchSums(
+            into: discriminatorReducer, kernels, columns: columns, space: &space, arena: arena)
         batches = Batches(
             configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
@@ -322,9 +321,9 @@ public final class TrainingStep {
         part = .weightGradients
         sums.interlude = interlude
         let statistics = network === generator ? generatorStatistics : discriminatorStatistics
-        try network.weightGradients(sums, statistics: statistics) { element in
-            if overlaps || element == 0 { try reducer.publish(downTo: element) }
-        }
+        try network.weightGradients(
+            sums, statistics: statistics, meet: { try reducer.meet(during: .weightGradients) },
+            afterLayer: { element in if overlaps || element == 0 { try reducer.publish(downTo: element) } })
         patience.stopwatch.lap(.weightGradients)
     }
 

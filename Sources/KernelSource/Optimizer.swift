@@ -54,6 +54,9 @@ private func treeSum(
 @inline(__always)
 private func decayed(_ x: Vector) -> Vector { select(magnitude(x) .< Vector(repeating: 0x1p-100), Vector(), x) }
 
+/// How far ahead of an update its parameters are asked for, which every rank of the host has read.
+@inline(__always) private var updateAhead: Int { 256 }
+
 /// Adam (Kingma and Ba 2015) on a segment; see `csimd_adam`. count is a multiple of 16.
 public func adam(
     _ constants: csimd_adam, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>,
@@ -63,6 +66,7 @@ public func adam(
     let beta2 = Vector(repeating: constants.beta2)
     var i = 0
     while i < count {
+        prefetchToWrite(parameters + i + updateAhead)
         let g = load(gradient + i)
         let m = decayed(fma(beta1, load(firstMoment + i), constants.one_minus_beta1 * g))
         let v = decayed(fma(beta2, load(secondMoment + i), constants.one_minus_beta2 * (g * g)))
@@ -82,6 +86,7 @@ public func rmsprop(
     let alpha = Vector(repeating: constants.alpha)
     var i = 0
     while i < count {
+        prefetchToWrite(parameters + i + updateAhead)
         let g = load(gradient + i)
         let v = decayed(fma(alpha, load(squareAverage + i), constants.one_minus_alpha * (g * g)))
         store(v, squareAverage + i)
@@ -99,6 +104,7 @@ public func sgd(
 ) {
     var i = 0
     while i < count {
+        prefetchToWrite(parameters + i + updateAhead)
         var g = load(gradient + i)
         if let buffer {
             g = decayed(fma(Vector(repeating: momentum), load(buffer + i), g))

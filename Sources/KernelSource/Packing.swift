@@ -39,7 +39,7 @@ func packGroup<Elements: Format>(
     _ target: UnsafeMutablePointer<Float>
 ) {
     let x = p.a + k * p.a_depth + m * p.a_row
-    if prefetchesWeights && p.a_row == 1 && m + count < p.rows { prefetchGroup(x + count, row: p.a_depth, depth: end - k) }
+    if prefetchesGroups && p.a_row == 1 && m + count < p.rows { prefetchGroup(x + count, row: p.a_depth, depth: end - k) }
     switch p.a_row == 1 ? count : 0 {
     case 3 * lanes: packColumns(elements, x, row: p.a_depth, depth: end - k, vectors: 3, target, targetRow: groupRows)
     case 2 * lanes: packColumns(elements, x, row: p.a_depth, depth: end - k, vectors: 2, target, targetRow: groupRows)
@@ -53,11 +53,7 @@ func packGroup<Elements: Format>(
 private func prefetchGroup(_ x: UnsafePointer<Float>, row: Int, depth: Int) {
     var k = 0
     while k < depth {
-        var i = 0
-        while i < groupRows {
-            csimd_prefetch(x + k * row + i)
-            i += 16
-        }
+        prefetch(x + k * row, row: 0, rows: 1, columns: groupRows)
         k += 1
     }
 }
@@ -93,19 +89,4 @@ func gather(_ x: UnsafePointer<Float>, _ stride: Int, _ count: Int) -> Vector {
         i += 1
     }
     return vector
-}
-
-/// Asks for the part of A that the next tile reads: its lines lie too far apart for the hardware to foresee them.
-@inline(__always)
-func prefetch(_ a: UnsafePointer<Float>, row: Int, rows: Int, columns: Int) {
-    let line = 16
-    var i = 0
-    while i < rows {
-        var j = 0
-        while j < columns {
-            csimd_prefetch(a + i * row + j)
-            j += line
-        }
-        i += 1
-    }
 }

@@ -76,13 +76,15 @@ private func block<Elements: Format>(
             packRows(elements, a, p.a_row, last - m, end - k, packed)
             a = UnsafePointer(packed)
         }
+        // Behind the group's last row, what is read next: where groups go through the whole depth, their next block.
+        let next = !isPanel ? a + (last - m) * aRow : end < p.depth ? p.a + m * p.a_row + end : p.a + last * p.a_row
         var vector = 0
         while vector < columns / lanes {
             let width = nextVectors(columns / lanes - vector)
             let offset = vector * lanes
             let part = Part(
                 m: m, last: last, column: column + offset, isFirst: k == 0, isLast: end == p.depth, places: places, a: a,
-                b: b + offset * places)
+                next: next, b: b + offset * places)
             if p.a_depth != 1 {
                 switch width {
                 case 4: rows(elements, TileRow<4>.self, p, part)
@@ -90,7 +92,7 @@ private func block<Elements: Format>(
                 default: rows(elements, TileRow<1>.self, p, part)
                 }
             } else {
-                let prefetches = prefetchesWeights && !Elements.mustPack && vector == 0
+                let prefetches = !Elements.mustPack && vector == 0
                 switch width {
                 case 4: rows(elements, TileRow<4>.self, p, part, aRow: aRow, prefetches: prefetches)
                 case 2: rows(elements, TileRow<2>.self, p, part, aRow: aRow, prefetches: prefetches)
@@ -111,8 +113,8 @@ private struct Part {
     let isFirst, isLast: Bool
     /// Places that the block's depth takes.
     let places: Int
-    /// The block's first place of row m and of the panel.
-    let a, b: UnsafePointer<Float>
+    /// The block's first place of row m, of what follows the last row in A, and of the panel.
+    let a, next, b: UnsafePointer<Float>
 }
 
 /// Rows m ..< last of a panel; A's place of row m and depth k is a[0].
@@ -124,13 +126,13 @@ private func rows<Elements: Format, let Vectors: Int>(
     while m < part.last {
         let height = nextRows(part.last - m, vectors: Vectors)
         let a = part.a + (m - part.m) * aRow
-        if prefetches { prefetch(a + height * aRow, row: aRow, rows: height, columns: part.places) }
+        let next = !prefetches ? nil : m + height < part.last ? a + height * aRow : part.next
         switch height {
-        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
-        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
-        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
-        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
-        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1)
+        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1, next: next)
+        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1, next: next)
+        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1, next: next)
+        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1, next: next)
+        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: aRow, aDepth: 1, next: next)
         }
         m += height
     }
@@ -146,21 +148,23 @@ private func rows<Elements: Format, let Vectors: Int>(
         let height = nextRows(part.last - m, vectors: Vectors)
         let a = part.a + (m - part.m)
         switch height {
-        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
-        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
-        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
-        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
-        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows)
+        case 8: tile(elements, Tile<8, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows, next: nil)
+        case 6: tile(elements, Tile<6, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows, next: nil)
+        case 4: tile(elements, Tile<4, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows, next: nil)
+        case 2: tile(elements, Tile<2, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows, next: nil)
+        default: tile(elements, Tile<1, Vectors>.self, p, part, m, a, aRow: 1, aDepth: groupRows, next: nil)
         }
         m += height
     }
 }
 
 /// One tile of C through a block of the depth: begun with the bias or taken from C, rectified in the last block.
+/// - Parameter next: the rows of A that the next tile reads, to ask for line by line, or nil to leave them: they lie too far apart
+///   for the hardware to foresee them, and may be in the cache of another core, which made them.
 @inline(__always)
 private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ p: csimd_product, _ part: Part, _ m: Int,
-    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int
+    _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int, next: UnsafePointer<Float>?
 ) {
     var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
     let c = p.c + m * p.c_row + part.column
@@ -180,8 +184,17 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             i += 1
         }
     }
+    var k = 0
+    let bDepth = Vectors * lanes
+    while let next, k + line <= part.places {
+        prefetch(next + k, row: aRow, rows: Rows)
+        accumulate(
+            elements, &sums, a + k * aDepth, aRow: aRow, aDepth: aDepth, part.b + k * bDepth, bDepth: bDepth, depth: line)
+        k += line
+    }
     accumulate(
-        elements, &sums, a, aRow: aRow, aDepth: aDepth, part.b, bDepth: Vectors * lanes, depth: part.places)
+        elements, &sums, a + k * aDepth, aRow: aRow, aDepth: aDepth, part.b + k * bDepth, bDepth: bDepth,
+        depth: part.places - k)
     let rectifies = part.isLast && p.rectifies != 0
     let gate = p.gate.map { $0 + m * p.gate_row + part.column }
     i = 0

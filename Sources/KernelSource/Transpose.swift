@@ -76,6 +76,30 @@ private func interleaveHalves(_ i: Int, _ block: InlineArray<16, Vector>, _ resu
     result[unchecked: 2 * i + 1] = zipHalvesHigh(a, b)
 }
 
+/// out[r · outRow + c] = x[r · row + c] for r < rows, c < columns, and nothing else is written: other columns of out are
+/// other ranks'.
+public func copyColumns(
+    _ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
+) {
+    let ahead = 16
+    var r = 0
+    while r < rows {
+        let x = x + r * row
+        let out = out + r * outRow
+        var c = 0
+        while c + lanes <= columns {
+            prefetchToWrite(out + ahead * outRow + c)
+            store(load(x + c), out + c)
+            c += lanes
+        }
+        while c < columns {
+            out[c] = x[c]
+            c += 1
+        }
+        r += 1
+    }
+}
+
 /// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiple of the
 /// lanes of x's columns are read, and as many of out's columns (x's rows) are written.
 public func transpose(
@@ -83,6 +107,7 @@ public func transpose(
 ) {
     var r = 0
     while r < rows {
+        if r + lanes < rows { prefetchToWrite(out + r + lanes, row: outRow, rows: columns) }
         transposeBlocks(x + r * row, row, rows - r, columns, out + r, outRow)
         r += lanes
     }

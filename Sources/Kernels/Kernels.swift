@@ -141,6 +141,8 @@ public struct Kernels: Sendable {
             _ x: Floats, _ gradient: Floats, _ dimensions: Int, _ count: Int, _ row: Int, _ scratch: MutableFloats,
             _ dx: MutableFloats
         ) -> Void
+    public let copyColumns:
+        @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
     public let transpose:
         @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
     public let rectify: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) -> Void

@@ -26,6 +26,7 @@ extension Kernels {
             sumNormalized: Reference.sumNormalized,
             similarities: Reference.similarities,
             similaritiesBackward: Reference.similaritiesBackward,
+            copyColumns: Reference.copyColumns,
             transpose: Reference.transpose,
             rectify: Reference.rectify,
             tanh: Reference.tanh,

@@ -54,6 +54,15 @@ extension Reference {
         }
     }
 
+    /// out[r, c] = x[r, c].
+    static func copyColumns(
+        _ x: Kernels.Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: Kernels.MutableFloats, _ outRow: Int
+    ) {
+        for r in 0..<rows {
+            for c in 0..<columns { out[r * outRow + c] = x[r * row + c] }
+        }
+    }
+
     /// out[c, r] = x[r, c].
     static func transpose(
         _ x: Kernels.Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: Kernels.MutableFloats, _ outRow: Int

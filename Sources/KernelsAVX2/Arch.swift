@@ -22,8 +22,8 @@ typealias Bytes = SIMD8<UInt8>
 /// Depth of a block of a product: a panel of 16 columns fills 16 KiB.
 @inline(__always) var blockDepth: Int { 256 }
 
-/// Whether to ask for a product's weights ahead of time.
-@inline(__always) var prefetchesWeights: Bool { true }
+/// Whether to ask for rows of a product's weights ahead of packing them.
+@inline(__always) var prefetchesGroups: Bool { true }
 
 /// a · b + c, rounded once.
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }

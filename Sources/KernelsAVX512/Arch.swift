@@ -22,8 +22,8 @@ typealias Bytes = SIMD16<UInt8>
 /// Depth of a block of a product: a panel of 64 columns fills 16 KiB.
 @inline(__always) var blockDepth: Int { 64 }
 
-/// Whether to ask for a product's weights ahead of time: an Intel Xeon (Emerald Rapids) foresees them, and loses by it.
-@inline(__always) var prefetchesWeights: Bool { false }
+/// Whether to ask for rows of a product's weights ahead of packing them; an Intel Xeon (Emerald Rapids) loses by it.
+@inline(__always) var prefetchesGroups: Bool { false }
 
 /// a · b + c, rounded once.
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }

@@ -21,8 +21,8 @@ typealias Bytes = SIMD4<UInt8>
 @inline(__always) var keepsPairs: Bool { false }
 /// Depth of a block of a product: a panel of 8 columns fills 8 KiB.
 @inline(__always) var blockDepth: Int { 256 }
-/// Whether to ask for a product's weights ahead of time.
-@inline(__always) var prefetchesWeights: Bool { true }
+/// Whether to ask for rows of a product's weights ahead of packing them.
+@inline(__always) var prefetchesGroups: Bool { true }
 
 #if arch(arm64)
 /// a · b + c, rounded once.

@@ -12,6 +12,9 @@ import Synchronization
 ///     → other work, with progress(during:) now and then → finish() → parameters are new everywhere
 ///
 /// A rank publishes after its last read of the old parameters, and rewrites its gradients after `finish`.
+///
+/// Or else the ranks of a host share their gradients' buffers: each makes a part of every gradient for the rows of them all,
+/// once `meet` has said that all have what it is made of. Then nothing is left to add within a host.
 public final class Reducer {
     public typealias Floats = UnsafeMutablePointer<Float>
     /// Adds leaves in tree order and says whether every sum is finite; see the kernel of that name.
@@ -28,7 +31,7 @@ public final class Reducer {
 
     /// The network's parameters, shared by the ranks of a host.
     public let parameters: Floats
-    /// Where this rank puts its gradients, one buffer for each maximal aligned subtree of its shards.
+    /// Where this rank puts its gradients, one buffer for each maximal aligned subtree of its shards, or of its host's.
     public let gradients: [Floats]
     /// The elements that this rank owns.
     public let segment: Range<Int>
@@ -72,8 +75,12 @@ public final class Reducer {
     private let remote: RemoteExchange
 
     /// Bytes that a reducer takes of its host's shared space.
-    public static func sharedBytes(count: Int, recordSize: Int, layout: ShardLayout, communicator: any Communicator) -> Int {
-        let trees = communicator.neighbours.reduce(0) { $0 + ShardLayout.subtrees(layout.shards(of: $1)).count }
+    public static func sharedBytes(
+        count: Int, recordSize: Int, sharesGradients: Bool = false, layout: ShardLayout, communicator: any Communicator
+    ) -> Int {
+        let trees = communicator.neighbours.sources(sharesGradients).reduce(0) {
+            $0 + ShardLayout.subtrees(layout.shards(of: $1)).count
+        }
         return (1 + trees) * (count * 4).roundedUp(to: 64)
             + max(64, (recordSize * communicator.size * 8).roundedUp(to: 64))
             + (communicator.size + 1) * flagStride * 8
@@ -83,12 +90,14 @@ public final class Reducer {
     ///   - count: the elements of the network's parameters, a multiple of 16.
     ///   - buckets: where parts begin that are sent one by one, ascending multiples of 16, the first 0.
     ///   - recordSize: doubles that each rank hands to all others with every reduction.
+    ///   - sharesGradients: whether the ranks of a host write one set of gradients, each a part of it.
     ///   - update: called with the sums of this rank's segment, a stretch at a time, up to one that is infinite or NaN.
     public init(
         patience: Patience, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
-        algorithm: Algorithm = .tree, space: inout SharedSpace, treeSum: @escaping TreeSum, update: @escaping Update
+        sharesGradients: Bool = false, algorithm: Algorithm = .tree, space: inout SharedSpace, treeSum: @escaping TreeSum, update: @escaping Update
     ) {
         precondition(count % 16 == 0, "\(count) elements are not a multiple of 16")
+        precondition(!sharesGradients || algorithm == .tree, "shared gradients are added in tree order only")
         self.patience = patience
         communicator = patience.communicator
         self.layout = layout
@@ -101,10 +110,10 @@ public final class Reducer {
         let size = communicator.size
 
         parameters = space.take(count, of: Float.self)
-        let trees = communicator.neighbours.map { neighbour in
-            ShardLayout.subtrees(layout.shards(of: neighbour)).map { _ in space.take(count, of: Float.self) }
+        let trees = communicator.neighbours.sources(sharesGradients).map { ranks in
+            ShardLayout.subtrees(layout.shards(of: ranks)).map { _ in space.take(count, of: Float.self) }
         }
-        gradients = trees[rank - communicator.neighbours.lowerBound]
+        gradients = trees[sharesGradients ? 0 : rank - communicator.neighbours.lowerBound]
         records = space.take(max(1, recordSize * size), of: Double.self)
         flags = space.take(flagStride * size, of: Atomic<Int>.self)
         failedRound = space.take(flagStride, of: Atomic<Int>.self)
@@ -113,7 +122,7 @@ public final class Reducer {
         self.segment = segment(rank)
         scratch = allocateZeroed(byteCount: 4 * 32 * 16).bindMemory(to: Float.self, capacity: 32 * 16)
         remote = RemoteExchange(
-            patience: patience, layout: layout, segment: segment, buckets: zip(buckets, buckets.dropFirst() + [count]).map { $0..<$1 },
+            patience: patience, layout: layout, sharesGradients: sharesGradients, segment: segment, buckets: zip(buckets, buckets.dropFirst() + [count]).map { $0..<$1 },
             parameters: parameters, records: records, recordSize: recordSize, localTrees: trees)
         if algorithm == .mpi {
             ownSum = Addition(leaves: [UnsafePointer(gradients[0] + self.segment.lowerBound)], merges: [0])
@@ -131,6 +140,17 @@ public final class Reducer {
     /// The elements that a rank of `size` owns of `count`, a multiple of 16.
     public static func segment(of rank: Int, size: Int, count: Int) -> Range<Int> {
         count / 16 * rank / size * 16..<count / 16 * (rank + 1) / size * 16
+    }
+
+    /// Declares that what this rank's part of the gradients is made of lies where its host's ranks read it, and its reads of
+    /// the parameters over; returns when all ranks of the host have done so.
+    /// - Parameter part: what this rank has been doing since the stopwatch's last lap.
+    public func meet(during part: Stopwatch.Part) throws {
+        patience.stopwatch.lap(part)
+        try publish(downTo: count)
+        try patience.wait { communicator.neighbours.allSatisfy { isReady($0, count) } }
+        patience.stopwatch.lap(.waiting)
+        publishedAt = monotonicSeconds()
     }
 
     /// Declares this rank's gradients complete from an element on, and its reads of the parameters over.
@@ -226,7 +246,7 @@ public final class Reducer {
             let first = segment.lowerBound + start
             update(sums, parameters + first, first..<first + part.count)
         }
-        patience.stopwatch.lap(communicator.size > 1 ? .communication : .optimiser, seconds: adding, rest: .optimiser)
+        patience.stopwatch.lap(ownSum.onlyLeaf == nil ? .communication : .optimiser, seconds: adding, rest: .optimiser)
         return isFinite
     }
 
@@ -248,6 +268,11 @@ public final class Reducer {
 
     private func ready(of rank: Int) -> UnsafeMutablePointer<Atomic<Int>> { flags + flagStride * rank }
     private func published(of rank: Int) -> UnsafeMutablePointer<Atomic<Int>> { flags + flagStride * rank + 8 }
+}
+
+extension Range<Int> {
+    /// The ranks of a host by whose gradients they write: each its own, or all the same.
+    func sources(_ sharesGradients: Bool) -> [Range<Int>] { sharesGradients ? [self] : map { $0..<$0 + 1 } }
 }
 
 /// Flags of different ranks lie on cache lines of their own; adjacent lines are fetched in pairs.

@@ -28,6 +28,8 @@ final class RemoteExchange {
     private let communicator: any Communicator
     private let layout: ShardLayout
     private let parameters: Floats
+    /// The ranks of this host that write gradients together.
+    private let sources: [Range<Int>]
     private let segment: Range<Int>
     private let ownParameters: Floats
     private let records: UnsafeMutablePointer<Double>
@@ -42,13 +44,15 @@ final class RemoteExchange {
     private var outgoing: [Request] = []
 
     init(
-        patience: Patience, layout: ShardLayout, segment: (Int) -> Range<Int>, buckets: [Range<Int>], parameters: Floats,
+        patience: Patience, layout: ShardLayout, sharesGradients: Bool, segment: (Int) -> Range<Int>, buckets: [Range<Int>],
+        parameters: Floats,
         records: UnsafeMutablePointer<Double>, recordSize: Int, localTrees: [[Floats]]
     ) {
         self.patience = patience
         self.layout = layout
         self.parameters = parameters
         communicator = patience.communicator
+        sources = communicator.neighbours.sources(sharesGradients)
         let hosts = communicator.hosts
         let host = communicator.host
         let rank = communicator.rank
@@ -62,7 +66,7 @@ final class RemoteExchange {
         ownParameters = RemoteExchange.buffer(self.segment.count + 1)
         guard hosts.count > 1 else { return }
 
-        let plan = layout.sum(of: hosts[host])
+        let plan = layout.sum(of: hosts[host], sharesGradients: sharesGradients)
         let trees = localTrees.flatMap { $0 }
         for (other, ranks) in hosts.enumerated() where other != host {
             let subtrees = ShardLayout.subtrees(layout.shards(of: ranks))
@@ -89,17 +93,17 @@ final class RemoteExchange {
         outgoing.reserveCapacity(wards.reduce(0) { $0 + $1.pieces.count * $1.sums.count } + 2 * hosts.count)
     }
 
-    /// The sum of a segment over all shards: the trees of this host's ranks, `own`, and the sums that other hosts send.
+    /// The sum of a segment over all shards: the trees of this host's sources, `own`, and the sums that other hosts send.
     func wholeTree(own: [[UnsafePointer<Float>]]) -> Addition {
         var leaves: [(range: Range<Int>, values: UnsafePointer<Float>)] = []
-        for (index, ranks) in communicator.hosts.enumerated() {
+        for index in communicator.hosts.indices {
             if let peer = peers[index] {
                 for (number, subtree) in peer.subtrees.enumerated() {
                     leaves.append((subtree, UnsafePointer(peer.incoming + number * segment.count)))
                 }
             } else {
-                for (rank, trees) in zip(ranks, own) {
-                    leaves += zip(ShardLayout.subtrees(layout.shards(of: rank)), trees).map { ($0, $1) }
+                for (ranks, trees) in zip(sources, own) {
+                    leaves += zip(ShardLayout.subtrees(layout.shards(of: ranks)), trees).map { ($0, $1) }
                 }
             }
         }

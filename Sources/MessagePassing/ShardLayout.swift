@@ -52,8 +52,10 @@ public struct ShardLayout: Sendable, Equatable {
     }
 
     /// How the subtrees of consecutive ranks are added to those of all of them together.
-    public func sum(of ranks: Range<Int>) -> TreePlan {
-        TreePlan(leaves: ranks.flatMap { ShardLayout.subtrees(shards(of: $0)) }, total: shards(of: ranks))
+    /// - Parameter sharesGradients: whether the ranks have one set of subtrees, and not each its own.
+    public func sum(of ranks: Range<Int>, sharesGradients: Bool = false) -> TreePlan {
+        let leaves = ranks.sources(sharesGradients).flatMap { ShardLayout.subtrees(shards(of: $0)) }
+        return TreePlan(leaves: leaves, total: shards(of: ranks))
     }
 }
 

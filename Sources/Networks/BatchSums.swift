@@ -1,6 +1,6 @@
 import Kernels
 
-/// How gradients are summed over this rank's rows: its shards and the forest they form.
+/// How gradients are summed over this rank's rows, or over those of its host: the shards and the forest they form.
 public final class BatchSums {
     let kernels: Kernels
     /// Passes whose rows are summed, those of them that a bias is part of, and the columns of each.
@@ -17,6 +17,9 @@ public final class BatchSums {
     let ones: UnsafeMutablePointer<Float>
     /// Whether the first shard of all is this rank's: it adds what is known of the whole batch.
     let ownsFirstShard: Bool
+    /// The host's rows, where its ranks sum them together.
+    let shared: SharedRows?
+    private var lastShared: Matrix?
     /// Where bf16 lays out its pairs.
     let workspace: UnsafeMutablePointer<Float>?
     /// What sums call between blocks of their work.
@@ -24,8 +27,9 @@ public final class BatchSums {
 
     public init(
         kernels: Kernels, slots: Int, biasSlots: Int? = nil, columns: Int, shards: [ShardSum], ownsFirstShard: Bool,
-        outputs: [UnsafeMutablePointer<Float>], needs: LayerNeeds, arena: Arena
+        outputs: [UnsafeMutablePointer<Float>], shared: SharedRows? = nil, needs: LayerNeeds, arena: Arena
     ) {
+        self.shared = shared
         self.ownsFirstShard = ownsFirstShard
         self.kernels = kernels
         self.slots = slots
@@ -35,7 +39,7 @@ public final class BatchSums {
         _ = self.shards.initialize(from: shards)
         self.outputs = .allocate(capacity: outputs.count)
         _ = self.outputs.initialize(from: outputs)
-        transposed = arena.floats(slots * columns * ((needs.transposedInputs + 63) & ~63))
+        transposed = arena.floats(shared == nil ? slots * columns * ((needs.transposedInputs + 63) & ~63) : 0)
         scratch = arena.floats(
             max(
                 32 * 6 * 4 * 16,
@@ -58,32 +62,63 @@ public final class BatchSums {
     /// x [slots, inputs, stride] the input: Σ dy xᵗ.
     /// - Parameter passStride: floats from a pass of dy to the next, if others lie between.
     func weightGradient(_ dy: Matrix, passStride: Int? = nil, x: Matrix, offset: Int) {
-        guard let shards = shards.baseAddress, let outputs = outputs.baseAddress else { return }
-        // xᵗ in panels of 64 inputs, the rows of all passes one behind the other.
-        let panel = 64 * slots * columns
+        let passStride = passStride ?? dy.features * dy.stride
+        guard let shared else {
+            transpose(x, columns: columns, to: transposed, columns)
+            return add(dy, passStride, transposed, columns, rows: 0..<dy.features, inputs: x.features, offset: offset)
+        }
+        let place = shared.next(outputs: dy.features, inputs: x.features, slots: slots)
+        if shared.isLayingOut {
+            for slot in 0..<slots {
+                kernels.copyColumns(
+                    dy.base + slot * passStride, dy.stride, dy.features, shared.rows.count,
+                    place.dy.slot(slot).base + shared.rows.lowerBound, shared.columns)
+            }
+            transpose(x, columns: shared.rows.count, to: place.transposed + 64 * shared.rows.lowerBound, shared.columns)
+        } else {
+            lastShared = place.dy
+            add(
+                place.dy, dy.features * shared.columns, place.transposed, shared.columns,
+                rows: shared.part(ofRows: dy.features, length: x.features, offset: offset), inputs: x.features, offset: offset)
+        }
+    }
+
+    /// xᵗ in panels of 64 inputs, the rows of all passes one behind the other: [inputs / 64, slots · stride, 64].
+    private func transpose(_ x: Matrix, columns: Int, to target: UnsafeMutablePointer<Float>, _ stride: Int) {
         for slot in 0..<slots {
-            for start in stride(from: 0, to: x.features, by: 64) {
+            for start in Swift.stride(from: 0, to: x.features, by: 64) {
                 kernels.transpose(
                     x.slot(slot).base + start * x.stride, x.stride, min(64, x.features - start), columns,
-                    transposed + start / 64 * panel + 64 * slot * columns, 64)
+                    target + (start * slots + 64 * slot) * stride, 64)
             }
         }
+    }
+
+    /// Some rows of Σ dy xᵗ, xᵗ as `transpose` lays it out.
+    private func add(
+        _ dy: Matrix, _ passStride: Int, _ transposed: UnsafePointer<Float>, _ columns: Int, rows: Range<Int>, inputs: Int,
+        offset: Int
+    ) {
+        guard let shards = shards.baseAddress, let outputs = outputs.baseAddress, !rows.isEmpty else { return }
         var gradient = WeightGradient(
-            a: dy.base, a_pass: passStride ?? dy.features * dy.stride, a_row: dy.stride, b: transposed, b_panel: panel,
-            b_pass: 64 * columns, b_row: 64, outputs: outputs, output_offset: offset, c_row: x.features, rows: dy.features,
-            columns: x.features, passes: slots, shards: shards, shard_count: self.shards.count, scratch: scratch,
-            workspace: workspace, interlude: interlude)
+            a: dy.base + rows.lowerBound * dy.stride, a_pass: passStride, a_row: dy.stride, b: transposed,
+            b_panel: 64 * slots * columns, b_pass: 64 * columns, b_row: 64, outputs: outputs,
+            output_offset: offset + rows.lowerBound * inputs, c_row: inputs, rows: rows.count, columns: inputs, passes: slots,
+            shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
         kernels.weightGradient(&gradient)
     }
 
     /// The gradient of a bias, of which dy [slots, outputs, stride] is the error signal: the weight of an input that is
-    /// always 1.
+    /// always 1. Where rows are shared, the layer's weights come before it.
     func biasGradient(_ dy: UnsafePointer<Float>, outputs count: Int, stride: Int, offset: Int) {
-        guard let shards = shards.baseAddress, let outputs = outputs.baseAddress else { return }
+        guard let shards = shards.baseAddress, let outputs = outputs.baseAddress, shared?.isLayingOut != true else { return }
+        let rows = shared?.part(ofBias: count) ?? 0..<count
+        let (dy, stride) = lastShared.map { (UnsafePointer($0.base), $0.stride) } ?? (dy, stride)
+        guard !rows.isEmpty else { return }
         var gradient = WeightGradient(
-            a: dy, a_pass: count * stride, a_row: stride, b: ones, b_panel: 0, b_pass: 0, b_row: 0, outputs: outputs,
-            output_offset: offset, c_row: 1, rows: count, columns: 1, passes: biasSlots, shards: shards,
-            shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
+            a: dy + rows.lowerBound * stride, a_pass: count * stride, a_row: stride, b: ones, b_panel: 0, b_pass: 0, b_row: 0,
+            outputs: outputs, output_offset: offset + rows.lowerBound, c_row: 1, rows: rows.count, columns: 1, passes: biasSlots,
+            shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
         kernels.biasGradient(&gradient)
     }
 }

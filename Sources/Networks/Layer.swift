@@ -17,6 +17,8 @@ public protocol Layer: AnyObject, Sendable {
     var products: Int { get }
     /// Whether, in one row, the layer is a piecewise linear function of its input.
     var isPiecewiseLinear: Bool { get }
+    /// Whether `BatchSums.weightGradient` makes the gradients of all its parameters, and `biasGradient` after it.
+    var sumsProductsOnly: Bool { get }
     /// Whether the output may take the place of the input, given the layer that made the input.
     func worksInPlace(after previous: any Layer) -> Bool
 
@@ -41,6 +43,7 @@ extension Layer {
     public var products: Int { 0 }
     public var sharesError: Bool { false }
     public var isPiecewiseLinear: Bool { true }
+    public var sumsProductsOnly: Bool { tensors.isEmpty }
     public func worksInPlace(after previous: any Layer) -> Bool { false }
     public func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {}
     public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {}

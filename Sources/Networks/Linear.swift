@@ -64,6 +64,7 @@ final class Linear: AffineLayer {
     private var inputStride: Int { isTransposed ? outputs : 1 }
 
     var products: Int { inputs * outputs }
+    var sumsProductsOnly: Bool { true }
     var needs: LayerNeeds {
         LayerNeeds(
             workspace: Product.workspaceCount,

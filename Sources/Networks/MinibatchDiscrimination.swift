@@ -20,6 +20,7 @@ final class MinibatchDiscrimination: Layer {
     let tensors: [Tensor]
     var outputs: Int { inputs + kernels }
     var isPiecewiseLinear: Bool { false }
+    var sumsProductsOnly: Bool { true }
     var products: Int { inputs * features }
     var needs: LayerNeeds {
         LayerNeeds(

@@ -163,11 +163,24 @@ public final class Network {
     }
 
     /// After `backward` of every pass: the gradients of the parameters, last layer first.
-    /// - Parameter afterLayer: told the first element from which on they are complete.
+    /// - Parameters:
+    ///   - meet: returns when the rows of all ranks of the host are laid out, if their gradients are summed together.
+    ///   - afterLayer: told the first element from which on they are complete.
     public func weightGradients(
-        _ sums: BatchSums, statistics: BatchStatistics? = nil, afterLayer: (_ element: Int) throws -> Void
+        _ sums: BatchSums, statistics: BatchStatistics? = nil, meet: () throws -> Void = {},
+        afterLayer: (_ element: Int) throws -> Void
     ) throws {
         if let spectral, let statistics { try spectral.sumProducts(statistics) }
+        if let shared = sums.shared {
+            shared.isLayingOut = true
+            try forEachGradient(sums) { _ in }
+            shared.isLayingOut = false
+            try meet()
+        }
+        try forEachGradient(sums, afterLayer)
+    }
+
+    private func forEachGradient(_ sums: BatchSums, _ afterLayer: (_ element: Int) throws -> Void) rethrows {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             layers[index].weightGradient(
                 errors[index], x: index > 0 ? activations[index - 1] : input, offset: offsets[index], memory(of: index), sums)

@@ -9,6 +9,8 @@ public struct NetworkPlan: Sendable {
     /// Running statistics.
     public let bufferLayout: ParameterLayout
     public let needs: LayerNeeds
+    /// Whether the ranks of a host can sum the gradients of all their rows together; see `SharedRows`.
+    public let sharesRows: Bool
     let isSpectral: Bool
     let offsets: [Int]
     let bufferOffsets: [Int]
@@ -44,6 +46,7 @@ public struct NetworkPlan: Sendable {
         self.input = input
         output = builder.shape
         self.layers = layers
+        sharesRows = layers.allSatisfy(\.sumsProductsOnly)
         var needs = LayerNeeds()
         for layer in layers { needs.include(layer.needs) }
         self.isSpectral = isSpectral

@@ -2,6 +2,27 @@ import Kernels
 import Testing
 
 @Suite struct TransposeTests {
+    /// Columns are copied, and what lies beside them stays.
+    @Test func copiesColumns() {
+        var random = SplitMix64(6)
+        for rows in [1, 2, 17, 40] {
+            for columns in 1...40 {
+                let (row, outRow) = (columns + rows % 3, columns + 5)
+                let x = random.units(rows * row)
+                defer { keep(x) }
+                let blank = random.units(rows * outRow)
+                let twin = blank.copy
+                Kernels.reference.copyColumns(x.base, row, rows, columns, twin.base, outRow)
+                for kernels in tables {
+                    let output = blank.copy
+                    kernels.copyColumns(x.base, row, rows, columns, output.base, outRow)
+                    let difference = output.difference(from: twin)
+                    #expect(difference == nil, "\(kernels.instructionSet), \(rows) × \(columns)")
+                }
+            }
+        }
+    }
+
     @Test func equalsTwinAtEverySize() {
         var random = SplitMix64(5)
         for rows in 1...33 {

@@ -50,12 +50,14 @@ import Testing
         let reducer: Reducer
         let count: Int
         let buckets: [Int]
+        let sharesGradients: Bool
         static let recordSize = 3
 
         init(
             _ communicator: any Communicator, shards: Int, count: Int, buckets: [Int] = [0],
-            algorithm: Reducer.Algorithm = .tree, keepsSums: Bool = true
+            sharesGradients: Bool = false, algorithm: Reducer.Algorithm = .tree, keepsSums: Bool = true
         ) throws {
+            self.sharesGradients = sharesGradients
             self.communicator = communicator
             self.count = count
             self.buckets = buckets
@@ -64,11 +66,12 @@ import Testing
             var space = try SharedSpace(
                 communicator,
                 byteCount: Reducer.sharedBytes(
-                    count: count, recordSize: Rig.recordSize, layout: layout, communicator: communicator))
+                    count: count, recordSize: Rig.recordSize, sharesGradients: sharesGradients, layout: layout,
+                    communicator: communicator))
             let segment = Reducer.segment(of: communicator.rank, size: communicator.size, count: count)
             reducer = Reducer(
                 patience: patience, layout: layout, count: count, buckets: buckets, recordSize: Rig.recordSize,
-                algorithm: algorithm, space: &space, treeSum: ReducerTests.treeSum
+                sharesGradients: sharesGradients, algorithm: algorithm, space: &space, treeSum: ReducerTests.treeSum
             ) { sums, parameters, elements in
                 precondition(segment.contains(elements.lowerBound) && elements.upperBound <= segment.upperBound)
                 for i in 0..<elements.count { parameters[i] += sums[i] / 3 }
@@ -78,15 +81,20 @@ import Testing
 
         /// Fills gradients and record bucket by bucket, reduces, and adds a third of the sums to the parameters.
         func step(_ round: Int, poison: (rank: Int, element: Int, value: Float)? = nil) throws -> Bool {
-            let own = ShardLayout.subtrees(layout.shards(of: communicator.rank))
+            let ranks = communicator.neighbours
+            let own = ShardLayout.subtrees(sharesGradients ? layout.shards(of: ranks) : layout.shards(of: communicator.rank))
+            // A part of the gradients, whichever it is.
+            let part = sharesGradients
+                ? Reducer.segment(of: communicator.rank - ranks.lowerBound, size: ranks.count, count: count) : 0..<count
             // Whatever is read before it is published shows.
-            for buffer in reducer.gradients { for element in 0..<count { buffer[element] = .nan } }
+            for buffer in reducer.gradients { for element in part { buffer[element] = .nan } }
+            if sharesGradients { try reducer.meet(during: .other) }
             for i in 0..<Rig.recordSize {
                 reducer.records[communicator.rank * Rig.recordSize + i] = Rig.record(round, communicator.rank, i)
             }
             for (start, end) in zip(buckets, buckets.dropFirst() + [count]).reversed() {
                 for (buffer, shards) in zip(reducer.gradients, own) {
-                    for element in start..<end { buffer[element] = ReducerTests.sum(round, shards, element) }
+                    for element in (start..<end).clamped(to: part) { buffer[element] = ReducerTests.sum(round, shards, element) }
                 }
                 if let poison, poison.rank == communicator.rank, (start..<end).contains(poison.element) {
                     reducer.gradients[reducer.gradients.count - 1][poison.element] = poison.value
@@ -107,10 +115,14 @@ import Testing
     }
 
     /// Several rounds: parameters everywhere, and records, after each.
-    private func check(shards: Int, hosts: [Int], count: Int, buckets: [Int] = [0], keepsSums: Bool = true) throws {
+    private func check(
+        shards: Int, hosts: [Int], count: Int, buckets: [Int] = [0], sharesGradients: Bool = false, keepsSums: Bool = true
+    ) throws {
         let expected = (0...Self.rounds).map { Self.expectedParameters(shards: shards, count: count, rounds: $0) }
         try onRanks(hosts: hosts) { communicator in
-            let rig = try Rig(communicator, shards: shards, count: count, buckets: buckets, keepsSums: keepsSums)
+            let rig = try Rig(
+                communicator, shards: shards, count: count, buckets: buckets, sharesGradients: sharesGradients,
+                keepsSums: keepsSums)
             for round in 0..<Self.rounds {
                 let isFinite = try rig.step(round)
                 #expect(isFinite)
@@ -137,6 +149,18 @@ import Testing
     ])
     func anySplitIntoHostsGivesTheTree(hosts: [Int]) throws {
         for count in Self.counts { try check(shards: 8, hosts: hosts, count: count) }
+    }
+
+    /// Each rank of a host writes a part of one set of gradients.
+    @Test(arguments: [
+        [1], [2], [5], [8], [1, 1], [2, 2], [1, 3], [3, 5], [2, 1, 1], [7, 1], [1, 2, 3], [2, 2, 2, 2],
+    ])
+    func sharedGradientsGiveTheTree(hosts: [Int]) throws {
+        for count in Self.counts {
+            try check(shards: 8, hosts: hosts, count: count, sharesGradients: true)
+            try check(shards: 8, hosts: hosts, count: count, buckets: [0, 16, 64], sharesGradients: true)
+        }
+        try check(shards: 8, hosts: hosts, count: 16 * 2_201, sharesGradients: true, keepsSums: false)
     }
 
     /// Buckets that cut segments, one as small as an element's block.

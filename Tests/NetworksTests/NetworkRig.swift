@@ -41,9 +41,10 @@ struct NetworkRig {
     /// - Parameters:
     ///   - shards: this rank's, of `shardCount`.
     ///   - totals: the sums of a rank that owns all shards, for one that does not and has layers that normalise.
+    ///   - host: what this rank, `index` of the host, shares with others; its gradients are then the host's.
     init(
         _ specifications: [LayerSpecification], input: Shape, batch: Int, shards: Range<Int>, of shardCount: Int,
-        kernels: Kernels, totals: BatchTotals? = nil
+        kernels: Kernels, totals: BatchTotals? = nil, host: HostRig? = nil, index: Int = 0
     ) throws {
         self.specifications = specifications
         self.input = input
@@ -70,8 +71,8 @@ struct NetworkRig {
         network = Network(name: "discriminator", plan: plan, stride: columns, slots: 2, parameters: buffer, arena: arena)
         fill(network.buffers, plan.bufferLayout)
 
-        trees = NetworkRig.forest(shards)
-        gradients = trees.map { [arena] _ in arena.floats(plan.layout.count) }
+        trees = NetworkRig.forest(host?.shards ?? shards)
+        gradients = host?.gradients ?? trees.map { [arena] _ in arena.floats(plan.layout.count) }
         var shardSums: [ShardSum] = []
         for (number, tree) in trees.enumerated() {
             for shard in tree {
@@ -85,7 +86,7 @@ struct NetworkRig {
         }
         sums = BatchSums(
             kernels: kernels, slots: 2, columns: columns, shards: shardSums, ownsFirstShard: shards.lowerBound == 0,
-            outputs: gradients, needs: plan.needs, arena: arena)
+            outputs: gradients, shared: host?.sharedRows(rows, plan, index: index), needs: plan.needs, arena: arena)
         statistics = plan.needs.statistics == 0
             ? nil
             : BatchStatistics(
@@ -135,14 +136,19 @@ struct NetworkRig {
 
     /// Both passes forward and backward, then the weight gradients.
     func run() throws {
-        for (slot, kind) in NetworkRig.kinds.enumerated() {
-            try network.forward(pass(kind), slot: slot)
-            fill(network.outputError.slot(slot), plan.output, past: 3) { row, feature in
-                NetworkRig.value(3 + slot, row, feature)
-            }
-            try network.backward(pass(kind), slot: slot, inputError: inputErrors[slot])
-        }
-        try network.weightGradients(sums) { _ in }
+        for slot in 0..<2 { try forwardAndBackward(slot) }
+        try weightGradients()
+    }
+
+    func forwardAndBackward(_ slot: Int) throws {
+        let pass = pass(NetworkRig.kinds[slot])
+        try network.forward(pass, slot: slot)
+        fill(network.outputError.slot(slot), plan.output, past: 3) { row, feature in NetworkRig.value(3 + slot, row, feature) }
+        try network.backward(pass, slot: slot, inputError: inputErrors[slot])
+    }
+
+    func weightGradients(meet: () throws -> Void = {}) throws {
+        try network.weightGradients(sums, meet: meet) { _ in }
     }
 
     /// The mask of a dropout layer for one row, from the Philox words that the documentation names.
@@ -167,6 +173,33 @@ struct NetworkRig {
             start += size
         }
         return trees
+    }
+}
+
+/// What ranks that share rows have in common: the shards of all of them, the gradients, and where rows are laid out.
+final class HostRig {
+    let shards: Range<Int>
+    let gradients: [UnsafeMutablePointer<Float>]
+    private let ranks: Int
+    private let rows: Range<Int>
+    private let space: UnsafeMutablePointer<Float>
+    private let capacity: Int
+    private let arena = Arena()
+
+    init(_ plan: NetworkPlan, shards: Range<Int>, of shardCount: Int, batch: Int, ranks: Int) {
+        self.shards = shards
+        self.ranks = ranks
+        rows = batch * shards.lowerBound / shardCount..<batch * shards.upperBound / shardCount
+        gradients = NetworkRig.forest(shards).map { [arena] _ in arena.floats(plan.layout.count) }
+        capacity = SharedRows.floats(of: plan, slots: 2, rows: rows.count)
+        space = arena.floats(capacity)
+    }
+
+    func sharedRows(_ own: Range<Int>, _ plan: NetworkPlan, index: Int) -> SharedRows {
+        let blocks = plan.layout.count / 16
+        return SharedRows(
+            rows: own.lowerBound - rows.lowerBound..<own.upperBound - rows.lowerBound, of: rows.count,
+            elements: blocks * index / ranks * 16..<blocks * (index + 1) / ranks * 16, space: space, capacity: capacity)
     }
 }
 

@@ -1,0 +1,32 @@
+import CSIMD
+
+// Lines of the cache asked for ahead of time. What other cores of a host have written or read comes from their caches, and
+// takes several times as long as what is in one's own.
+
+/// Floats of a line.
+@inline(__always) var line: Int { 16 }
+
+/// Asks for the first columns of some rows; they need not exist.
+@inline(__always)
+func prefetch(_ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int = line) {
+    var i = 0
+    while i < rows {
+        var j = 0
+        while j < columns {
+            csimd_prefetch(x + i * row + j)
+            j += line
+        }
+        i += 1
+    }
+}
+
+/// Asks for a line of each of some rows, to write them. Where other cores have read them, a line that is read before it is written would
+/// else be fetched twice.
+@inline(__always)
+func prefetchToWrite(_ x: UnsafeMutablePointer<Float>, row: Int = 0, rows: Int = 1) {
+    var i = 0
+    while i < rows {
+        csimd_prefetch_to_write(x + i * row)
+        i += 1
+    }
+}

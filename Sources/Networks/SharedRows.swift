@@ -1,0 +1,63 @@
+/// The rows of a batch of all ranks of a host, laid out where each of them reads those of all: a rank then computes a part
+/// of every gradient for all of these rows, instead of all of it for its own.
+///
+/// For each sum Σ dy xᵗ, last layer first, the space holds dy, [slots, outputs, columns], and xᵗ in panels of 64 inputs,
+/// [inputs / 64, slots · columns, 64]; columns are the host's rows, rounded up to whole vectors.
+public final class SharedRows {
+    /// This rank's rows among the host's.
+    let rows: Range<Int>
+    private let count: Int
+    let columns: Int
+    /// The elements of the gradient that this rank computes: those of the rows of a matrix that begin here.
+    let elements: Range<Int>
+    private let space: UnsafeMutablePointer<Float>
+    private let capacity: Int
+    private var used = 0
+    /// Whether rows are being laid out; after that they are summed.
+    var isLayingOut = false { didSet { used = 0 } }
+
+    /// - Parameters:
+    ///   - count: the host's rows.
+    ///   - space: `floats(of:slots:rows:)` that all ranks of the host share, aligned to 64 bytes.
+    public init(
+        rows: Range<Int>, of count: Int, elements: Range<Int>, space: UnsafeMutablePointer<Float>, capacity: Int
+    ) {
+        self.rows = rows
+        self.count = count
+        columns = count.paddedToVectors
+        self.elements = elements
+        self.space = space
+        self.capacity = capacity
+    }
+
+    /// Floats of the space for a network and a host's rows.
+    public static func floats(of plan: NetworkPlan, slots: Int, rows: Int) -> Int {
+        plan.layers.reduce(0) { sum, layer in
+            let needs = layer.needs
+            return sum + SharedRows.floats(outputs: needs.gradientRows, inputs: needs.transposedInputs, slots, rows.paddedToVectors)
+        }
+    }
+
+    private static func floats(outputs: Int, inputs: Int, _ slots: Int, _ columns: Int) -> Int {
+        slots * columns * (outputs + (inputs + 63) / 64 * 64)
+    }
+
+    /// The place of the next sum: dy, and xᵗ behind it.
+    func next(outputs: Int, inputs: Int, slots: Int) -> (dy: Matrix, transposed: UnsafeMutablePointer<Float>) {
+        let dy = space + used
+        used += SharedRows.floats(outputs: outputs, inputs: inputs, slots, columns)
+        precondition(used <= capacity, "\(used) floats of a host's rows in a space of \(capacity)")
+        return (Matrix(dy, features: outputs, stride: columns), dy + slots * outputs * columns)
+    }
+
+    /// The rows of a bias that this rank computes: in proportion to its rows of the batch.
+    func part(ofBias outputs: Int) -> Range<Int> {
+        outputs * rows.lowerBound / count..<outputs * rows.upperBound / count
+    }
+
+    /// The rows of a matrix, whose elements begin at `offset` and have so many to a row, that this rank computes.
+    func part(ofRows count: Int, length: Int, offset: Int) -> Range<Int> {
+        func first(from element: Int) -> Int { min(max(0, (element - offset + length - 1) / length), count) }
+        return first(from: elements.lowerBound)..<first(from: elements.upperBound)
+    }
+}
