@@ -34,6 +34,15 @@ public enum Interval: Equatable, Sendable {
         case .epochs(let count): count > 0 && step % stepsPerEpoch == 0 && step / stepsPerEpoch % count == 0
         }
     }
+
+    /// The same for lines of the log: as the recipes do, steps between lines are counted anew in each epoch, unless they are
+    /// more than an epoch has.
+    public func isLineDue(after step: Int, stepsPerEpoch: Int) -> Bool {
+        guard case .steps(let count) = self, count <= stepsPerEpoch else {
+            return isDue(after: step, stepsPerEpoch: stepsPerEpoch)
+        }
+        return isDue(after: (step - 1) % stepsPerEpoch + 1, stepsPerEpoch: stepsPerEpoch)
+    }
 }
 
 extension Interval: Codable {

@@ -216,22 +216,10 @@ private struct Due {
         }
         epoch = (done - 1) / stepsPerEpoch + 1
         stepOfEpoch = (done - 1) % stepsPerEpoch + 1
-        // As the recipes do, steps between lines are counted anew in each epoch.
-        isLogged = done == totalSteps
-            || configuration.logInterval.isDue(after: stepOfEpoch, stepsPerEpoch: stepsPerEpoch, epoch: epoch)
+        isLogged = done == totalSteps || configuration.logInterval.isLineDue(after: done, stepsPerEpoch: stepsPerEpoch)
         isHashed = isDue(configuration.hashInterval)
         isSampled = isDue(configuration.sampleInterval)
         isSaved = isDue(configuration.checkpointInterval)
-    }
-}
-
-extension Interval {
-    /// For log lines: steps are counted within their epoch.
-    fileprivate func isDue(after stepOfEpoch: Int, stepsPerEpoch: Int, epoch: Int) -> Bool {
-        switch self {
-        case .steps: isDue(after: stepOfEpoch, stepsPerEpoch: stepsPerEpoch)
-        case .epochs(let count): count > 0 && stepOfEpoch == stepsPerEpoch && epoch % count == 0
-        }
     }
 }
 

@@ -33,6 +33,16 @@ import Testing
         #expect(due(.never, 1...12) == [] && due(.epochs(0), 1...12) == [])
     }
 
+    @Test func linesAreCountedWithinEpochs() {
+        func due(_ interval: Interval) -> [Int] { (1...20).filter { interval.isLineDue(after: $0, stepsPerEpoch: 5) } }
+        #expect(due(.steps(2)) == [2, 4, 7, 9, 12, 14, 17, 19])
+        #expect(due(.steps(5)) == [5, 10, 15, 20])
+        // No epoch has as many steps.
+        #expect(due(.steps(6)) == [6, 12, 18])
+        #expect(due(.epochs(2)) == [10, 20])
+        #expect(due(.never) == [])
+    }
+
     /// The products of large intervals and epochs must not trap.
     @Test func largeIntervalsAreNeverDue() {
         #expect(!Interval.epochs(1 << 40).isDue(after: 10, stepsPerEpoch: 1 << 30))
