@@ -54,8 +54,9 @@ private func treeSum(
 @inline(__always)
 private func decayed(_ x: Vector) -> Vector { select(magnitude(x) .< Vector(repeating: 0x1p-100), Vector(), x) }
 
-/// How far ahead of an update its parameters are asked for, which every rank of the host has read.
-@inline(__always) private var updateAhead: Int { 256 }
+/// How far ahead an update asks for what it changes: every rank of the host has read the parameters, and the rest is long
+/// out of the nearer caches.
+@inline(__always) private var updateAhead: Int { 768 }
 
 /// Adam (Kingma and Ba 2015) on a segment; see `csimd_adam`. count is a multiple of 16.
 public func adam(
@@ -67,6 +68,9 @@ public func adam(
     var i = 0
     while i < count {
         prefetchToWrite(parameters + i + updateAhead)
+        prefetchToWrite(firstMoment + i + updateAhead)
+        prefetchToWrite(secondMoment + i + updateAhead)
+        prefetch(gradient + i + updateAhead)
         let g = load(gradient + i)
         let m = decayed(fma(beta1, load(firstMoment + i), constants.one_minus_beta1 * g))
         let v = decayed(fma(beta2, load(secondMoment + i), constants.one_minus_beta2 * (g * g)))

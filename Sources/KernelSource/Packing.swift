@@ -53,7 +53,7 @@ func packGroup<Elements: Format>(
 private func prefetchGroup(_ x: UnsafePointer<Float>, row: Int, depth: Int) {
     var k = 0
     while k < depth {
-        prefetch(x + k * row, row: 0, rows: 1, columns: groupRows)
+        prefetch(x + k * row, columns: groupRows)
         k += 1
     }
 }

@@ -8,7 +8,7 @@ import CSIMD
 
 /// Asks for the first columns of some rows; they need not exist.
 @inline(__always)
-func prefetch(_ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int = line) {
+func prefetch(_ x: UnsafePointer<Float>, row: Int = 0, rows: Int = 1, columns: Int = line) {
     var i = 0
     while i < rows {
         var j = 0
@@ -20,13 +20,17 @@ func prefetch(_ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int = lin
     }
 }
 
-/// Asks for a line of each of some rows, to write them. Where other cores have read them, a line that is read before it is written would
+/// The same, to write them. Where other cores have read them, a line that is read before it is written would
 /// else be fetched twice.
 @inline(__always)
-func prefetchToWrite(_ x: UnsafeMutablePointer<Float>, row: Int = 0, rows: Int = 1) {
+func prefetchToWrite(_ x: UnsafeMutablePointer<Float>, row: Int = 0, rows: Int = 1, columns: Int = line) {
     var i = 0
     while i < rows {
-        csimd_prefetch_to_write(x + i * row)
+        var j = 0
+        while j < columns {
+            csimd_prefetch_to_write(x + i * row + j)
+            j += line
+        }
         i += 1
     }
 }

@@ -66,6 +66,8 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     var free = p.scratch
     var shard = p.shards
     let end = p.shards + p.shard_count
+    // The stores at the end would wait for their lines, and hold up those of the next tile.
+    prefetchToWrite(p.outputs[0] + p.output_offset + m * p.c_row + column, row: p.c_row, rows: Rows, columns: Vectors * lanes)
     while shard < end {
         var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
         let count = Int(shard.pointee.count)
