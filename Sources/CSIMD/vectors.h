@@ -107,7 +107,8 @@ static inline __attribute__((always_inline)) void csimd_prefetch(const void *_No
 /// Asks for the cache line of an address that will be written; it need not be valid.
 static inline __attribute__((always_inline)) void csimd_prefetch_to_write(const void *_Nonnull address) {
 #if defined(__x86_64__)
-    // Named outright: the compiler takes it for an extension that the instruction sets built for may lack; then it does nothing.
+    // Named outright: the compiler takes it for an extension that the instruction sets built for may lack, where it does
+    // nothing.
     __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
 #else
     __builtin_prefetch(address, 1, 3);

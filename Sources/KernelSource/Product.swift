@@ -159,8 +159,8 @@ private func rows<Elements: Format, let Vectors: Int>(
 }
 
 /// One tile of C through a block of the depth: begun with the bias or taken from C, rectified in the last block.
-/// - Parameter next: the rows of A that the next tile reads, to ask for line by line, or nil to leave them: they lie too far apart
-///   for the hardware to foresee them, and may be in the cache of another core, which made them.
+/// - Parameter next: the rows of A that the next tile reads, to ask for line by line, or nil to leave them: they lie too far
+///   apart for the hardware to foresee them, and may be in the cache of another core, which made them.
 @inline(__always)
 private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ p: csimd_product, _ part: Part, _ m: Int,

@@ -94,7 +94,8 @@ public final class Reducer {
     ///   - update: called with the sums of this rank's segment, a stretch at a time, up to one that is infinite or NaN.
     public init(
         patience: Patience, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
-        sharesGradients: Bool = false, algorithm: Algorithm = .tree, space: inout SharedSpace, treeSum: @escaping TreeSum, update: @escaping Update
+        sharesGradients: Bool = false, algorithm: Algorithm = .tree, space: inout SharedSpace,
+        treeSum: @escaping TreeSum, update: @escaping Update
     ) {
         precondition(count % 16 == 0, "\(count) elements are not a multiple of 16")
         precondition(!sharesGradients || algorithm == .tree, "shared gradients are added in tree order only")
@@ -122,8 +123,9 @@ public final class Reducer {
         self.segment = segment(rank)
         scratch = allocateZeroed(byteCount: 4 * 32 * 16).bindMemory(to: Float.self, capacity: 32 * 16)
         remote = RemoteExchange(
-            patience: patience, layout: layout, sharesGradients: sharesGradients, segment: segment, buckets: zip(buckets, buckets.dropFirst() + [count]).map { $0..<$1 },
-            parameters: parameters, records: records, recordSize: recordSize, localTrees: trees)
+            patience: patience, layout: layout, sharesGradients: sharesGradients, segment: segment,
+            buckets: zip(buckets, buckets.dropFirst() + [count]).map { $0..<$1 }, parameters: parameters, records: records,
+            recordSize: recordSize, localTrees: trees)
         if algorithm == .mpi {
             ownSum = Addition(leaves: [UnsafePointer(gradients[0] + self.segment.lowerBound)], merges: [0])
         } else {

@@ -45,8 +45,7 @@ final class RemoteExchange {
 
     init(
         patience: Patience, layout: ShardLayout, sharesGradients: Bool, segment: (Int) -> Range<Int>, buckets: [Range<Int>],
-        parameters: Floats,
-        records: UnsafeMutablePointer<Double>, recordSize: Int, localTrees: [[Floats]]
+        parameters: Floats, records: UnsafeMutablePointer<Double>, recordSize: Int, localTrees: [[Floats]]
     ) {
         self.patience = patience
         self.layout = layout

@@ -19,6 +19,7 @@ public final class BatchSums {
     let ownsFirstShard: Bool
     /// The host's rows, where its ranks sum them together.
     let shared: SharedRows?
+    /// dy of the host's rows in the newest sum of weights.
     private var lastShared: Matrix?
     /// Where bf16 lays out its pairs.
     let workspace: UnsafeMutablePointer<Float>?

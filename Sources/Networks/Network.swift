@@ -172,9 +172,9 @@ public final class Network {
     ) throws {
         if let spectral, let statistics { try spectral.sumProducts(statistics) }
         if let shared = sums.shared {
-            shared.isLayingOut = true
-            try forEachGradient(sums) { _ in }
-            shared.isLayingOut = false
+            shared.begin(layingOut: true)
+            forEachGradient(sums) { _ in }
+            shared.begin(layingOut: false)
             try meet()
         }
         try forEachGradient(sums, afterLayer)

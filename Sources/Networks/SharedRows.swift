@@ -14,7 +14,7 @@ public final class SharedRows {
     private let capacity: Int
     private var used = 0
     /// Whether rows are being laid out; after that they are summed.
-    var isLayingOut = false { didSet { used = 0 } }
+    private(set) var isLayingOut = false
 
     /// - Parameters:
     ///   - count: the host's rows.
@@ -34,12 +34,19 @@ public final class SharedRows {
     public static func floats(of plan: NetworkPlan, slots: Int, rows: Int) -> Int {
         plan.layers.reduce(0) { sum, layer in
             let needs = layer.needs
-            return sum + SharedRows.floats(outputs: needs.gradientRows, inputs: needs.transposedInputs, slots, rows.paddedToVectors)
+            return sum
+                + floats(outputs: needs.gradientRows, inputs: needs.transposedInputs, slots, rows.paddedToVectors)
         }
     }
 
     private static func floats(outputs: Int, inputs: Int, _ slots: Int, _ columns: Int) -> Int {
         slots * columns * (outputs + (inputs + 63) / 64 * 64)
+    }
+
+    /// Begins with the last layer's sum again, to lay rows out or to sum them.
+    func begin(layingOut: Bool) {
+        isLayingOut = layingOut
+        used = 0
     }
 
     /// The place of the next sum: dy, and xᵗ behind it.
