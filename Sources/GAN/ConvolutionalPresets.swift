@@ -25,23 +25,24 @@ extension Preset {
         return dcgan
     }()
 
-    /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
+    /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled. The
+    /// noise goes through a hidden layer, which can tear it apart into classes; one convolution after the other cannot.
     static let dcgan28: Configuration = {
-        var dcgan28 = small("dcgan28", epochs: 10)
+        var dcgan28 = small("dcgan28", epochs: 15, latent: 32, hiddenNoise: 256)
         dcgan28.learningRate = 1e-3
         dcgan28.labelSmoothing = 0.1
         dcgan28.averageDecay = 0.999
         return dcgan28
     }()
 
-    /// `dcgan28`'s networks with least squares (Mao et al. 2017).
+    /// `dcgan28`'s convolutions with least squares (Mao et al. 2017).
     static let lsgan: Configuration = {
         var lsgan = small("lsgan", epochs: 15)
         lsgan.loss = .mse
         return lsgan
     }()
 
-    /// `dcgan28`'s networks with the hinge loss and a spectrally normalised discriminator (Miyato et al. 2018), which is
+    /// `dcgan28`'s convolutions with the hinge loss and a spectrally normalised discriminator (Miyato et al. 2018), which is
     /// updated five times a step.
     static let hinge: Configuration = {
         var hinge = small("hinge", epochs: 20, normalizesDiscriminator: false)
@@ -53,7 +54,7 @@ extension Preset {
         return hinge
     }()
 
-    /// `dcgan28`'s networks as a Wasserstein GAN with clipped weights (Arjovsky et al. 2017).
+    /// `dcgan28`'s convolutions as a Wasserstein GAN with clipped weights (Arjovsky et al. 2017).
     static let wgan: Configuration = {
         var wgan = small("wgan", epochs: 20)
         wgan.loss = .wasserstein
@@ -64,7 +65,7 @@ extension Preset {
         return wgan
     }()
 
-    /// `dcgan28`'s networks as a Wasserstein GAN with a gradient penalty (Gulrajani et al. 2017), the critic without
+    /// `dcgan28`'s convolutions as a Wasserstein GAN with a gradient penalty (Gulrajani et al. 2017), the critic without
     /// normalisation.
     static let wganGP: Configuration = {
         var wganGP = small("wgan-gp", epochs: 20, normalizesDiscriminator: false)
@@ -77,7 +78,7 @@ extension Preset {
         return wganGP
     }()
 
-    /// `dcgan28` with classes: concatenated to the noise, and judged by projection (Miyato and Koyama 2018).
+    /// `dcgan28`'s convolutions with classes: concatenated to the noise, and judged by projection (Miyato and Koyama 2018).
     static let cdcgan: Configuration = {
         var cdcgan = small("cdcgan", epochs: 10, isConditional: true)
         cdcgan.learningRate = 1e-3
@@ -87,14 +88,20 @@ extension Preset {
     }()
 
     /// Networks of two convolutions each, between 7 × 7 and 28 × 28 pixels. Above its convolutions, which see 10 × 10 pixels
-    /// at most, the discriminator has a hidden layer that sees the whole digit.
+    /// at most, the discriminator has a hidden layer that sees the whole digit. `hiddenNoise` is the width of a hidden layer
+    /// between the generator's noise and its convolutions.
     private static func small(
-        _ name: String, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
+        _ name: String, epochs: Int, latent: Int = 64, hiddenNoise: Int? = nil, normalizesDiscriminator: Bool = true,
+        isConditional: Bool = false
     ) -> Configuration {
-        let (latent, classes) = (64, 10)
+        let classes = 10
+        let noise = latent + (isConditional ? classes : 0)
+        func hidden(_ width: Int) -> [LayerSpecification] {
+            [reducing(noise, width, kernel: 1, stride: 1, padding: 0, hasBias: true), .leakyReLU(slope: 0.2)]
+        }
         let generator: [LayerSpecification] =
-            (isConditional ? [.label(classes: classes)] : []) + [
-                enlarging(latent + (isConditional ? classes : 0), 64, kernel: 7, stride: 1, padding: 0),
+            (isConditional ? [.label(classes: classes)] : []) + (hiddenNoise.map(hidden) ?? []) + [
+                enlarging(hiddenNoise ?? noise, 64, kernel: 7, stride: 1, padding: 0),
                 .batchNormalization(channels: 64), .relu, enlarging(64, 32), .batchNormalization(channels: 32), .relu,
                 enlarging(32, 1, hasBias: true), .tanh,
             ]
