@@ -25,8 +25,8 @@ extension Preset {
         return dcgan
     }()
 
-    /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled. The
-    /// noise goes through a hidden layer, which can tear it apart into classes; one convolution after the other cannot.
+    /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
+    /// The noise goes through a hidden layer first, without which fewer digits can be read.
     static let dcgan28: Configuration = {
         var dcgan28 = small("dcgan28", epochs: 15, latent: 32, hiddenNoise: 256)
         dcgan28.learningRate = 1e-3
