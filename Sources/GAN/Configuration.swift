@@ -57,6 +57,8 @@ public struct Configuration: Codable, Equatable, Sendable {
     /// In place of `learningRate`.
     public var generatorLearningRate: Double?
     public var discriminatorLearningRate: Double?
+    /// After how long the learning rates are halved, again and again.
+    public var learningRateHalfLife: Interval
     public var beta1: Double
     public var beta2: Double
     public var epsilon: Double
@@ -90,6 +92,7 @@ public struct Configuration: Codable, Equatable, Sendable {
         case learningRate = "lr"
         case generatorLearningRate = "lr_generator"
         case discriminatorLearningRate = "lr_discriminator"
+        case learningRateHalfLife = "lr_half_life"
         case beta1, beta2, epsilon, precision
         case logInterval = "log_interval"
         case sampleInterval = "sample_interval"
@@ -120,6 +123,12 @@ public struct Configuration: Codable, Equatable, Sendable {
         case .rmsprop: .rmsprop(RMSprop(learningRate: rate, epsilon: epsilon))
         case .sgd: .sgd(SGD(learningRate: rate))
         }
+    }
+
+    /// What the learning rates are multiplied with in a step t, from 0: 2^−⌊t / half-life⌋, which no rounding touches.
+    func learningRateScale(step t: Int, stepsPerEpoch: Int) -> Double {
+        let halfLife = learningRateHalfLife.steps(stepsPerEpoch: stepsPerEpoch)
+        return halfLife == 0 ? 1 : Double(sign: .plus, exponent: -min(t / halfLife, 1_000), significand: 1)
     }
 
     /// Standard deviation of the instance noise in a step, from 0.

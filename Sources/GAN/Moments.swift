@@ -12,6 +12,8 @@ final class Moments {
     let optimizer: Optimizer
     /// Number of the next update, from 1.
     var number = 1
+    /// What it multiplies the learning rate with.
+    var learningRateScale = 1.0
     /// Makes gradients of what was summed, before they are used.
     var finishGradient: ((_ gradient: UnsafeMutablePointer<Float>, _ elements: Range<Int>) -> Void)?
     private let clip: Float?
@@ -41,7 +43,7 @@ final class Moments {
         let offset = elements.lowerBound - segment.lowerBound
         finishGradient?(gradient, elements)
         optimizer.apply(
-            update: number, gradient: gradient, parameters: parameters, first: first + offset, second: second + offset,
+            update: number, learningRateScale: learningRateScale, gradient: gradient, parameters: parameters, first: first + offset, second: second + offset,
             count: elements.count, kernels: kernels)
         if let clip { kernels.clip(parameters, clip, elements.count) }
         if let average { kernels.average(average + offset, parameters, averageWeight, elements.count) }

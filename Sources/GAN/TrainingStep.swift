@@ -317,6 +317,7 @@ public final class TrainingStep {
         _ network: Network, _ sums: BatchSums, _ reducer: Reducer, _ moments: Moments, update: Int
     ) throws {
         moments.number = update
+        moments.learningRateScale = configuration.learningRateScale(step: begun - 1, stepsPerEpoch: stepsPerEpoch)
         pending = reducer
         part = .weightGradients
         sums.interlude = interlude

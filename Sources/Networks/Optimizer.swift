@@ -24,20 +24,21 @@ public enum Optimizer: Sendable, Equatable {
         }
     }
 
-    /// Update number t, from 1, of a segment; count is a multiple of 16. Moments start as zeros, and those that
-    /// `moments` does not name are not touched.
+    /// Update number t, from 1, of a segment, the learning rate multiplied by a scale; count is a multiple of 16. Moments
+    /// start as zeros, and those that `moments` does not name are not touched.
     public func apply(
-        update t: Int, gradient: UnsafePointer<Float>, parameters: UnsafeMutablePointer<Float>,
-        first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>, count: Int, kernels: Kernels
+        update t: Int, learningRateScale scale: Double = 1, gradient: UnsafePointer<Float>,
+        parameters: UnsafeMutablePointer<Float>, first: UnsafeMutablePointer<Float>, second: UnsafeMutablePointer<Float>,
+        count: Int, kernels: Kernels
     ) {
         switch self {
         case .adam(let adam):
-            kernels.adam(adam.constants(update: t), gradient, parameters, first, second, count)
+            kernels.adam(adam.constants(update: t, learningRateScale: scale), gradient, parameters, first, second, count)
         case .rmsprop(let rmsprop):
-            kernels.rmsprop(rmsprop.constants, gradient, parameters, first, count)
+            kernels.rmsprop(rmsprop.constants(learningRateScale: scale), gradient, parameters, first, count)
         case .sgd(let sgd):
             let buffer = sgd.momentum == 0 ? nil : first
-            kernels.sgd(Float(sgd.learningRate), Float(sgd.momentum), gradient, parameters, buffer, count)
+            kernels.sgd(Float(scale * sgd.learningRate), Float(sgd.momentum), gradient, parameters, buffer, count)
         }
     }
 }
@@ -56,11 +57,11 @@ public struct Adam: Sendable, Equatable {
         self.epsilon = epsilon
     }
 
-    /// The constants of update number t, from 1: a function of t alone, in double precision.
-    public func constants(update t: Int) -> AdamConstants {
+    /// The constants of update number t, from 1: a function of t and the scale alone, in double precision.
+    public func constants(update t: Int, learningRateScale scale: Double = 1) -> AdamConstants {
         AdamConstants(
             beta1: Float(beta1), one_minus_beta1: Float(1 - beta1), beta2: Float(beta2), one_minus_beta2: Float(1 - beta2),
-            step_size: Float(learningRate / (1 - power(beta1, t))),
+            step_size: Float(scale * learningRate / (1 - power(beta1, t))),
             inverse_root: Float(1 / (1 - power(beta2, t)).squareRoot()), epsilon: Float(epsilon))
     }
 }
@@ -78,10 +79,10 @@ public struct RMSprop: Sendable, Equatable {
         self.epsilon = epsilon
     }
 
-    /// The constants of every update.
-    public var constants: RMSpropConstants {
+    /// The constants of an update.
+    public func constants(learningRateScale scale: Double = 1) -> RMSpropConstants {
         RMSpropConstants(
-            alpha: Float(alpha), one_minus_alpha: Float(1 - alpha), learning_rate: Float(learningRate),
+            alpha: Float(alpha), one_minus_alpha: Float(1 - alpha), learning_rate: Float(scale * learningRate),
             epsilon: Float(epsilon))
     }
 }

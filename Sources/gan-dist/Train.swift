@@ -31,6 +31,8 @@ struct Train: ParsableCommand {
     var lrGenerator: Double?
     @Option(parsing: .unconditional, help: "The discriminator's learning rate, in place of --lr.")
     var lrDiscriminator: Double?
+    @Option(help: "After how long the learning rates are halved, again and again; 0 is never.")
+    var lrHalfLife: String?
     @Option(help: "adam, rmsprop or sgd.")
     var optimizer: String?
     @Option(parsing: .unconditional) var beta1: Double?
@@ -143,6 +145,7 @@ struct Train: ParsableCommand {
         let loss: Loss? = try self.loss.map { try choice("--loss", $0) }
         let precision: Precision? = try self.precision.map { try choice("--precision", $0) }
         let optimizer: Configuration.OptimizerKind? = try self.optimizer.map { try choice("--optimizer", $0) }
+        let halfLife = try interval("--lr-half-life", lrHalfLife)
         let noiseDecay = try interval("--instance-noise-decay", instanceNoiseDecay)
         let log = try interval("--log-interval", logInterval)
         let sample = try interval("--sample-interval", sampleInterval)
@@ -169,6 +172,7 @@ struct Train: ParsableCommand {
             if let lr { configuration.learningRate = lr }
             if let lrGenerator { configuration.generatorLearningRate = lrGenerator }
             if let lrDiscriminator { configuration.discriminatorLearningRate = lrDiscriminator }
+            if let halfLife { configuration.learningRateHalfLife = halfLife }
             if let beta1 { configuration.beta1 = beta1 }
             if let beta2 { configuration.beta2 = beta2 }
             if let latentDim { configuration.setLatentDimension(latentDim) }

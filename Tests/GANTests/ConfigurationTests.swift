@@ -15,6 +15,22 @@ import Testing
         #expect(error?.description.contains(text) == true, "\(error?.description ?? "")", sourceLocation: sourceLocation)
     }
 
+    // MARK: Schedules
+
+    /// Halved at each multiple of the half-life, and a normal number however long the training.
+    @Test func learningRateHalfLife() throws {
+        var configuration = try Preset.named("mlp")
+        func scales(_ steps: [Int]) -> [Double] {
+            steps.map { configuration.learningRateScale(step: $0, stepsPerEpoch: 10) }
+        }
+        #expect(scales([0, 1 << 40]) == [1, 1])
+        configuration.learningRateHalfLife = .steps(3)
+        #expect(scales([0, 2, 3, 5, 6, 9]) == [1, 1, 0.5, 0.5, 0.25, 0.125])
+        #expect(scales([1 << 40])[0].isNormal)
+        configuration.learningRateHalfLife = .epochs(2)
+        #expect(scales([19, 20, 39, 40]) == [1, 0.5, 0.5, 0.25])
+    }
+
     // MARK: Model files
 
     /// What is written is what is read, in both forms, with what `training_options.json` holds besides.

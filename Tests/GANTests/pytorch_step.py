@@ -85,12 +85,12 @@ HINGE = dict(
                    {"type": "reshape", "channels": 80, "height": 1, "width": 1}, linear(80, 1)])
 
 WGAN = dict(
-    WGAN_GP, gradient_penalty=0, weight_clip=0.2, optimizer="rmsprop", lr=0.001,
+    WGAN_GP, gradient_penalty=0, weight_clip=0.2, optimizer="rmsprop", lr=0.001, lr_half_life=1,
     discriminator=[conv2d(1, 4, bias=True), LEAKY, conv2d(4, 6), norm(6), LEAKY, conv2d(6, 1, 4, 1, 0)])
 
 # The class beside the noise and beside the image, and judged by projection.
 CONDITIONAL = dict(
-    image_size=16, ema=0.9, lr_generator=0.003,
+    image_size=16, ema=0.9, lr_generator=0.003, lr_half_life=1,
     generator=[{"type": "label", "classes": 10}, transposed(16, 6, 4, 1, 0), norm(6), {"type": "relu"}, transposed(6, 4),
                norm(4), {"type": "relu"}, transposed(4, 1, bias=True), {"type": "tanh"}],
     discriminator=[{"type": "label", "classes": 10}, conv2d(11, 4, bias=True), LEAKY, conv2d(4, 6), norm(6), LEAKY,
@@ -107,7 +107,8 @@ CASES = [
     model("hinge", 8, **HINGE),
     model("wgan", 8, **WGAN),
     model("conditional", 12, **CONDITIONAL),
-    model("remedies", 12, label_smoothing=0.2, label_flip=0.3, instance_noise=0.4, optimizer="sgd", lr=0.05),
+    model("remedies", 12, label_smoothing=0.2, label_flip=0.3, instance_noise=0.4, optimizer="sgd", lr=0.05,
+          lr_half_life=1),
 ]
 
 
@@ -253,6 +254,8 @@ def train(configuration, dumps, dtype):
         for k, p in net.parameters_by_name():
             p.data.copy_(tensor(dumps[0][f"{name}.{k}"]))
     optimizers = {name: optimizer(configuration, name, net.parameters()) for name, net in nets.items()}
+    half_life = configuration.get("lr_half_life", STEPS)
+    schedules = [torch.optim.lr_scheduler.StepLR(o, half_life, gamma=0.5) for o in optimizers.values()]
     kind = option("loss", "bce")
     loss, generator_loss = losses(kind)
     score = torch.sigmoid if kind == "bce" else lambda x: x
@@ -309,6 +312,8 @@ def train(configuration, dumps, dtype):
         values |= {f"grad.generator.{k}": p.grad.clone() for k, p in g.parameters_by_name()}
         initial = {k: p.detach().clone() for k, p in g.parameters_by_name()}
         optimizers["generator"].step()
+        for schedule in schedules:
+            schedule.step()
         values |= {f"generator.{k}": p.detach().clone() for k, p in g.parameters_by_name()}
         if decay := option("ema"):
             averages = {k: torch.lerp(p.detach(), averages.get(k, initial[k]), decay) for k, p in g.parameters_by_name()}
