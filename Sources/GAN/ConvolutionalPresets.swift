@@ -26,11 +26,13 @@ extension Preset {
     }()
 
     /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
-    /// The noise goes through a hidden layer first, without which fewer digits can be read.
+    /// The noise vector goes through a hidden layer first, and the discriminator sees images through noise: without either fewer digits
+    /// can be read.
     static let dcgan28: Configuration = {
         var dcgan28 = small("dcgan28", epochs: 15, latent: 32, hiddenNoise: 256)
         dcgan28.learningRate = 1e-3
         dcgan28.labelSmoothing = 0.1
+        dcgan28.instanceNoise = 0.3
         dcgan28.averageDecay = 0.999
         return dcgan28
     }()
