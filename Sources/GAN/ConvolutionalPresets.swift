@@ -26,8 +26,8 @@ extension Preset {
     }()
 
     /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
-    /// The noise vector goes through a hidden layer first, and the discriminator sees images through noise: without either fewer digits
-    /// can be read.
+    /// The noise vector goes through a hidden layer first, and the discriminator sees images through noise: without either,
+    /// fewer digits can be read.
     static let dcgan28: Configuration = {
         var dcgan28 = small("dcgan28", epochs: 15, latent: 32, hiddenNoise: 256)
         dcgan28.learningRate = 1e-3
