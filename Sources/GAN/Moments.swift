@@ -43,8 +43,8 @@ final class Moments {
         let offset = elements.lowerBound - segment.lowerBound
         finishGradient?(gradient, elements)
         optimizer.apply(
-            update: number, learningRateScale: learningRateScale, gradient: gradient, parameters: parameters, first: first + offset, second: second + offset,
-            count: elements.count, kernels: kernels)
+            update: number, learningRateScale: learningRateScale, gradient: gradient, parameters: parameters,
+            first: first + offset, second: second + offset, count: elements.count, kernels: kernels)
         if let clip { kernels.clip(parameters, clip, elements.count) }
         if let average { kernels.average(average + offset, parameters, averageWeight, elements.count) }
     }

@@ -55,10 +55,10 @@ public enum Preset {
             preset: name, dataset: .mnist, imageSize: Configuration.dataSide, batchSize: batchSize, shards: 8, seed: 0,
             epochs: epochs, steps: nil, latentDimension: latentDimension, generator: generator,
             discriminator: discriminator, loss: .bce, generatorStep: generatorStep, criticSteps: 1, gradientPenalty: 0,
-            weightClip: 0, spectralNorm: false, labelSmoothing: 0, labelFlip: 0, instanceNoise: 0, instanceNoiseDecay: .never, averageDecay: 0,
-            optimizer: .adam, learningRate: 2e-4, learningRateHalfLife: .never, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, precision: .fp32,
-            logInterval: logInterval, sampleInterval: sampleInterval, checkpointInterval: .epochs(1),
-            hashInterval: .epochs(1), keep: 5)
+            weightClip: 0, spectralNorm: false, labelSmoothing: 0, labelFlip: 0, instanceNoise: 0,
+            instanceNoiseDecay: .never, averageDecay: 0, optimizer: .adam, learningRate: 2e-4, learningRateHalfLife: .never,
+            beta1: 0.9, beta2: 0.999, epsilon: 1e-8, precision: .fp32, logInterval: logInterval,
+            sampleInterval: sampleInterval, checkpointInterval: .epochs(1), hashInterval: .epochs(1), keep: 5)
     }
 
     /// The class of each image beside the noise and beside the image (Mirza and Osindero 2014). With dropout
