@@ -25,6 +25,8 @@ public enum LayerSpecification: Equatable, Sendable {
     case leakyReLU(slope: Double)
     case tanh
     case sigmoid
+    /// 1 where x ≥ 0, −1 elsewhere: before the other layers of a generator, whose noise is then a code of bits.
+    case sign
     /// Inverted dropout: in training each feature is 0 with this probability and scaled by 1 / (1 − p) otherwise.
     case dropout(probability: Double)
 
@@ -58,7 +60,7 @@ extension LayerSpecification: Codable {
     private enum Kind: String, CaseIterable {
         case linear, conv2d, convTranspose2d = "conv_transpose2d", batchNorm = "batch_norm", layerNorm = "layer_norm"
         case minibatchDiscrimination = "minibatch_discrimination", reshape, upsample, label, projection
-        case relu, leakyReLU = "leaky_relu", tanh, sigmoid, dropout
+        case relu, leakyReLU = "leaky_relu", tanh, sigmoid, sign, dropout
 
         var fields: Set<Key> {
             switch self {
@@ -71,7 +73,7 @@ extension LayerSpecification: Codable {
             case .label, .projection: [.classes]
             case .leakyReLU: [.slope]
             case .dropout: [.probability]
-            case .relu, .tanh, .sigmoid: []
+            case .relu, .tanh, .sigmoid, .sign: []
             }
         }
     }
@@ -91,6 +93,7 @@ extension LayerSpecification: Codable {
         case .leakyReLU: .leakyReLU
         case .tanh: .tanh
         case .sigmoid: .sigmoid
+        case .sign: .sign
         case .dropout: .dropout
         }
     }
@@ -150,6 +153,7 @@ extension LayerSpecification: Codable {
             self = .leakyReLU(slope: slope)
         case .tanh: self = .tanh
         case .sigmoid: self = .sigmoid
+        case .sign: self = .sign
         case .dropout:
             let probability = try container.decode(Double.self, forKey: AnyKey("probability"))
             guard probability >= 0, probability < 1 else {
@@ -187,7 +191,7 @@ extension LayerSpecification: Codable {
         case .label(let classes), .projection(let classes): try container.encode(classes, forKey: .classes)
         case .leakyReLU(let slope): try container.encode(slope, forKey: .slope)
         case .dropout(let probability): try container.encode(probability, forKey: .probability)
-        case .relu, .tanh, .sigmoid: break
+        case .relu, .tanh, .sigmoid, .sign: break
         }
     }
 }

@@ -149,6 +149,13 @@ private struct LayerBuilder {
             layers.append(LabelProjection(classes: classes))
             shape = Shape(channels: 1)
             index += 1
+        case .sign:
+            guard role == .generator, index == 0 else {
+                throw ShapeError(
+                    description: "layer \(index), sign, lets no gradient through; it can only be the first of the generator")
+            }
+            layers.append(Sign(features: shape.features))
+            index += 1
         case .relu, .leakyReLU, .tanh, .sigmoid, .dropout:
             layers.append(elementwise(specification))
             index += 1

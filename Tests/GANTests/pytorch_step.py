@@ -88,11 +88,11 @@ WGAN = dict(
     WGAN_GP, gradient_penalty=0, weight_clip=0.2, optimizer="rmsprop", lr=0.001, lr_half_life=1,
     discriminator=[conv2d(1, 4, bias=True), LEAKY, conv2d(4, 6), norm(6), LEAKY, conv2d(6, 1, 4, 1, 0)])
 
-# The class beside the noise and beside the image, and judged by projection.
+# The class beside a code of bits and beside the image, and judged by projection.
 CONDITIONAL = dict(
     image_size=16, ema=0.9, lr_generator=0.003, lr_half_life=1,
-    generator=[{"type": "label", "classes": 10}, transposed(16, 6, 4, 1, 0), norm(6), {"type": "relu"}, transposed(6, 4),
-               norm(4), {"type": "relu"}, transposed(4, 1, bias=True), {"type": "tanh"}],
+    generator=[{"type": "sign"}, {"type": "label", "classes": 10}, transposed(16, 6, 4, 1, 0), norm(6), {"type": "relu"},
+               transposed(6, 4), norm(4), {"type": "relu"}, transposed(4, 1, bias=True), {"type": "tanh"}],
     discriminator=[{"type": "label", "classes": 10}, conv2d(11, 4, bias=True), LEAKY, conv2d(4, 6), norm(6), LEAKY,
                    conv2d(6, 11, 4, 1, 0, bias=True), {"type": "projection", "classes": 10}])
 
@@ -156,6 +156,11 @@ class Projection(nn.Module):
         return x[:, :1] + x[torch.arange(len(x)), 1 + self.labels][:, None]
 
 
+class Sign(nn.Module):
+    def forward(self, x):
+        return torch.sign(x)
+
+
 class Spectral(nn.Module):
     """W / (u W v), u and v constant; one power iteration an update."""
 
@@ -183,7 +188,7 @@ class Network(nn.Module):
         kinds = {
             "linear": lambda l: Linear(l["inputs"], l["outputs"]), "relu": lambda l: nn.ReLU(),
             "leaky_relu": lambda l: nn.LeakyReLU(l["slope"]), "tanh": lambda l: nn.Tanh(), "dropout": lambda l: nn.Identity(),
-            "conv2d": convolution(nn.Conv2d), "conv_transpose2d": convolution(nn.ConvTranspose2d),
+            "sign": lambda l: Sign(), "conv2d": convolution(nn.Conv2d), "conv_transpose2d": convolution(nn.ConvTranspose2d),
             "batch_norm": lambda l: nn.BatchNorm2d(l["channels"]), "upsample": lambda l: nn.Upsample(scale_factor=l["factor"]),
             "reshape": lambda l: nn.Sequential(
                 nn.Flatten(), nn.Unflatten(1, (l["channels"], l["height"], l["width"]))),

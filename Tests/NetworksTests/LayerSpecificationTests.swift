@@ -8,7 +8,7 @@ import Testing
     }
 
     private static let layers: [LayerSpecification] = [
-        .linear(inputs: 1, outputs: 65_536), .relu, .leakyReLU(slope: 0.2), .leakyReLU(slope: 0), .tanh, .sigmoid,
+        .linear(inputs: 1, outputs: 65_536), .relu, .leakyReLU(slope: 0.2), .leakyReLU(slope: 0), .tanh, .sigmoid, .sign,
         .dropout(probability: 0.3), .dropout(probability: 0),
         .convolution(.init(inputs: 1, outputs: 64, kernel: 4, stride: 2, padding: 1, hasBias: false)),
         .convolution(.init(isTransposed: true, inputs: 64, outputs: 3, kernel: 5)), .batchNormalization(channels: 64),
@@ -24,7 +24,7 @@ import Testing
     @Test func readsTheNamesOfTheFormat() throws {
         let json = """
             [{"type": "linear", "inputs": 64, "outputs": 256}, {"type": "relu"}, {"type": "leaky_relu", "slope": 0.2},
-             {"type": "tanh"}, {"type": "sigmoid"}, {"type": "dropout", "probability": 0.5},
+             {"type": "tanh"}, {"type": "sigmoid"}, {"type": "sign"}, {"type": "dropout", "probability": 0.5},
              {"type": "conv2d", "inputs": 1, "outputs": 64, "kernel": 4, "stride": 2, "padding": 1, "bias": false},
              {"type": "conv_transpose2d", "inputs": 64, "outputs": 1, "kernel": 5, "stride": 1, "padding": 0},
              {"type": "batch_norm", "channels": 64}, {"type": "reshape", "channels": 64, "height": 7, "width": 9},
@@ -32,7 +32,8 @@ import Testing
             """
         #expect(
             try decode(json) == [
-                .linear(inputs: 64, outputs: 256), .relu, .leakyReLU(slope: 0.2), .tanh, .sigmoid, .dropout(probability: 0.5),
+                .linear(inputs: 64, outputs: 256), .relu, .leakyReLU(slope: 0.2), .tanh, .sigmoid, .sign,
+                .dropout(probability: 0.5),
                 .convolution(.init(inputs: 1, outputs: 64, kernel: 4, stride: 2, padding: 1, hasBias: false)),
                 // Without the word, there is a bias.
                 .convolution(.init(isTransposed: true, inputs: 64, outputs: 1, kernel: 5)),

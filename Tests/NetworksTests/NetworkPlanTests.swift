@@ -65,6 +65,19 @@ import Testing
         #expect(error?.description == message)
     }
 
+    /// Behind a code of bits nothing learns.
+    @Test(arguments: [
+        (NetworkRole.discriminator, [LayerSpecification.sign, .linear(inputs: 4, outputs: 1)], 0),
+        (.generator, [.linear(inputs: 4, outputs: 4), .sign], 1), (.generator, [.sign, .sign, .linear(inputs: 4, outputs: 1)], 1),
+    ])
+    func refusesSignsThatLetNoGradientThrough(role: NetworkRole, layers: [LayerSpecification], number: Int) {
+        let error = #expect(throws: ShapeError.self) {
+            _ = try NetworkPlan(layers, input: Shape(channels: 4), role: role)
+        }
+        #expect(
+            error?.description == "layer \(number), sign, lets no gradient through; it can only be the first of the generator")
+    }
+
     /// What does not fit an image of 2 × 5 × 4, each of these followed by nothing.
     @Test(arguments: [
         (LayerSpecification.linear(inputs: 40, outputs: 1), "linear [40 → 1]"),

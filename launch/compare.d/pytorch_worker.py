@@ -20,6 +20,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 import worker
 
+
+class Sign(nn.Module):
+    def forward(self, x):
+        return torch.sign(x)
+
+
 LAYERS = {
     "linear": lambda layer: nn.Linear(layer["inputs"], layer["outputs"]),
     "conv2d": lambda layer: nn.Conv2d(*convolution(layer), bias=layer["bias"]),
@@ -29,6 +35,7 @@ LAYERS = {
     "leaky_relu": lambda layer: nn.LeakyReLU(layer["slope"]),
     "tanh": lambda layer: nn.Tanh(),
     "sigmoid": lambda layer: nn.Sigmoid(),
+    "sign": lambda layer: Sign(),
     "dropout": lambda layer: nn.Dropout(layer["probability"]),
 }
 
