@@ -25,22 +25,15 @@ extension Preset {
         return dcgan
     }()
 
-    /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled.
-    /// The noise vector goes through a hidden layer first, and the discriminator sees images through noise: without either,
-    /// fewer digits can be read.
-    static let dcgan28: Configuration = {
-        var dcgan28 = small("dcgan28", epochs: 15, latent: 32, hiddenNoise: 256)
-        dcgan28.learningRate = 1e-3
-        dcgan28.labelSmoothing = 0.1
-        dcgan28.instanceNoise = 0.3
-        dcgan28.averageDecay = 0.999
-        return dcgan28
-    }()
+    /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled. Its
+    /// noise is a code of bits, which leaves fewer images between two digits, and the discriminator sees images through noise.
+    static let dcgan28 = recommended("dcgan28", epochs: 15)
 
-    /// `dcgan28`'s convolutions with least squares (Mao et al. 2017).
+    /// `dcgan28` with least squares (Mao et al. 2017).
     static let lsgan: Configuration = {
-        var lsgan = small("lsgan", epochs: 15)
+        var lsgan = recommended("lsgan", epochs: 15)
         lsgan.loss = .mse
+        lsgan.labelSmoothing = 0
         return lsgan
     }()
 
@@ -80,30 +73,37 @@ extension Preset {
         return wganGP
     }()
 
-    /// `dcgan28`'s convolutions with classes: concatenated to the noise, and judged by projection (Miyato and Koyama 2018).
+    /// `dcgan28` with classes, judged by projection (Miyato and Koyama 2018), which needs no noise on the images.
     static let cdcgan: Configuration = {
-        var cdcgan = small("cdcgan", epochs: 10, isConditional: true)
-        cdcgan.learningRate = 1e-3
-        cdcgan.labelSmoothing = 0.1
-        cdcgan.averageDecay = 0.999
+        var cdcgan = recommended("cdcgan", epochs: 10, isConditional: true)
+        cdcgan.instanceNoise = 0
         return cdcgan
     }()
 
-    /// Networks of two convolutions each, between 7 × 7 and 28 × 28 pixels. Above its convolutions, which see 10 × 10 pixels
-    /// at most, the discriminator has a hidden layer that sees the whole digit. `hiddenNoise` is the width of a hidden layer
-    /// between the generator's noise and its convolutions.
+    private static func recommended(_ name: String, epochs: Int, isConditional: Bool = false) -> Configuration {
+        var recommended = small(name, epochs: epochs, isConditional: isConditional)
+        recommended.learningRate = 1e-3
+        recommended.labelSmoothing = 0.1
+        recommended.instanceNoise = 0.3
+        recommended.averageDecay = 0.999
+        return recommended
+    }
+
+    /// Networks of two convolutions each, between 7 × 7 and 28 × 28 pixels. The generator's noise is a code of 20 bits, which
+    /// goes through a hidden layer first; a conditional one, which collapses behind such a layer, takes normal noise and the
+    /// class instead. Above its convolutions, which see 10 × 10 pixels at most, the discriminator has a hidden layer that sees
+    /// the whole digit.
     private static func small(
-        _ name: String, epochs: Int, latent: Int = 64, hiddenNoise: Int? = nil, normalizesDiscriminator: Bool = true,
-        isConditional: Bool = false
+        _ name: String, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
     ) -> Configuration {
-        let classes = 10
-        let noise = latent + (isConditional ? classes : 0)
-        func hidden(_ width: Int) -> [LayerSpecification] {
-            [reducing(noise, width, kernel: 1, stride: 1, padding: 0, hasBias: true), .leakyReLU(slope: 0.2)]
-        }
+        let (latent, classes) = (isConditional ? 64 : 20, 10)
+        let first: [LayerSpecification] =
+            isConditional
+            ? [.label(classes: classes)]
+            : [.sign, reducing(latent, 256, kernel: 1, stride: 1, padding: 0, hasBias: true), .leakyReLU(slope: 0.2)]
         let generator: [LayerSpecification] =
-            (isConditional ? [.label(classes: classes)] : []) + (hiddenNoise.map(hidden) ?? []) + [
-                enlarging(hiddenNoise ?? noise, 64, kernel: 7, stride: 1, padding: 0),
+            first + [
+                enlarging(isConditional ? latent + classes : 256, 64, kernel: 7, stride: 1, padding: 0),
                 .batchNormalization(channels: 64), .relu, enlarging(64, 32), .batchNormalization(channels: 32), .relu,
                 enlarging(32, 1, hasBias: true), .tanh,
             ]

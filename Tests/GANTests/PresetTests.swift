@@ -115,7 +115,7 @@ import Testing
         let small = try Preset.named("dcgan28").networkPlans()
         #expect(
             small.generator.layout.parameterCount
-                == 32 * 256 + 256 + 256 * 64 * 49 + 2 * 64 + 64 * 32 * 16 + 2 * 32 + 32 * 16 + 1)
+                == 20 * 256 + 256 + 256 * 64 * 49 + 2 * 64 + 64 * 32 * 16 + 2 * 32 + 32 * 16 + 1)
         #expect(small.discriminator.layout.parameterCount == 32 * 16 + 32 + 32 * 64 * 16 + 2 * 64 + 64 * 49 * 256 + 2 * 256 + 256 + 1)
         let plans = try Preset.named("mlp").networkPlans()
         #expect(plans.generator.layout.parameterCount == 64 * 256 + 256 + 256 * 256 + 256 + 256 * 784 + 784)
