@@ -20,6 +20,24 @@ private struct Stage {
 }
 
 extension TrainingStep {
+    /// What a reduction that was not finite ends the run with. Every rank calls it.
+    func nonFiniteGradient(_ reducer: Reducer, of network: Network, _ t: Int) throws -> Failure {
+        let found = network.layout.tensors.first { tensor in
+            reducer.gradients.contains { gradient in tensor.range.contains { !gradient[$0].isFinite } }
+        }
+        let places = try patience.allGather(Array((found?.name ?? "").utf8)).enumerated().filter { !$1.isEmpty }
+        let what = places.first.map { rank, name in
+            "the gradient of \(network.name).\(String(decoding: name, as: UTF8.self)) is not finite on rank \(rank)"
+        }
+        let origin = try nonFiniteOrigin(of: network).map { "first seen in \($0)" }
+        return Failure(
+            .internalError,
+            "step \(t + 1): \(what ?? "a sum of the \(network.name)'s gradients over the ranks is not finite"), "
+                + "\(origin ?? "though all that it is made of is"). The training has diverged and nothing was written; resume "
+                + "from the last checkpoint or lower --lr",
+            isShared: true)
+    }
+
     /// Where what made a network's gradient first stopped being finite on any rank, in the order of computation; nil where
     /// it was finite up to the products that make the gradient. Every rank calls it, after the reduction that failed.
     ///
@@ -35,7 +53,7 @@ extension TrainingStep {
 
     private var discriminatorStages: [Stage] {
         var stages = parameters(generator, generatorReducer) + parameters(discriminator, discriminatorReducer)
-        stages += outputs(discriminator, slot: 0, "real rows") + outputs(generator, slot: 0, "fake rows")
+        stages += outputs(discriminator, slot: 0, "real rows") + outputs(generator, slot: fakeSlot, "fake rows")
         stages += outputs(discriminator, slot: 1, "fake rows")
         if configuration.gradientPenalty > 0 {
             stages += outputs(discriminator, slot: GradientPenalty.pointSlot, "rows of the gradient penalty")
@@ -49,8 +67,8 @@ extension TrainingStep {
 
     private var generatorStages: [Stage] {
         parameters(generator, generatorReducer) + parameters(discriminator, discriminatorReducer)
-            + outputs(generator, slot: 0, "fake rows") + outputs(discriminator, slot: 1, "fake rows")
-            + errors(discriminator, slot: 1, "fake rows") + errors(generator, slot: 0, "fake rows")
+            + outputs(generator, slot: 0, "fake rows") + outputs(discriminator, slot: generatorStepSlot, "fake rows")
+            + errors(discriminator, slot: generatorStepSlot, "fake rows") + errors(generator, slot: 0, "fake rows")
     }
 
     private func parameters(_ network: Network, _ reducer: Reducer) -> [Stage] {

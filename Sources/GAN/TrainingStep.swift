@@ -31,10 +31,10 @@ public final class TrainingStep {
     private let discriminatorSums: BatchSums
     private var generatorStatistics: BatchStatistics?
     private var discriminatorStatistics: BatchStatistics?
-    private let penalty: GradientPenalty?
+    let penalty: GradientPenalty?
     let remedies: Remedies
-    private let shardRows: [Range<Int>]
-    private let layout: ShardLayout
+    let shardRows: [Range<Int>]
+    let layout: ShardLayout
     /// Whether computation goes on while a gradient is being reduced. One rank has nothing to hide, and its optimiser finds
     /// gradients still in the cache.
     private let overlaps: Bool
@@ -45,9 +45,13 @@ public final class TrainingStep {
     let labels: ClassLabels?
     /// The generator's images as the discriminator sees them.
     private let fakes: Matrix
-    private let realRows: RowStatistics
-    private let fakeRows: RowStatistics
-    private let generatorRows: RowStatistics
+    private let joined: JoinedPasses?
+    /// Slots of the generator's own step in the discriminator, and of the discriminator's fakes in the generator.
+    var generatorStepSlot: Int { joined == nil ? 1 : 0 }
+    var fakeSlot: Int { joined != nil && configuration.generatorStep == .fresh ? 1 : 0 }
+    let realRows: RowStatistics
+    let fakeRows: RowStatistics
+    let generatorRows: RowStatistics
 
     public init(
         _ configuration: Configuration, dataset: Dataset, layout: ShardLayout, patience: Patience, kernels: Kernels,
@@ -96,22 +100,27 @@ public final class TrainingStep {
             return rows.lowerBound - first..<rows.upperBound - first
         }
         self.shardRows = shardRows
+        joined = JoinedPasses(
+            configuration, plans: [plans.generator, plans.discriminator], rows: rows.count, columns: columns,
+            communicator: communicator, kernels: kernels, arena: arena)
+        let joins = joined != nil
         // Slots: real, fake, and with a penalty the change of the point between them, and the point.
         discriminator = Network(
-            name: "discriminator", plan: plans.discriminator, stride: columns, slots: hasPenalty ? 4 : 2,
+            name: "discriminator", plan: plans.discriminator, stride: columns, slots: hasPenalty ? 4 : 2, areJoined: joins,
             parameters: discriminatorReducer.parameters, arena: arena)
         discriminatorMoments.finishGradient = discriminator.finishGradient
         fakes = discriminator.input.slot(1)
-        // Fakes are made where the discriminator reads them, unless it sees them through noise.
+        // Fakes are made where the discriminator reads them, unless it sees them through noise or passes are joined.
         generator = Network(
-            name: "generator", plan: plans.generator, stride: columns, output: configuration.instanceNoise > 0 ? nil : fakes,
-            parameters: generatorReducer.parameters, arena: arena)
+            name: "generator", plan: plans.generator, stride: columns, slots: joins ? 2 : 1, areJoined: joins,
+            output: joins || configuration.instanceNoise > 0 ? nil : fakes, parameters: generatorReducer.parameters, arena: arena)
         penalty = hasPenalty
             ? GradientPenalty(configuration, discriminator, columns: columns, arena: arena) : nil
+        let slotColumns = joins ? columns / 2 : columns
         generatorSums = generatorGradients.batchSums(
-            into: generatorReducer, kernels, columns: columns, space: &space, arena: arena)
+            into: generatorReducer, kernels, columns: slotColumns, space: &space, arena: arena)
         discriminatorSums = discriminatorGradients.batchSums(
-            into: discriminatorReducer, kernels, columns: columns, space: &space, arena: arena)
+            into: discriminatorReducer, kernels, columns: slotColumns, space: &space, arena: arena)
         batches = Batches(
             configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: kernels, arena: arena)
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
@@ -158,25 +167,34 @@ public final class TrainingStep {
         let (d, g) = (discriminator, generator)
         let real = pass(.real, u, of: d)
         let fake = pass(.fake, u, of: d)
-        let isFirst = u % configuration.criticSteps == 0
-
         patience.stopwatch.lap(.other)
         patience.note(step: t + 1, phase: .discriminator)
         gather(u, into: d.input)                                                            // x
-        if isFirst {
-            try judgeReal(real, t)                                                          // L(D(x), 1)
-            try settle()                                                                    // G of step t − 1
-            begun = t + 1
+        if let joined {
+            try begin(t)                                                                    // G of step t − 1
+            try drawBoth(t, joined)                                                         // G(z₁), G(z₂)
+            try forward(d, real)                                                            // D(x), D(G(z₁))
+            judge(d.output, .one, gradient: d.outputError, realRows, real)                  // L(D(x), 1)
+            joined.judge(d.output.slot(1), d.outputError.slot(1)) { outputs, gradient in
+                judge(outputs, .zero, gradient: gradient, fakeRows, fake)                   // L(D(G(z₁)), 0)
+            }
+            try backward(d, real)
+        } else {
+            let isFirst = u % configuration.criticSteps == 0
+            if isFirst {
+                try judgeReal(real, t)                                                      // L(D(x), 1)
+                try begin(t)                                                                // G of step t − 1
+            }
+            try draw(RandomStream.discriminatorNoise, pass(.fake, u, of: g))                // G(z₁)
+            if !isFirst {
+                try finish(.discriminatorReduction, of: d)                                  // D of update u − 1
+                try judgeReal(real, t)                                                      // L(D(x), 1)
+            }
+            remedies.addNoise(to: fakes, fake, sigma: noise(t))
+            try forward(d, fake, slot: 1)                                                   // D(G(z₁))
+            judge(d.output.slot(1), .zero, gradient: d.outputError.slot(1), fakeRows, fake)  // L(D(G(z₁)), 0)
+            try backward(d, fake, slot: 1)
         }
-        try draw(RandomStream.discriminatorNoise, pass(.fake, u, of: g))                    // G(z₁)
-        if !isFirst {
-            try finish(.discriminatorReduction, of: d)                                      // D of update u − 1
-            try judgeReal(real, t)                                                          // L(D(x), 1)
-        }
-        remedies.addNoise(to: fakes, fake, sigma: noise(t))
-        try forward(d, fake, slot: 1)                                                       // D(G(z₁))
-        judge(d.output.slot(1), .zero, gradient: d.outputError.slot(1), fakeRows, fake)     // L(D(G(z₁)), 0)
-        try backward(d, fake, slot: 1)
         if let penalty {
             part = .backward
             try penalty.add(pass(.penalty, u, of: d))                                       // λ (‖∇D(x̂)‖ − 1)²
@@ -193,18 +211,21 @@ public final class TrainingStep {
     private func updateGenerator(_ t: Int, requests: Int) throws {
         let (d, g) = (discriminator, generator)
         let isFresh = configuration.generatorStep == .fresh
+        let isToDraw = isFresh && joined == nil
+        let slot = generatorStepSlot
         let again = pass(.generator, t, of: d)
         if isFresh { labels?.draw(again) }
         // Fakes of fresh noise do not need the new discriminator: its reduction hides behind them.
-        if isFresh, overlaps { try draw(RandomStream.generatorNoise, pass(.generator, t, of: g)) }  // G(z₂)
+        if isToDraw, overlaps { try draw(RandomStream.generatorNoise, pass(.generator, t, of: g)) }  // G(z₂)
         try finish(.discriminatorReduction, of: d)                                          // D ← optimiser
-        if isFresh, !overlaps { try draw(RandomStream.generatorNoise, pass(.generator, t, of: g)) }
+        if isToDraw, !overlaps { try draw(RandomStream.generatorNoise, pass(.generator, t, of: g)) }
 
         patience.note(step: t + 1, phase: .generator)
+        joined?.copy(g.output, to: d.input)
         if isFresh { remedies.addNoise(to: fakes, again, sigma: noise(t)) }
-        try forward(d, again, slot: 1)                                                      // D(G(z₂))
-        judge(d.output.slot(1), .one, gradient: d.outputError.slot(1), generatorRows, again)  // L(D(G(z₂)), 1)
-        try backward(d, again, slot: 1, inputError: g.outputError)
+        try forward(d, again, slot: slot)                                                   // D(G(z₂))
+        judge(d.output.slot(slot), .one, gradient: d.outputError.slot(slot), generatorRows, again)  // L(D(G(z₂)), 1)
+        try backward(d, again, slot: slot, inputError: g.outputError)
         let last = configuration.criticSteps * (t + 1) - 1
         try backward(g, isFresh ? pass(.generator, t, of: g) : pass(.fake, last, of: g))
         record(requests)
@@ -220,6 +241,12 @@ public final class TrainingStep {
         }
     }
 
+    /// Step t needs the generator of the step before.
+    private func begin(_ t: Int) throws {
+        try settle()
+        begun = t + 1
+    }
+
     /// Waits until the last step's parameters are everywhere.
     func settle() throws {
         guard pending != nil else { return }
@@ -231,20 +258,6 @@ public final class TrainingStep {
     func takeRequests() -> Int {
         defer { settledRequests = 0 }
         return settledRequests
-    }
-
-    /// Losses and scores of the last step, over the whole batch.
-    var statistics: StepStatistics {
-        StepStatistics(shards: layout.shards, batch: configuration.batchSize) { shard in
-            let rank = layout.rank(of: shard)
-            let index = shard - layout.shards(of: rank).lowerBound
-            return UnsafePointer(record(of: rank) + TrainingStep.recordHeader + StepStatistics.size * index)
-        }
-    }
-
-    /// Seconds since the start that each rank has waited for others, and has spent in reductions with all of them there.
-    var exchangeSeconds: [(waiting: Double, communication: Double)] {
-        (0..<layout.ranks).map { (record(of: $0)[1], record(of: $0)[2]) }
     }
 
     // MARK: Parts of a step
@@ -288,11 +301,24 @@ public final class TrainingStep {
         try backward(discriminator, pass)
     }
 
+    /// Images of noise z₁, in `fakes`, and of z₂ if they are others.
+    private func drawBoth(_ t: Int, _ joined: JoinedPasses) throws {
+        let (z, images) = (generator.input, generator.output)
+        joined.draw(noiseKey(RandomStream.discriminatorNoise, t), into: z.slot(fakeSlot))
+        if fakeSlot != 0 { joined.draw(noiseKey(RandomStream.generatorNoise, t), into: z) }
+        patience.stopwatch.lap(.noise)
+        try forward(generator, pass(.generator, t, of: generator))
+        joined.copy(images.slot(fakeSlot), to: fakes)
+    }
+
+    private func noiseKey(_ stream: UInt32, _ step: Int) -> RandomKey {
+        RandomKey(seed: configuration.seed, stream: stream, step: step, firstRow: rows.lowerBound)
+    }
+
     /// Images of noise z, in `fakes`.
     private func draw(_ stream: UInt32, _ pass: Pass) throws {
         let z = generator.input
-        let key = RandomKey(seed: configuration.seed, stream: stream, step: pass.step, firstRow: rows.lowerBound)
-        kernels.randomNormals(key, z.base, configuration.latentDimension, columns, z.stride)
+        kernels.randomNormals(noiseKey(stream, pass.step), z.base, configuration.latentDimension, columns, z.stride)
         patience.stopwatch.lap(.noise)
         try forward(generator, pass)
         if generator.output.base != fakes.base {
@@ -341,53 +367,5 @@ public final class TrainingStep {
         pending = nil
         if try !reducer.finish() { throw try nonFiniteGradient(reducer, of: network, begun - 1) }
         network.parametersChanged()
-    }
-
-    // MARK: Records
-
-    /// What each rank hands to all others in every step: its requests, two times, and the sums of its shards.
-    private static func recordSize(_ layout: ShardLayout) -> Int { recordHeader + StepStatistics.size * layout.largestShardCount }
-    private static let recordHeader = 3
-
-    private func record(of rank: Int) -> UnsafeMutablePointer<Double> {
-        generatorReducer.records + rank * TrainingStep.recordSize(layout)
-    }
-
-    private func record(_ requests: Int) {
-        let record = record(of: patience.communicator.rank)
-        record[0] = Double(requests)
-        record[1] = patience.stopwatch.seconds(.waiting)
-        record[2] = patience.stopwatch.seconds(.communication)
-        for (index, rows) in shardRows.enumerated() {
-            let sums = record + TrainingStep.recordHeader + StepStatistics.size * index
-            func sum(_ values: UnsafeMutablePointer<Float>) -> Double {
-                var total = 0.0
-                for row in rows { total += Double(values[row]) }
-                return total
-            }
-            sums[0] = sum(realRows.losses)
-            sums[1] = sum(fakeRows.losses)
-            sums[2] = sum(generatorRows.losses)
-            sums[3] = sum(realRows.scores)
-            sums[4] = sum(fakeRows.scores)
-            sums[5] = penalty.map { sum($0.losses) } ?? 0
-        }
-    }
-
-    private func nonFiniteGradient(_ reducer: Reducer, of network: Network, _ t: Int) throws -> Failure {
-        let found = network.layout.tensors.first { tensor in
-            reducer.gradients.contains { gradient in tensor.range.contains { !gradient[$0].isFinite } }
-        }
-        let places = try patience.allGather(Array((found?.name ?? "").utf8)).enumerated().filter { !$1.isEmpty }
-        let what = places.first.map { rank, name in
-            "the gradient of \(network.name).\(String(decoding: name, as: UTF8.self)) is not finite on rank \(rank)"
-        }
-        let origin = try nonFiniteOrigin(of: network).map { "first seen in \($0)" }
-        return Failure(
-            .internalError,
-            "step \(t + 1): \(what ?? "a sum of the \(network.name)'s gradients over the ranks is not finite"), "
-                + "\(origin ?? "though all that it is made of is"). The training has diverged and nothing was written; resume "
-                + "from the last checkpoint or lower --lr",
-            isShared: true)
     }
 }

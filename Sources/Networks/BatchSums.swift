@@ -63,7 +63,7 @@ public final class BatchSums {
     /// x [slots, inputs, stride] the input: Σ dy xᵗ.
     /// - Parameter passStride: floats from a pass of dy to the next, if others lie between.
     func weightGradient(_ dy: Matrix, passStride: Int? = nil, x: Matrix, offset: Int) {
-        let passStride = passStride ?? dy.features * dy.stride
+        let passStride = passStride ?? dy.slotStride
         guard let shared else {
             transpose(x, columns: columns, to: transposed, columns)
             return add(dy, passStride, transposed, columns, rows: 0..<dy.features, inputs: x.features, offset: offset)
@@ -111,15 +111,15 @@ public final class BatchSums {
 
     /// The gradient of a bias, of which dy [slots, outputs, stride] is the error signal: the weight of an input that is
     /// always 1. Where rows are shared, the layer's weights come before it.
-    func biasGradient(_ dy: UnsafePointer<Float>, outputs count: Int, stride: Int, offset: Int) {
+    func biasGradient(_ dy: Matrix, offset: Int) {
         guard let shards = shards.baseAddress, let outputs = outputs.baseAddress, shared?.isLayingOut != true else { return }
-        let rows = shared?.part(ofBias: count) ?? 0..<count
-        let (dy, stride) = lastShared.map { (UnsafePointer($0.base), $0.stride) } ?? (dy, stride)
+        let rows = shared?.part(ofBias: dy.features) ?? 0..<dy.features
+        let dy = lastShared ?? dy
         guard !rows.isEmpty else { return }
         var gradient = WeightGradient(
-            a: dy + rows.lowerBound * stride, a_pass: count * stride, a_row: stride, b: ones, b_panel: 0, b_pass: 0, b_row: 0,
-            outputs: outputs, output_offset: offset + rows.lowerBound, c_row: 1, rows: rows.count, columns: 1, passes: biasSlots,
-            shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
+            a: dy.base + rows.lowerBound * dy.stride, a_pass: dy.slotStride, a_row: dy.stride, b: ones, b_panel: 0, b_pass: 0,
+            b_row: 0, outputs: outputs, output_offset: offset + rows.lowerBound, c_row: 1, rows: rows.count, columns: 1,
+            passes: biasSlots, shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
         kernels.biasGradient(&gradient)
     }
 }

@@ -122,7 +122,8 @@ final class Convolution2d: AffineLayer {
                     sums.pixelSums + (slot * channels + channel) * sums.columns)
             }
         }
-        sums.biasGradient(sums.pixelSums, outputs: channels, stride: sums.columns, offset: offset + biasOffset)
+        sums.biasGradient(
+            Matrix(sums.pixelSums, features: channels, stride: sums.columns), offset: offset + biasOffset)
     }
 
     /// The smaller side y from the larger side x.

@@ -11,6 +11,7 @@ final class Activation: Layer {
     let function: Function
     var outputs: Int { inputs }
     var sharesError: Bool { true }
+    var isColumnwise: Bool { true }
 
     init(features: Int, function: Function) {
         inputs = features
@@ -59,6 +60,7 @@ final class Activation: Layer {
 final class Sign: Layer {
     let inputs: Int
     var outputs: Int { inputs }
+    var isColumnwise: Bool { true }
 
     init(features: Int) { inputs = features }
 

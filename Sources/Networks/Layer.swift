@@ -19,6 +19,8 @@ public protocol Layer: AnyObject, Sendable {
     var isPiecewiseLinear: Bool { get }
     /// Whether `BatchSums.weightGradient` makes the gradients of all its parameters, and `biasGradient` after it.
     var sumsProductsOnly: Bool { get }
+    /// Whether what it makes of a column depends on that column alone, whatever the pass.
+    var isColumnwise: Bool { get }
     /// Whether the output may take the place of the input, given the layer that made the input.
     func worksInPlace(after previous: any Layer) -> Bool
 
@@ -44,6 +46,7 @@ extension Layer {
     public var sharesError: Bool { false }
     public var isPiecewiseLinear: Bool { true }
     public var sumsProductsOnly: Bool { tensors.isEmpty }
+    public var isColumnwise: Bool { false }
     public func worksInPlace(after previous: any Layer) -> Bool { false }
     public func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {}
     public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {}

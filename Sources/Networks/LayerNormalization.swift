@@ -89,7 +89,7 @@ final class LayerNormalization: Layer {
                     sum(slot, channel * dy.stride, sums.pixelSums + (slot * channels + channel) * sums.columns)
                 }
             }
-            sums.biasGradient(sums.pixelSums, outputs: channels, stride: sums.columns, offset: offset)
+            sums.biasGradient(Matrix(sums.pixelSums, features: channels, stride: sums.columns), offset: offset)
         }
         add(offset) { slot, first, pixelSums in
             let (mean, inverse) = rows(memory.kept.slot(slot))

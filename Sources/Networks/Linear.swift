@@ -65,6 +65,7 @@ final class Linear: AffineLayer {
 
     var products: Int { inputs * outputs }
     var sumsProductsOnly: Bool { true }
+    var isColumnwise: Bool { !isSpectral }
     var needs: LayerNeeds {
         LayerNeeds(
             workspace: Product.workspaceCount,
@@ -108,6 +109,6 @@ final class Linear: AffineLayer {
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         sums.weightGradient(isTransposed ? x : dy, x: isTransposed ? dy : x, offset: offset)
         guard hasBias else { return }
-        sums.biasGradient(dy.base, outputs: self.outputs, stride: dy.stride, offset: offset + biasOffset)
+        sums.biasGradient(dy, offset: offset + biasOffset)
     }
 }

@@ -7,16 +7,19 @@ public struct Matrix {
     public let features: Int
     /// Distance between neighbouring features.
     public let stride: Int
+    /// Distance between neighbouring passes: behind each other, or side by side in one pass's columns.
+    public let slotStride: Int
 
-    public init(_ base: UnsafeMutablePointer<Float>, features: Int, stride: Int) {
+    public init(_ base: UnsafeMutablePointer<Float>, features: Int, stride: Int, slotStride: Int? = nil) {
         self.base = base
         self.features = features
         self.stride = stride
+        self.slotStride = slotStride ?? features * stride
     }
 
     /// The matrix [features, stride] of a pass.
     public func slot(_ number: Int) -> Matrix {
-        Matrix(base + number * features * stride, features: features, stride: stride)
+        Matrix(base + number * slotStride, features: features, stride: stride)
     }
 }
 

@@ -39,10 +39,12 @@ public final class Network {
     /// - Parameters:
     ///   - stride: columns of a pass, a multiple of the kernels' `columnMultiple`.
     ///   - slots: passes whose activations are kept at once.
+    ///   - areJoined: whether they lie side by side in the columns of one pass, [features, slots, stride / slots], which
+    ///     computes them together. Their layers must be columnwise.
     ///   - output: where the output goes, [outputs, stride], or nil for memory of its own.
     ///   - keepsErrors: false for a network that only draws samples, whose layers' outputs are not kept.
     public init(
-        name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, output: Matrix? = nil,
+        name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, areJoined: Bool = false, output: Matrix? = nil,
         parameters: UnsafePointer<Float>, keepsErrors: Bool = true, arena: Arena
     ) {
         precondition(stride % 8 == 0, "a stride of \(stride) is not a multiple of 8")
@@ -63,9 +65,16 @@ public final class Network {
         self.parameters = spectral.map { UnsafePointer($0.parameters) } ?? parameters
         savedStride = plan.needs.saved
         saved = arena.doubles(slots * plan.layers.count * savedStride)
-        kept = plan.layers.map { arena.matrix(features: $0.needs.kept, stride: stride, slots: slots) }
+        precondition(
+            !areJoined || plan.isColumnwise && stride % (8 * slots) == 0, "\(slots) passes joined in a stride of \(stride)")
+        func matrix(_ features: Int) -> Matrix {
+            areJoined
+                ? Matrix(arena.floats(features * stride), features: features, stride: stride, slotStride: stride / slots)
+                : arena.matrix(features: features, stride: stride, slots: slots)
+        }
+        kept = plan.layers.map { matrix($0.needs.kept) }
         workspace = arena.floats(plan.needs.workspace + plan.needs.columnWorkspace * stride)
-        input = arena.matrix(features: plan.inputs, stride: stride, slots: slots)
+        input = matrix(plan.inputs)
         // The last layers that work in place, and the one before them, share the output.
         var firstOfOutput = plan.layers.count - 1
         while firstOfOutput > 0, plan.layers[firstOfOutput].worksInPlace(after: plan.layers[firstOfOutput - 1]) {
@@ -73,7 +82,7 @@ public final class Network {
         }
         // A network that only draws samples needs a layer's input and its output, and nothing of the layers before.
         let largest = plan.layers.map(\.outputs).max() ?? 0
-        let turns = keepsErrors ? [] : (0..<2).map { _ in arena.matrix(features: largest, stride: stride, slots: slots) }
+        let turns = keepsErrors ? [] : (0..<2).map { _ in matrix(largest) }
         var activations: [Matrix] = []
         var errors: [Matrix] = []
         for (index, layer) in layers.enumerated() {
@@ -86,13 +95,10 @@ public final class Network {
             } else if let other = turns.first(where: { $0.base != activations.last?.base }) {
                 activations.append(Matrix(other.base, features: layer.outputs, stride: stride))
             } else {
-                activations.append(arena.matrix(features: layer.outputs, stride: stride, slots: slots))
+                activations.append(matrix(layer.outputs))
             }
             let sharesError = index > 0 && layer.sharesError
-            errors.append(
-                sharesError
-                    ? errors[index - 1]
-                    : arena.matrix(features: keepsErrors ? layer.outputs : 0, stride: stride, slots: slots))
+            errors.append(sharesError ? errors[index - 1] : matrix(keepsErrors ? layer.outputs : 0))
         }
         self.activations = activations
         self.errors = errors

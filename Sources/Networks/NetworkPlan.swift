@@ -11,6 +11,8 @@ public struct NetworkPlan: Sendable {
     public let needs: LayerNeeds
     /// Whether the ranks of a host can sum the gradients of all their rows together; see `SharedRows`.
     public let sharesRows: Bool
+    /// Whether every layer makes each column of that column alone, so that passes can be joined; see `Network`.
+    public let isColumnwise: Bool
     let isSpectral: Bool
     let offsets: [Int]
     let bufferOffsets: [Int]
@@ -47,6 +49,7 @@ public struct NetworkPlan: Sendable {
         output = builder.shape
         self.layers = layers
         sharesRows = layers.allSatisfy(\.sumsProductsOnly)
+        isColumnwise = layers.allSatisfy(\.isColumnwise)
         var needs = LayerNeeds()
         for layer in layers { needs.include(layer.needs) }
         self.isSpectral = isSpectral
