@@ -19,7 +19,6 @@ ELEMENTWISE = {
     "leaky_relu": lambda x, layer: jnp.where(x > 0, x, layer["slope"] * x),
     "tanh": lambda x, layer: jnp.tanh(x),
     "sigmoid": lambda x, layer: jax.nn.sigmoid(x),
-    "sign": lambda x, layer: jnp.where(x < 0, -1, 1),
 }
 
 LOSSES = {
