@@ -17,7 +17,7 @@ public final class AtomicFile {
     private var descriptor: Int32?
 
     public convenience init(path: String) throws {
-        try refuseFolder(path)
+        try refuseOtherThings(path)
         let temporaryPath = "\(path).partial-\((0..<8).map { _ in UInt8.random(in: 0...255) }.hexadecimal)"
         self.init(path: path, temporaryPath: temporaryPath, descriptor: try create(temporaryPath, for: path))
     }
@@ -158,10 +158,12 @@ private func isUnsupportedForFolders(_ code: Int32) -> Bool {
 /// The folder that a path's last name lies in.
 private func folder(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
 
-private func refuseFolder(_ path: String) throws {
-    guard !path.isEmpty else { throw FormatError(.io, path: path, "expected the name of a file, found an empty one") }
-    guard path.hasSuffix("/") || isKind(.folder, path) else { return }
-    throw FormatError(.io, path: path, "this is a folder; name a file in it")
+private func refuseOtherThings(_ path: String) throws {
+    func refuse(_ message: String) -> FormatError { FormatError(.io, path: path, message) }
+    if path.isEmpty { throw refuse("expected the name of a file, found an empty one") }
+    if path.hasSuffix("/") || isKind(.folder, path) { throw refuse("this is a folder; name a file in it") }
+    // The file would take the place of the device for everyone.
+    if folder(of: path) == "/dev/" || isKind(.other, path) { throw refuse("this is a pipe or device; name a file") }
 }
 
 /// Whether a path leads to what is expected; not where the system does not tell.

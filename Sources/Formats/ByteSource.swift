@@ -6,6 +6,9 @@ public final class ByteSource {
     public let path: String
     /// The number of bytes in all; nil for gzip, which only tells at its end.
     public let size: Int?
+    /// The most bytes that there can be in all: a byte of gzip stands for 1,032 at most, four matches of 258 bytes in two
+    /// bits each (RFC 1951, 3.2.5).
+    let largestSize: Int
     private let file: InputFile
     private let inflater: GzipInflater?
     private var offset = 0
@@ -18,6 +21,7 @@ public final class ByteSource {
         let isGzip = count == 2 && magic == [0x1f, 0x8b]
         inflater = isGzip ? try GzipInflater(file: file) : nil
         size = isGzip ? nil : file.size
+        largestSize = isGzip ? product([file.size, 1032]) ?? .max : file.size
         self.file = file
         self.path = path
     }

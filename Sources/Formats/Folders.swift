@@ -44,6 +44,30 @@ public func folderEntries(_ path: String) throws -> [String]? {
     }
 }
 
+/// What a folder holds, for a message: `500 .png files, 2 other files and 3 folders`.
+/// - Throws: `FormatError` of kind `io` where it cannot be listed.
+public func describeFolder(_ path: String) throws -> String {
+    let names = try folderEntries(path) ?? []
+    var folders = 0
+    var files: [String: Int] = [:]
+    for (index, name) in names.enumerated() {
+        let suffix = name.lastIndex(of: ".").map { name[$0...] } ?? ""
+        // Asking for each of a million names would take long: the others count as files.
+        if index < 1000, let kind = try? FileKind(path: "\(path)/\(name)"), kind == .folder {
+            folders += 1
+        } else {
+            files[suffix.count < name.count && (2...8).contains(suffix.count) ? suffix.lowercased() : "", default: 0] += 1
+        }
+    }
+    let sorted = files.filter { $0.key != "" }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    let others = sorted.dropFirst(3).reduce(files["", default: 0]) { $0 + $1.value }
+    var parts = sorted.prefix(3).map { "\($0.value) \($0.key.excerpt.dropFirst().dropLast()) file\($0.value == 1 ? "" : "s")" }
+    if others > 0 { parts.append("\(others) \(parts.isEmpty ? "" : "other ")file\(others == 1 ? "" : "s")") }
+    if folders > 0 { parts.append("\(folders) folder\(folders == 1 ? "" : "s")") }
+    guard let last = parts.popLast() else { return "nothing" }
+    return parts.isEmpty ? last : parts.joined(separator: ", ") + " and " + last
+}
+
 /// All bytes of a file.
 /// - Parameters:
 ///   - limit: the most bytes that make sense; the file is refused where it has more, and no more are ever held.

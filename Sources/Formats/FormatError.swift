@@ -26,6 +26,14 @@ public struct FormatError: Error, CustomStringConvertible, Sendable {
         description = "\(path.isEmpty ? "\"\"" : path): \(message)"
     }
 
+    /// The same of a path that an option gave.
+    public func of(_ option: String) -> FormatError { FormatError(self, "\(option) \(description)") }
+
+    private init(_ error: FormatError, _ description: String) {
+        (kind, path, code) = (error.kind, error.path, error.code)
+        self.description = description
+    }
+
     /// The error of a system call that failed with `code`.
     init(_ kind: Kind = .io, call: String, path: String, code: Int32) {
         let advice = advice(code).map { "; \($0)" } ?? ""

@@ -46,6 +46,39 @@ public final class IDXReader {
                 "IDX dimensions \(dimensions) ask for \(payload) bytes after the header, "
                     + "the file has \(size - headerBytes.count); fetch the file again")
         }
+        guard payload <= source.largestSize else {
+            throw FormatError(
+                .invalid, path: path,
+                "IDX dimensions \(dimensions) ask for \(payload) bytes after the header, "
+                    + "the gzip data hold \(source.largestSize) at most; fetch the file again")
+        }
+    }
+
+    /// Reads everything after the header in pieces of bounded size, whatever an item is, and verifies the end.
+    /// - Precondition: No item has been read.
+    /// - Throws: as `readItems` and `finish`.
+    public func readAll(_ take: (UnsafeRawBufferPointer) -> Void) throws {
+        precondition(remainingItems == dimensions[0], "\(remainingItems) of \(dimensions[0]) items remain")
+        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+        defer { piece.deallocate() }
+        let size = dimensions[0] * itemSize
+        var count = 0
+        while count < size {
+            let wanted = UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, size - count)])
+            let filled = try source.readFully(into: wanted)
+            count += filled
+            guard filled == wanted.count else { throw cutShort(after: count) }
+            take(UnsafeRawBufferPointer(wanted))
+        }
+        remainingItems = 0
+        try finish()
+    }
+
+    private func cutShort(after bytes: Int) -> FormatError {
+        FormatError(
+            .invalid, path: path,
+            "expected \(dimensions[0]) items of \(itemSize) bytes, the data end after \(bytes / itemSize); "
+                + "fetch the file again")
     }
 
     /// Reads the next `count` items.
@@ -58,11 +91,7 @@ public final class IDXReader {
         precondition(buffer.count == count * itemSize, "\(count) items of \(itemSize) bytes, buffer of \(buffer.count)")
         let filled = try source.readFully(into: buffer)
         guard filled == buffer.count else {
-            let items = dimensions[0] - remainingItems + filled / itemSize
-            throw FormatError(
-                .invalid, path: source.path,
-                "expected \(dimensions[0]) items of \(itemSize) bytes, the data end after \(items); "
-                    + "fetch the file again")
+            throw cutShort(after: (dimensions[0] - remainingItems) * itemSize + filled)
         }
         remainingItems -= count
     }

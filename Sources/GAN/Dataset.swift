@@ -1,5 +1,5 @@
 import Formats
-import Foundation
+import Glibc
 import MessagePassing
 import Networks
 
@@ -18,18 +18,21 @@ public final class Dataset {
     let pixels: UnsafeMutablePointer<UInt8>
     /// The classes of this rank's images, [range.count].
     let labels: [UInt8]
+    /// What is odd and does no harm, on rank 0, to be told once.
+    public let warnings: [String]
     /// Images 0 … 63 of the file, or fewer, on rank 0, as the discriminator sees them: [count, side²].
     let firstImages: [UInt8]
 
     /// Each host's leader streams the files once and hands every rank of its host the images of its shards.
     ///
-    /// - Parameter needsLabels: whether a label must be one of ten classes; otherwise it may be any byte.
-    /// - Throws on all ranks: missing input, bad data, or a usage error where the set is smaller than a batch.
+    /// - Parameter needsLabels: whether there must be one label for each image, of one of ten classes; otherwise labels that
+    ///   do not fit are a warning.
+    /// - Throws on all ranks: missing input or bad data, which a set smaller than a batch is too.
     public init(
         _ configuration: Configuration, folder: String, layout: ShardLayout, patience: Patience, needsLabels: Bool = false
     ) throws {
         let communicator = patience.communicator
-        let files = try patience.agree { try withFiles { try Dataset.open(configuration.dataset, folder: folder) } }
+        let files = try patience.agree { try withFiles { try DataFiles(configuration.dataset, folder: folder) } }
         let count = files.images.dimensions[0]
         try patience.compare("number of images", "\(count)", .badData)
         guard count >= configuration.batchSize * configuration.criticSteps else {
@@ -41,6 +44,8 @@ public final class Dataset {
                     + (isOne ? "" : " or --critic-steps"),
                 isShared: true)
         }
+        var misfit = files.mismatch
+        if needsLabels { try patience.agree { if let misfit { throw Failure(.badData, misfit + Dataset.advice) } } }
         func images(of rank: Int) -> Range<Int> {
             let shards = layout.shards(of: rank)
             let first = layout.images(of: shards.lowerBound, batch: configuration.batchSize, images: count)
@@ -49,8 +54,8 @@ public final class Dataset {
         }
         let range = images(of: communicator.rank)
         let size = Configuration.dataSize
-        let pixels = allocateZeroed(byteCount: range.count * size).bindMemory(to: UInt8.self, capacity: range.count * size)
-        var labels = [UInt8](repeating: 0, count: range.count)
+        let pixels = try patience.agree { try reserve(range.count * size, for: "\(range.count) images of \(files.images.path)") }
+        var labels: [UInt8] = []
         var first: [UInt8] = []
         let wanted = communicator.rank == 0 ? 64 * files.images.itemSize : 0
 
@@ -68,22 +73,28 @@ public final class Dataset {
                 (pixels + (images.lowerBound - range.lowerBound) * size).update(from: bytes, count: images.count * size)
             })
         files.labels.headerBytes.withUnsafeBytes(digest.update)
-        let damageOfLabels = try distribution.distribute(
-            files.labels, see: digest.update,
-            keep: { images, bytes in
-                let start = images.lowerBound - range.lowerBound
-                labels.replaceSubrange(start..<start + images.count, with: bytes)
-            })
-        try patience.agree { try withFiles { if let damage = damage ?? damageOfLabels { throw damage } } }
-        if needsLabels {
-            try patience.agree {
-                guard let wrong = labels.firstIndex(where: { $0 >= Dataset.classes }) else { return }
-                throw Failure(
-                    .badData,
-                    "\(files.labels.path): label \(range.lowerBound + wrong), counted from 0, is \(labels[wrong]); "
-                        + "0 … \(Dataset.classes - 1) are expected, fetch the file again or train without labels")
-            }
+        var damageOfLabels: FormatError?
+        if misfit == nil {
+            var seen = 0
+            damageOfLabels = try distribution.distribute(
+                files.labels,
+                see: { bytes in
+                    digest.update(bytes)
+                    if misfit == nil, let wrong = bytes.firstIndex(where: { $0 >= Dataset.classes }) {
+                        misfit = "\(files.labels.path): label \(seen + wrong), counted from 0, is \(bytes[wrong]); "
+                            + "0 … \(Dataset.classes - 1) are expected"
+                    }
+                    seen += bytes.count
+                }, keep: { labels += $1 })
+        } else if communicator.isHostLeader {
+            do { try files.labels.readAll(digest.update) } catch let error as FormatError { damageOfLabels = error }
         }
+        try patience.agree {
+            try withFiles { if let damage = damage ?? damageOfLabels { throw damage } }
+            if needsLabels, let misfit { throw Failure(.badData, misfit + Dataset.advice) }
+        }
+        let remark = misfit.map { $0 + "; the labels are not used, and the run goes on without them" }
+        warnings = communicator.rank == 0 ? [remark].compactMap(\.self) : []
 
         self.count = count
         self.range = range
@@ -103,11 +114,14 @@ public final class Dataset {
         range = 0..<count
         digest = ""
         firstImages = []
+        warnings = []
         labels = (0..<count).map { UInt8($0 % 10) }
         let size = Configuration.dataSize
         pixels = .allocate(capacity: count * size)
         for i in 0..<count * size { pixels[i] = UInt8(truncatingIfNeeded: i * 31 + i / size * 7) }
     }
+
+    private static let advice = "; fetch the files again, or train a preset that uses no labels"
 
     /// The digest that every host's leader found, or a failure that names those who found another.
     private static func commonDigest(_ digest: String, _ patience: Patience) throws -> String {
@@ -121,37 +135,16 @@ public final class Dataset {
         }
         return all[0]
     }
+}
 
-    private struct Files { let images: IDXReader, labels: IDXReader }
-
-    private static func open(_ dataset: Configuration.Dataset, folder: String) throws -> Files {
-        let images = try IDXReader(path: find("train-images-idx3-ubyte", dataset, folder: folder))
-        let labels = try IDXReader(path: find("train-labels-idx1-ubyte", dataset, folder: folder))
-        let path = folder
-        guard images.dimensions.count == 3, images.dimensions.dropFirst().allSatisfy({ $0 == Configuration.dataSide }) else {
-            throw Failure(.badData, "\(path): images of shape \(images.dimensions.dropFirst()); 28 × 28 is expected")
-        }
-        guard images.dimensions[0] > 0 else { throw Failure(.badData, "\(path): no images in the file") }
-        guard labels.dimensions.count == 1, labels.dimensions[0] >= images.dimensions[0] else {
-            throw Failure(
-                .badData, "\(path): labels of shape \(labels.dimensions) for \(images.dimensions[0]) images; one each is expected")
-        }
-        return Files(images: images, labels: labels)
+/// Memory that takes none of the machine's before it is written to: what a header claims may never come.
+private func reserve(_ size: Int, for what: String) throws -> UnsafeMutablePointer<UInt8> {
+    let hugePage = 1 << 21
+    let isHuge = size >= hugePage
+    let room = max(size, 64).roundedUp(to: isHuge ? hugePage : 64)
+    guard let memory = aligned_alloc(isHuge ? hugePage : 64, room) else {
+        throw Failure(.inputOutput, "no memory for \(what), \(Double(size).grouped) bytes; use more hosts, or fewer images")
     }
-
-    /// A plain file comes before its `.gz`; the folder of a torchvision tree before the folder itself.
-    private static func find(_ name: String, _ dataset: Configuration.Dataset, folder: String) throws -> String {
-        let tree = dataset == .mnist ? "MNIST/raw" : "FashionMNIST/raw"
-        let places = ["\(folder)/\(tree)", folder]
-        for place in places {
-            for path in ["\(place)/\(name)", "\(place)/\(name).gz"] where FileManager.default.fileExists(atPath: path) {
-                return path
-            }
-        }
-        let option = dataset == .mnist ? "" : " --dataset \(dataset.rawValue)"
-        throw Failure(
-            .missingInput,
-            "no \(name) or \(name).gz in \(places.joined(separator: " or ")); get the data with launch/fetch-mnist\(option), "
-                + "or say where it is with --data")
-    }
+    if isHuge { madvise(memory, room, MADV_HUGEPAGE) }
+    return memory.bindMemory(to: UInt8.self, capacity: size)
 }

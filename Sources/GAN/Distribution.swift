@@ -14,13 +14,14 @@ struct Distribution {
     /// - Parameters:
     ///   - see: takes everything in the order of the file, on the leader.
     ///   - keep: takes this rank's share and which items they are.
-    /// - Returns: what is wrong with the file, on the leader. All messages are sent all the same, so that no rank waits for one.
+    /// - Returns: what is wrong with the file, on the leader. Ranks whose share did not come are told, so that none waits for it.
     func distribute(
         _ file: IDXReader, see: (UnsafeRawBufferPointer) -> Void, keep: (Range<Int>, UnsafeRawBufferPointer) -> Void
     ) throws -> FormatError? {
         let communicator = patience.communicator
-        let count = max(1, Distribution.chunkSize / file.itemSize)
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * file.itemSize, alignment: 64)
+        let count = max(1, Distribution.chunkSize / max(1, file.itemSize))
+        // A byte after the items says whether they are good.
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * file.itemSize + 1, alignment: 64)
         defer { buffer.deallocate() }
         var damage: FormatError?
         func read(_ body: () throws -> Void) throws {
@@ -30,17 +31,25 @@ struct Distribution {
         for (rank, items) in parts(of: file) {
             for start in stride(from: items.lowerBound, to: items.upperBound, by: count) {
                 let chunk = start..<min(start + count, items.upperBound)
-                let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<(chunk.count * file.itemSize)])
+                let size = chunk.count * file.itemSize
+                let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<size])
+                let message = UnsafeMutableRawBufferPointer(rebasing: buffer[...size])
                 try read {
                     try file.readItems(chunk.count, into: bytes)
                     see(UnsafeRawBufferPointer(bytes))
                 }
-                if !communicator.isHostLeader { try patience.receive(bytes, from: shares[0].rank, tag: .data) }
-                if rank == communicator.rank {
-                    keep(chunk, UnsafeRawBufferPointer(bytes))
-                } else if let rank {
-                    try patience.send(UnsafeRawBufferPointer(bytes), to: rank, tag: .data)
+                if communicator.isHostLeader {
+                    message[size] = damage == nil ? 1 : 0
+                } else {
+                    try patience.receive(message, from: shares[0].rank, tag: .data)
                 }
+                let isGood = message[size] == 1
+                if let rank, rank != communicator.rank {
+                    try patience.send(UnsafeRawBufferPointer(message), to: rank, tag: .data)
+                } else if rank != nil, isGood {
+                    keep(chunk, UnsafeRawBufferPointer(bytes))
+                }
+                if !isGood { break }
             }
         }
         try read { try file.finish() }

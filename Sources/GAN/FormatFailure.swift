@@ -14,6 +14,7 @@ extension Failure {
 }
 
 /// Runs `body`; an error of a file becomes a failure with its exit code.
+@discardableResult
 func withFiles<Result>(_ body: () throws -> Result) throws -> Result {
     do {
         return try body()

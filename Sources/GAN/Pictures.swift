@@ -102,6 +102,25 @@ public final class Sampler {
 
 /// Pictures as files: rows of them with two black pixels around each, as torchvision's `make_grid` lays them out.
 public enum Pictures {
+    /// libpng refuses a longer side, in files that it reads and writes.
+    private static let longestSide = 1_000_000
+    /// Beyond these pixels Pillow warns of a decompression bomb, and viewers take longer than anyone waits.
+    private static let mostPixels = 89_478_485
+
+    /// Refuses a grid that would be too large to be looked at.
+    static func checkGrid(of count: Int, side: Int, columns: Int, path: String) throws {
+        let columns = min(columns, count)
+        let rows = (count + columns - 1) / columns
+        let (width, height) = count == 1 ? (side, side) : (columns * (side + 2) + 2, rows * (side + 2) + 2)
+        guard max(width, height) > longestSide || width * height > mostPixels else { return }
+        func grouped(_ number: Int) -> String { Double(number).grouped }
+        throw Failure(
+            .usage,
+            "--out \(path): a grid of \(grouped(count)) pictures would be \(grouped(width)) × \(grouped(height)) pixels, and no "
+                + "program would open it (\(grouped(longestSide)) a side and \(grouped(mostPixels)) in all are the most); ask for "
+                + "fewer pictures, or write an .npy array")
+    }
+
     /// Writes values in [−1, 1], side² a picture.
     public static func writeGrid(_ values: [Float], side: Int, columns: Int = 8, to path: String) throws {
         try writeGrid(bytes: values.map(byte), side: side, columns: columns, to: path)

@@ -10,9 +10,7 @@ import Networks
 public func drawSamples(
     checkpoint path: String, seed: UInt64?, to out: String, _ request: (_ isConditional: Bool) throws -> SampleRequest
 ) throws {
-    guard out.hasSuffix(".png") || out.hasSuffix(".npy") else {
-        throw Failure(.usage, "--out \(out): the name must end in .png or .npy")
-    }
+    try checkName(out)
     let checkpoint = try Checkpoint(path: path)
     var configuration = checkpoint.configuration
     if let seed { configuration.seed = seed }
@@ -21,17 +19,30 @@ public func drawSamples(
     try sampler.load(checkpoint)
     sampler.label = request.label(of:)
     let (count, columns) = (request.count, request.columns)
+    let side = configuration.imageSize
+    if out.hasSuffix(".png") { try Pictures.checkGrid(of: count, side: side, columns: columns, path: out) }
+    // Made and dropped again, before anything is drawn.
+    try withFiles {
+        do { _ = try AtomicFile(path: out) } catch let error as FormatError { throw error.of("--out") }
+    }
     let pictures =
         request.isWalk
         ? try sampler.pictures(of: walks(between: sampler.noise(first: 0, count: 2 * count / columns), columns: columns))
         : try sampler.pictures(first: 0, count: count)
-    let side = configuration.imageSize
     if out.hasSuffix(".png") {
         try Pictures.writeGrid(pictures, side: side, columns: columns, to: out)
     } else {
         try withFiles {
             try pictures.withUnsafeBufferPointer { try writeNPY(path: out, shape: [count, 1, side, side], elements: $0) }
         }
+    }
+}
+
+private func checkName(_ out: String) throws {
+    let name = out.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+    guard name.hasSuffix(".png") || name.hasSuffix(".npy"), name.utf8.count > 4 else {
+        let shown = out.isEmpty ? "\"\"" : out
+        throw Failure(.usage, "--out \(shown): the name of a file is expected that ends in .png or .npy, as in samples.png")
     }
 }
 

@@ -1,5 +1,4 @@
 import Formats
-import Foundation
 import MessagePassing
 
 /// A run's last steps as a Chrome trace: each rank's laps, and below them its reductions under way, all on rank 0's clock.
@@ -19,12 +18,10 @@ final class Trace {
         self.patience = patience
         try patience.agree {
             guard patience.communicator.rank == 0 else { return }
-            var isFolder: ObjCBool = false
-            if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-                throw Failure(.inputOutput, "--trace \(path): this is a folder; name a file")
+            try withFiles {
+                // Made and dropped again: a run that is killed leaves nothing of it behind.
+                do { _ = try AtomicFile(path: path) } catch let error as FormatError { throw error.of("--trace") }
             }
-            // Made and dropped again: a run that is killed leaves nothing of it behind.
-            _ = try withFiles { try AtomicFile(path: path) }
         }
     }
 
@@ -45,11 +42,7 @@ final class Trace {
                 }
             }
             let text = "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n" + lines.joined(separator: ",\n") + "\n]}\n"
-            try withFiles {
-                let file = try AtomicFile(path: path)
-                try Array(text.utf8).withUnsafeBytes(file.append)
-                try file.commit()
-            }
+            try withFiles { try AtomicFile.write(path: path, bytes: text.utf8) }
         }
     }
 

@@ -100,6 +100,17 @@ import Testing
         #expect(try folder.names == [])
     }
 
+    /// Renaming a file to the name of a device would put the file in its place.
+    @Test func leavesDevicesAlone() throws {
+        try #require(mkfifo(folder.file("pipe"), 0o666) == 0)
+        try #require(symlink("/dev/null", folder.file("link")) == 0)
+        for name in ["pipe", "link"] {
+            expectError(.io, "this is a pipe or device; name a file") { _ = try AtomicFile(path: folder.file(name)) }
+        }
+        expectError(.io, "this is a pipe or device; name a file") { _ = try AtomicFile(path: "/dev/stdout") }
+        #expect(try folder.names == ["link", "pipe"])
+    }
+
     @Test func writesWholeFiles() throws {
         try folder.write([1, 2, 3], to: "target")
         #expect(try AtomicFile.write(path: folder.file("target"), bytes: "text".utf8) == nil)

@@ -65,4 +65,17 @@ import Testing
     }
 
     private func makeLoop() throws { try #require(symlink("loop", folder.file("loop")) == 0) }
+
+    @Test(
+        arguments: [
+            ([], 0, "nothing"), (["a"], 0, "1 file"), (["a.png"], 0, "1 .png file"), ([], 1, "1 folder"),
+            (["a.png", "b.PNG", "c.jpg", "README", ".hidden"], 2, "2 .png files, 1 .jpg file, 2 other files and 2 folders"),
+            (["a.x1", "a.x2", "b.x2", "a.x3", "b.x3", "c.x3", "a.x4"], 0, "3 .x3 files, 2 .x2 files, 1 .x1 file and 1 other file"),
+            (["name.with a long ending", "x."], 0, "2 files"),
+        ] as [([String], Int, String)])
+    func describes(files: [String], folders: Int, text: String) throws {
+        for name in files { try folder.write([], to: name) }
+        for number in 0..<folders { try #require(mkdir(folder.file("folder\(number).d"), 0o777) == 0) }
+        #expect(try describeFolder(folder.path) == text)
+    }
 }

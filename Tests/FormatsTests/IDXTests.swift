@@ -94,8 +94,44 @@ import Testing
         for step in [1, 4] { expectError(.invalid, "the data end after 2;") { _ = try read(short, step: step) } }
         let long = try folder.write(gzip(header([2, 3]) + [1, 2, 3, 4, 5, 6, 7]))
         expectError(.invalid, "more data follow") { _ = try read(long) }
-        let enormous = try folder.write(gzip(header([.max]) + [1]))
-        expectError(.invalid, "the data end after 1;") { _ = try read(enormous, step: 1000) }
+    }
+
+    /// Deflate makes at most 1,032 bytes of one: a header that asks for more is refused before anything is read.
+    @Test func refusesHeadersThatGzipCannotKeep() throws {
+        let zeros = try gzip(header([1_000_000]) + [UInt8](repeating: 0, count: 1_000_000))
+        #expect(zeros.count < 1_000_000 / 900)
+        #expect(try read(folder.write(zeros), step: 1000).count == 1_000_000)
+        for (claim, isRefused) in [(1_000_001, false), (4_000_000_000, true)] {
+            let file = try gzip(header([UInt32(claim)]) + [UInt8](repeating: 0, count: 1_000_000))
+            let path = try folder.write(file)
+            if isRefused {
+                expectError(.invalid, "ask for \(claim) bytes after the header, the gzip data hold \(file.count * 1032) at most") {
+                    _ = try IDXReader(path: path)
+                }
+            } else {
+                expectError(.invalid, "the data end after 1000000;") { _ = try read(path, step: 1000) }
+            }
+        }
+    }
+
+    /// Pieces are bounded, however long an item is said to be.
+    @Test(arguments: [[200_000], [2, 300, 500], [3, 0, 5], [1, 200_000]] as [[UInt32]], [false, true])
+    func readsEverythingInPieces(dimensions: [UInt32], isCompressed: Bool) throws {
+        let count = Int(dimensions.reduce(1, *))
+        let payload = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 7) }
+        func all(_ payload: [UInt8]) throws -> [UInt8] {
+            let file = header(dimensions) + payload
+            let reader = try IDXReader(path: folder.write(isCompressed ? gzip(file) : file))
+            var bytes: [UInt8] = []
+            try reader.readAll {
+                #expect($0.count <= 1 << 16)
+                bytes += $0
+            }
+            return bytes
+        }
+        #expect(try all(payload) == payload)
+        expectError(.invalid, "fetch the file again") { _ = try all(payload + [1]) }
+        if count > 0 { expectError(.invalid, "fetch the file again") { _ = try all(payload.dropLast()) } }
     }
 
     @Test func finishFindsDamageInTheCheckValue() throws {

@@ -64,6 +64,12 @@ private func readIDX(_ path: String) throws {
     let reader = try IDXReader(path: path)
     precondition(reader.itemSize == reader.dimensions.dropFirst().reduce(1, *))
     precondition(reader.headerBytes.count == 4 + 4 * reader.dimensions.count)
+    let size = reader.dimensions[0] * reader.itemSize
+    if size <= outputLimit {
+        var count = 0
+        try IDXReader(path: path).readAll { count += $0.count }
+        precondition(count == size)
+    }
     guard reader.itemSize <= outputLimit else { return }
     for step in 1...1000 where reader.remainingItems > 0 {
         let room = outputLimit / max(reader.itemSize, 1)

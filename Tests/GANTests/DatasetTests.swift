@@ -54,41 +54,85 @@ import Testing
         #expect(ranks.dropFirst().allSatisfy { $0.firstImages.isEmpty })
     }
 
-    /// The digest is that of the files, whatever becomes of the images.
-    @Test func digestIsThatOfTheFiles() throws {
+    private func digestOfFiles() throws -> String {
         let digest = SHA256Digest()
         for name in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"] {
             try Data(contentsOf: URL(fileURLWithPath: "\(data)/\(name)")).withUnsafeBytes(digest.update)
         }
-        let expected = digest.finish().hexadecimal
+        return digest.finish().hexadecimal
+    }
+
+    /// The digest is that of the files, whatever becomes of the images.
+    @Test func digestIsThatOfTheFiles() throws {
+        let expected = try digestOfFiles()
         for ranks in [try kept(side: 28, hosts: [1]), try kept(side: 12, hosts: [2, 1])] {
             #expect(ranks.allSatisfy { $0.digest == expected })
         }
     }
 
-    /// A label that is no class is refused where labels are asked for, and only there. More labels than images are no harm.
-    @Test(arguments: [[1], [3], [1, 2]]) func labelsAreChecked(hosts: [Int]) throws {
-        let path = "\(data)/train-labels-idx1-ubyte"
-        var bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
-        func check(needsLabels: Bool) throws {
-            let data = data
-            try onRanks(hosts: hosts) { communicator in
-                let layout = ShardLayout(shards: 4, ranks: communicator.size)
-                _ = try Dataset(
-                    try smallModel().fresh(), folder: data, layout: layout, patience: communicator.patience(),
-                    needsLabels: needsLabels)
-            }
+    private func opened(hosts: [Int], needsLabels: Bool) throws -> [[String]] {
+        let data = data
+        return try onRanks(hosts: hosts) { communicator in
+            let layout = ShardLayout(shards: 4, ranks: communicator.size)
+            return try Dataset(
+                try smallModel().fresh(), folder: data, layout: layout, patience: communicator.patience(),
+                needsLabels: needsLabels
+            ).warnings
         }
-        bytes[7] += 1
-        bytes.append(200)
+    }
+
+    /// Labels that do not fit the images are refused where labels are used; where they are not, rank 0 warns once, and the
+    /// digest is that of the files all the same.
+    @Test(
+        arguments: [[1], [3], [1, 2]],
+        [
+            ([8, 1, 0, 0, 0, 76], 76, "holds 76 labels, "), ([8, 1, 0, 0, 0, 74], 74, "holds 74 labels, "),
+            ([8, 2, 0, 0, 0, 75, 0, 0, 0, 2], 150, "holds 75 × 2 labels, "),
+            ([8, 2, 0, 0, 0, 75, 0, 0, 0, 0], 0, "holds 75 × 0 labels, "),
+            ([8, 1, 0, 0, 0, 75], 75, "label 61, counted from 0, is 200; 0 … 9 are expected"),
+        ] as [([UInt8], Int, String)])
+    func labelsAreChecked(hosts: [Int], labels: (header: [UInt8], count: Int, says: String)) throws {
+        let (images, path) = ("\(data)/train-images-idx3-ubyte", "\(data)/train-labels-idx1-ubyte")
+        #expect(try opened(hosts: hosts, needsLabels: true).allSatisfy(\.isEmpty))
+        #expect(try opened(hosts: hosts, needsLabels: false).allSatisfy(\.isEmpty))
+
+        var bytes = [0, 0] + labels.header + (0..<labels.count).map { UInt8($0 % 10) }
+        if labels.count == 75 { bytes[8 + 61] = 200 }
         try Data(bytes).write(to: URL(fileURLWithPath: path))
-        try check(needsLabels: true)
-        bytes[8 + 61] = 10
-        try Data(bytes).write(to: URL(fileURLWithPath: path))
-        try check(needsLabels: false)
-        let error = #expect(throws: Failure.self) { try check(needsLabels: true) }
+        let error = #expect(throws: Failure.self) { _ = try opened(hosts: hosts, needsLabels: true) }
         #expect(error?.code == .badData)
-        #expect(error?.description.contains("\(path): label 61, counted from 0, is 10; 0 … 9 are expected") == true)
+        let warnings = try opened(hosts: hosts, needsLabels: false)
+        #expect(warnings[0].count == 1 && warnings.dropFirst().allSatisfy(\.isEmpty), "\(warnings)")
+        for text in [error?.description ?? "", warnings[0].first ?? ""] {
+            #expect(text.contains(path) && text.contains(labels.says), "\(text)")
+            if labels.count != 75 { #expect(text.contains("\(images) 75 images"), "\(text)") }
+        }
+        let expected = try digestOfFiles()
+        #expect(try kept(side: 28, hosts: hosts).allSatisfy { $0.digest == expected })
+    }
+
+    /// Images and labels come from one folder: that of a torchvision tree, where both are there.
+    @Test func imagesAndLabelsComeFromOneFolder() throws {
+        let tree = "\(data)/MNIST/raw"
+        try FileManager.default.createDirectory(atPath: tree, withIntermediateDirectories: true)
+        let digest = try kept(side: 28, hosts: [1])[0].digest
+        let other = try folder.writeImages(40, to: "other")
+        try FileManager.default.copyItem(atPath: "\(other)/train-images-idx3-ubyte", toPath: "\(tree)/train-images-idx3-ubyte")
+        #expect(try kept(side: 28, hosts: [1])[0].digest == digest)
+        try FileManager.default.copyItem(atPath: "\(other)/train-labels-idx1-ubyte", toPath: "\(tree)/train-labels-idx1-ubyte")
+        #expect(try kept(side: 28, hosts: [1])[0].labels.count == 40)
+    }
+
+    /// The other usual name is read, and what bears the name and is no file is passed over.
+    @Test func otherNamesAreFound() throws {
+        let digest = try kept(side: 28, hosts: [1])[0].digest
+        for (kind, dimensions) in [("images", 3), ("labels", 1)] {
+            let name = "\(data)/train-\(kind)-idx\(dimensions)-ubyte"
+            try FileManager.default.moveItem(atPath: name, toPath: "\(data)/train-\(kind).idx\(dimensions)-ubyte")
+            try FileManager.default.createDirectory(atPath: name, withIntermediateDirectories: false)
+            try FileManager.default.createSymbolicLink(atPath: name + ".gz", withDestinationPath: "nowhere")
+        }
+        #expect(try kept(side: 28, hosts: [1])[0].digest == digest)
     }
 
     /// An epoch is at least one step, of as many batches as there are critic steps.

@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Kernels
+import MessagePassing
 import Networks
 import Testing
 
@@ -75,5 +76,20 @@ import Testing
             #expect(try sampler.pictures(of: noise) == all)
             #expect(try sampler.pictures(of: [noise[80], noise[3]]) == Array(all[(80 * 784)..<(81 * 784)] + all[(3 * 784)..<(4 * 784)]))
         }
+    }
+
+    /// What no program would open is refused, with the sizes and the way out.
+    @Test(
+        arguments: [
+            (1, 28, 8, nil), (64, 64, 8, nil), (98_592, 28, 8, nil), (98_593, 28, 8, "242 × 369,752"),
+            (300_000, 28, 8, "242 × 1,125,002"), (33_333, 28, 33_333, nil), (33_333, 28, 1, nil), (33_334, 28, 1, "32 × 1,000,022"),
+            (33_334, 28, 1_000_000, "1,000,022 × 32"), (1_000_000, 28, 1_000, "30,002 × 30,002"),
+        ] as [(Int, Int, Int, String?)])
+    func gridsAreBounded(count: Int, side: Int, columns: Int, size: String?) throws {
+        func check() throws { try Pictures.checkGrid(of: count, side: side, columns: columns, path: "x.png") }
+        guard let size else { return try check() }
+        let error = #expect(throws: Failure.self) { try check() }
+        #expect(error?.code == .usage)
+        for text in ["--out x.png", size, ".npy"] { #expect(error?.description.contains(text) == true, "\(text)") }
     }
 }

@@ -63,9 +63,6 @@ struct Damage: CustomTestStringConvertible, Sendable {
         Damage("labels in the place of images", says: ["28 × 28"]) { images, _ in
             try write(SmallData.labels(count: 300), to: images)
         },
-        Damage("labels fewer than images", says: ["[299]", "300 images"]) { _, labels in
-            try write(SmallData.labels(count: 299), to: labels)
-        },
         Damage("fewer images than the batch", says: ["63 images", "batch of 64", "--batch-size"]) { images, labels in
             try write(SmallData.images(count: 63), to: images)
             try write(SmallData.labels(count: 63), to: labels)

@@ -11,6 +11,8 @@ final class Job {
         let output: String
         let errors: String
         let seconds: Double
+        /// The most memory that one of its processes held, in kB.
+        var peakKilobytes = 0
 
         /// The trainer's own errors, without mpirun's remarks.
         var messages: [String] { errors.split(separator: "\n").map(String.init).filter { $0.hasPrefix("gan-dist: ") } }
@@ -58,7 +60,8 @@ final class Job {
     /// - Throws: `Hang` after `limit` seconds; everything that descends from the command is then killed.
     func wait(limit: Double = 60) throws -> Outcome {
         var status: Int32 = 0
-        while waitpid(pid, &status, WNOHANG) == 0 {
+        var usage = rusage()
+        while wait4(pid, &status, WNOHANG, &usage) == 0 {
             if monotonic() - start > limit {
                 let report = hangReport(limit)
                 stop()
@@ -69,7 +72,7 @@ final class Job {
         let signal = status & 0x7f
         return Outcome(
             code: signal == 0 ? status >> 8 & 0xff : 128 + signal, output: read("output"), errors: read("errors"),
-            seconds: monotonic() - start)
+            seconds: monotonic() - start, peakKilobytes: usage.ru_maxrss)
     }
 
     /// Kills the ranks and the command.
