@@ -102,9 +102,9 @@ public final class Sampler {
 
 /// Pictures as files: rows of them with two black pixels around each, as torchvision's `make_grid` lays them out.
 public enum Pictures {
-    /// libpng refuses a longer side, in files that it reads and writes.
-    private static let longestSide = 1_000_000
-    /// Beyond these pixels Pillow warns of a decompression bomb, and viewers take longer than anyone waits.
+    /// Cairo and Firefox, and with them most viewers, open no longer side.
+    private static let longestSide = 32_767
+    /// Pillow warns of a decompression bomb beyond.
     private static let mostPixels = 89_478_485
 
     /// Refuses a grid that would be too large to be looked at.
@@ -116,9 +116,9 @@ public enum Pictures {
         func grouped(_ number: Int) -> String { Double(number).grouped }
         throw Failure(
             .usage,
-            "--out \(path): a grid of \(grouped(count)) pictures would be \(grouped(width)) × \(grouped(height)) pixels, and no "
-                + "program would open it (\(grouped(longestSide)) a side and \(grouped(mostPixels)) in all are the most); ask for "
-                + "fewer pictures, or write an .npy array")
+            "--out \(path): a grid of \(grouped(count)) pictures would be \(grouped(width)) × \(grouped(height)) pixels, which "
+                + "viewers do not open (\(grouped(longestSide)) a side and \(grouped(mostPixels)) in all are the most); ask for fewer "
+                + "pictures, for a square with --grid, or for an .npy array")
     }
 
     /// Writes values in [−1, 1], side² a picture.

@@ -126,6 +126,7 @@ extension Jobs {
             }
             let claimed = 3_000_000
             try write(SmallData.header(3, [claimed, 28, 28]) + noise, to: "\(data)/train-images-idx3-ubyte")
+            try write(SmallData.labels(count: claimed), to: "\(data)/train-labels-idx1-ubyte")
             #expect(try Job.run(["gzip", "\(data)/train-images-idx3-ubyte"]).code == 0)
             let outcome = try Runs().train(ranks: ranks, "--data", data, "--steps", "2")
             expectRefusal(outcome, 65, ["expected \(claimed) items of 784 bytes, the data end after 3000"])
