@@ -6,7 +6,8 @@ import Glibc
 /// there. Without it, or after an error, the temporary file is removed and what was there stays as it was. Only a
 /// killed process leaves a `.partial-` file behind.
 ///
-/// Every method throws `FormatError` of kind `io` that names the system call; the file is then of no further use.
+/// Every method throws `FormatError` of kind `io` that names the path and what the system says; the file is then of no
+/// further use.
 public final class AtomicFile {
     public let path: String
     /// Bytes appended so far.
@@ -16,11 +17,9 @@ public final class AtomicFile {
     private var descriptor: Int32?
 
     public convenience init(path: String) throws {
+        try refuseFolder(path)
         let temporaryPath = "\(path).partial-\((0..<8).map { _ in UInt8.random(in: 0...255) }.hexadecimal)"
-        let descriptor = try systemCall("create", path: temporaryPath) {
-            open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        }
-        self.init(path: path, temporaryPath: temporaryPath, descriptor: descriptor)
+        self.init(path: path, temporaryPath: temporaryPath, descriptor: try create(temporaryPath, for: path))
     }
 
     /// Takes over `descriptor`, open for writing.
@@ -31,6 +30,20 @@ public final class AtomicFile {
     }
 
     deinit { discard() }
+
+    /// Writes a whole file; see `commit()` for what it returns.
+    @discardableResult
+    public static func write(path: String, bytes: some Sequence<UInt8>) throws -> String? {
+        let file = try AtomicFile(path: path)
+        try Array(bytes).withUnsafeBytes { try file.append($0) }
+        return try file.commit()
+    }
+
+    /// Whether a file of this name is what a writer left that was killed: one of this class, or of Foundation's
+    /// atomic writing, which earlier versions used.
+    public static func isPartial(_ name: String) -> Bool {
+        name.hasPrefix(".dat.nosync") || name.wholeMatch(of: /.+\.partial-[0-9a-f]{16}/) != nil
+    }
 
     /// - Precondition: Neither committed nor failed, here and below.
     public func append(_ bytes: UnsafeRawBufferPointer) throws {
@@ -51,19 +64,41 @@ public final class AtomicFile {
     }
 
     /// Brings the bytes to disk, gives the file its name, and brings that to disk.
-    public func commit() throws {
-        try attempt("fsync") { fsync($0) }
-        try attempt("rename") { _ in rename(temporaryPath, path) }
-        if let descriptor = descriptor.take() { close(descriptor) }
-        try synchronizeFolder()
+    ///
+    /// - Returns: Nil where all of it is on disk. Where the file system cannot synchronize files or folders, it is used
+    ///   as it is, and what it said is returned: the file is complete under its name, and may be lost with the power.
+    @discardableResult
+    public func commit() throws -> String? {
+        var remark = try remarkOfAttempt("fsync", unsupported: isUnsupported) { fsync($0) }
+        try closeFile()
+        do {
+            try systemCall("rename", path: path) { rename(temporaryPath, path) }
+        } catch {
+            unlink(temporaryPath)
+            throw error
+        }
+        remark = try synchronizeFolder() ?? remark
+        return remark
     }
 
-    private func synchronizeFolder() throws {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        let descriptor = try systemCall("open", path: folder) { open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        defer { close(descriptor) }
-        // EINVAL: a file system that cannot synchronize folders.
-        if fsync(descriptor) != 0, errno != EINVAL { throw FormatError(call: "fsync", path: folder, code: errno) }
+    private func synchronizeFolder() throws -> String? {
+        let folder = folder(of: path)
+        do {
+            let descriptor = try systemCall("open", path: folder) { open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+            defer { close(descriptor) }
+            try systemCall("fsync", path: folder) { fsync(descriptor) }
+            return nil
+        } catch let error as FormatError where isUnsupportedForFolders(error.code) {
+            return "\(folder): fsync: \(reason(error.code))"
+        }
+    }
+
+    /// A network file system may only tell here that it could not store everything.
+    private func closeFile() throws {
+        guard let descriptor = descriptor.take(), close(descriptor) != 0, errno != EINTR else { return }
+        let code = errno
+        unlink(temporaryPath)
+        throw FormatError(call: "close", path: path, code: code)
     }
 
     private func write(
@@ -74,6 +109,21 @@ public final class AtomicFile {
             let written = try attempt(call) { body($0, UnsafeRawBufferPointer(rebasing: rest)) }
             rest = rest.dropFirst(written)
         }
+    }
+
+    /// What the system says where it does not support the call.
+    private func remarkOfAttempt(
+        _ call: String, unsupported: (Int32) -> Bool, _ body: (Int32) -> Int32
+    ) throws -> String? {
+        var remark: String?
+        try attempt(call) { descriptor in
+            let result = body(descriptor)
+            let code = errno
+            guard result == -1, unsupported(code) else { return result }
+            remark = "\(path): \(call): \(reason(code))"
+            return 0
+        }
+        return remark
     }
 
     @discardableResult
@@ -91,5 +141,57 @@ public final class AtomicFile {
         guard let descriptor = descriptor.take() else { return }
         close(descriptor)
         unlink(temporaryPath)
+    }
+}
+
+/// The answers of file systems without `fsync`: that of Linux (EINVAL), of network and user-space file systems
+/// (EOPNOTSUPP; ENOTSUPP, 524, which the kernel's NFS lets slip; ENOTTY), and of emulated kernels (ENOSYS). None of
+/// them says that data were lost, as EIO, ENOSPC, EDQUOT, EROFS and ESTALE do.
+private func isUnsupported(_ code: Int32) -> Bool { [EINVAL, EOPNOTSUPP, 524, ENOTTY, ENOSYS].contains(code) }
+
+/// Folders may also be refused because they cannot be opened like files (EISDIR), because the descriptor is not open
+/// for writing (EBADF), or because the folder may be written and not read (EACCES, EPERM).
+private func isUnsupportedForFolders(_ code: Int32) -> Bool {
+    isUnsupported(code) || [EISDIR, EBADF, EACCES, EPERM].contains(code)
+}
+
+/// The folder that a path's last name lies in.
+private func folder(of path: String) -> String { path.lastIndex(of: "/").map { String(path[...$0]) } ?? "." }
+
+private func refuseFolder(_ path: String) throws {
+    guard !path.isEmpty else { throw FormatError(.io, path: path, "expected the name of a file, found an empty one") }
+    guard path.hasSuffix("/") || isKind(.folder, path) else { return }
+    throw FormatError(.io, path: path, "this is a folder; name a file in it")
+}
+
+/// Whether a path leads to what is expected; not where the system does not tell.
+private func isKind(_ expected: FileKind?, _ path: String) -> Bool {
+    do { return try FileKind(path: path) == expected } catch { return false }
+}
+
+private func create(_ temporaryPath: String, for path: String) throws -> Int32 {
+    do {
+        return try systemCall("create", path: path) {
+            open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        }
+    } catch let error as FormatError {
+        throw whyNotCreated(error)
+    }
+}
+
+/// An error of creating a file, told by its folder where that is to blame.
+private func whyNotCreated(_ error: FormatError) -> FormatError {
+    func failure(_ message: String) -> FormatError {
+        FormatError(.io, path: error.path, code: error.code, "cannot be created: \(message)")
+    }
+    let folder = folder(of: error.path)
+    let name = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+    switch error.code {
+    case ENOENT where isKind(nil, folder): return failure("the folder \(name) does not exist; make it first")
+    case ENOTDIR: return failure("\(name) is not a folder")
+    case EACCES, EPERM, EROFS:
+        let place = name == "." ? "the current folder" : "the folder \(name)"
+        return failure("\(reason(error.code)) in \(place); choose another")
+    default: return error
     }
 }

@@ -13,20 +13,23 @@ public struct FormatError: Error, CustomStringConvertible, Sendable {
 
     public let kind: Kind
     public let path: String
+    /// What the operating system answered: an `errno`, or 0 where the error is none of its.
+    public let code: Int32
     /// The whole message, path included.
     public let description: String
 
     /// - Parameter message: What was expected, what was found, and what to do; `path` is put before it.
-    public init(_ kind: Kind, path: String, _ message: String) {
+    public init(_ kind: Kind, path: String, code: Int32 = 0, _ message: String) {
         self.kind = kind
         self.path = path
-        description = "\(path): \(message)"
+        self.code = code
+        description = "\(path.isEmpty ? "\"\"" : path): \(message)"
     }
 
     /// The error of a system call that failed with `code`.
     init(_ kind: Kind = .io, call: String, path: String, code: Int32) {
-        let reason = String(cString: strerror(code))
-        self.init(kind, path: path, "\(call) failed: \(reason)\(advice(code).map { "; \($0)" } ?? "")")
+        let advice = advice(code).map { "; \($0)" } ?? ""
+        self.init(kind, path: path, code: code, "\(call) failed: \(reason(code))\(advice)")
     }
 }
 
@@ -37,6 +40,9 @@ extension String {
         return String(scalars).debugDescription + (scalars.endIndex < endIndex ? "..." : "")
     }
 }
+
+/// What the system says of an `errno`.
+func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
 
 private func advice(_ code: Int32) -> String? {
     switch code {

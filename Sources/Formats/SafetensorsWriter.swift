@@ -55,14 +55,15 @@ public final class SafetensorsWriter {
         try append(UnsafeRawBufferPointer(elements))
     }
 
-    /// Puts the digest in its place, and commits the file.
+    /// Puts the digest in its place, and commits the file; see `AtomicFile.commit()` for what it returns.
     /// - Precondition: All elements have been appended.
     /// - Throws: `FormatError` of kind `io`.
-    public func finish() throws {
+    @discardableResult
+    public func finish() throws -> String? {
         precondition(remainingElements == 0, "\(remainingElements) elements are missing")
         let digits = Array(digest.finish().hexadecimal.utf8)
         try digits.withUnsafeBytes { try file.overwrite(at: digestOffset, $0) }
-        try file.commit()
+        return try file.commit()
     }
 
     private func append(_ bytes: UnsafeRawBufferPointer) throws {

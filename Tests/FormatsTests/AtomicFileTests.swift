@@ -57,9 +57,9 @@ import Testing
     }
 
     @Test func isRemovedWhenItCannotBeRenamed() throws {
-        try FileManager.default.createDirectory(atPath: folder.file("target"), withIntermediateDirectories: false)
         let file = try AtomicFile(path: folder.file("target"))
         try append("x", to: file)
+        try FileManager.default.createDirectory(atPath: folder.file("target"), withIntermediateDirectories: false)
         expectError(.io, "rename failed: Is a directory") { try file.commit() }
         #expect(try folder.names == ["target"])
     }
@@ -73,9 +73,13 @@ import Testing
         expectError(.io, "rename failed: No such file") { try file.commit() }
     }
 
-    @Test func reportsWhereItCannotBeCreated() {
-        expectError(.io, "create failed: No such file or directory; check that the path exists") {
+    @Test func reportsWhereItCannotBeCreated() throws {
+        expectError(.io, "/target: cannot be created: the folder \(folder.file("absent")) does not exist; make it first") {
             _ = try AtomicFile(path: folder.file("absent/target"))
+        }
+        try folder.write([1])
+        expectError(.io, "/target: cannot be created: \(folder.file("file")) is not a folder") {
+            _ = try AtomicFile(path: folder.file("file/target"))
         }
         expectError(.io, "create failed") { _ = try AtomicFile(path: "/proc/self/target") }
     }
@@ -85,5 +89,52 @@ import Testing
         let file = try AtomicFile(path: name)
         try file.commit()
         #expect(unlink(name) == 0)
+    }
+
+    @Test func refusesFoldersAndEmptyNames() throws {
+        for path in [folder.path, folder.path + "/", folder.file("absent/")] {
+            expectError(.io, "this is a folder; name a file in it") { _ = try AtomicFile(path: path) }
+        }
+        let error = #expect(throws: FormatError.self) { _ = try AtomicFile(path: "") }
+        #expect(error?.description == "\"\": expected the name of a file, found an empty one")
+        #expect(try folder.names == [])
+    }
+
+    @Test func writesWholeFiles() throws {
+        try folder.write([1, 2, 3], to: "target")
+        #expect(try AtomicFile.write(path: folder.file("target"), bytes: "text".utf8) == nil)
+        #expect(try folder.read("target") == Array("text".utf8))
+        #expect(try folder.names == ["target"])
+    }
+
+    /// A pipe cannot be synchronized: a file system that says so is used as it is, and that is said.
+    @Test func tellsWhatCannotBeSynchronized() throws {
+        let temporary = try folder.write([7], to: "target.partial")
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        defer { close(ends[0]) }
+        let file = AtomicFile(path: folder.file("target"), temporaryPath: temporary, descriptor: ends[1])
+        try append("more", to: file)
+        #expect(try file.commit() == "\(folder.file("target")): fsync: Invalid argument")
+        #expect(try folder.names == ["target"])
+    }
+
+    @Test func knowsWhatKilledWritersLeave() throws {
+        let file = try AtomicFile(path: folder.file("checkpoint"))
+        #expect(try folder.names.allSatisfy(AtomicFile.isPartial))
+        try file.commit()
+        #expect(AtomicFile.isPartial(".dat.nosync1a2b.Xy3zAb"))
+        for name in ["checkpoint", "x.partial-", "x.partial-0123456789abcde", "x.partial-0123456789abcdeg", ".partial-0123456789abcdef"] {
+            #expect(!AtomicFile.isPartial(name), "\(name)")
+        }
+    }
+
+    /// A symbolic link of that name is replaced, what it leads to stays.
+    @Test func replacesSymbolicLinks() throws {
+        try folder.write([1], to: "other")
+        try #require(symlink("other", folder.file("target")) == 0)
+        try AtomicFile.write(path: folder.file("target"), bytes: [2])
+        #expect(try folder.read("other") == [1])
+        #expect(try folder.read("target") == [2])
     }
 }

@@ -34,7 +34,7 @@ import Testing
 
     @Test func reportsWhereItCannotBeWritten() {
         let image = GrayImage(width: 1, height: 1, pixels: [1])
-        expectError(.io, "create failed") { try image.writePNG(path: folder.file("absent/image.png")) }
+        expectError(.io, "cannot be created: the folder") { try image.writePNG(path: folder.file("absent/image.png")) }
     }
 
     private func tile(_ value: UInt8, width: Int = 3, height: Int = 2) -> GrayImage {
