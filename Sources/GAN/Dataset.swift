@@ -20,6 +20,7 @@ public final class Dataset {
     let labels: [UInt8]
     /// Images 0 … 63 of the file, or fewer, on rank 0, as the discriminator sees them: [count, side²].
     let firstImages: [UInt8]
+    var warnings: [String] { [] }
 
     /// Each host's leader streams the files once and hands every rank of its host the images of its shards.
     ///
@@ -122,9 +123,9 @@ public final class Dataset {
         return all[0]
     }
 
-    private struct Files { let images: IDXReader, labels: IDXReader }
+    struct Files { let images: IDXReader, labels: IDXReader }
 
-    private static func open(_ dataset: Configuration.Dataset, folder: String) throws -> Files {
+    static func open(_ dataset: Configuration.Dataset, folder: String) throws -> Files {
         let images = try IDXReader(path: find("train-images-idx3-ubyte", dataset, folder: folder))
         let labels = try IDXReader(path: find("train-labels-idx1-ubyte", dataset, folder: folder))
         let path = folder

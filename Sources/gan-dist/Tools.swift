@@ -41,7 +41,7 @@ struct Hash: ParsableCommand {
     @Flag(help: "Include the optimiser's moments.")
     var state = false
 
-    func run() throws { print(try Checkpoint(path: checkpoint).hash(state: state)) }
+    func run() throws { try StandardOutput.printResult(try Checkpoint(path: checkpoint).hash(state: state)) }
 }
 
 struct Info: ParsableCommand {
@@ -53,7 +53,7 @@ struct Info: ParsableCommand {
     @Option(parsing: .unconditional, help: "Logical shards.")
     var shards = 8
 
-    func run() throws { print(try information(ranks: ranks, shards: shards)) }
+    func run() throws { try StandardOutput.printResult(try information(ranks: ranks, shards: shards)) }
 }
 
 struct Bench: ParsableCommand {
@@ -83,6 +83,7 @@ struct Bench: ParsableCommand {
         guard (1...most).contains(ranks) else {
             throw Failure(.usage, "--ranks \(ranks): must be 1 … \(most), the number of logical shards")
         }
-        print(try benchmark(configuration, kernels: kernels, seconds: seconds, ranks: ranks, asJSON: json))
+        try StandardOutput.printResult(
+            try benchmark(configuration, kernels: kernels, seconds: seconds, ranks: ranks, asJSON: json))
     }
 }
