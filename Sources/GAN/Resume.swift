@@ -30,57 +30,6 @@ public enum ResumeRequest: Equatable, Sendable {
     }
 }
 
-/// What a user asked for: a configuration, and which of its fields were said rather than left to the preset.
-public struct ConfigurationRequest: Sendable {
-    /// Set where `--preset` names one.
-    public var preset: String?
-    /// Set where `--config` names a file.
-    public var modelFile: (path: String, text: Data)?
-    /// What the flags say, applied to a configuration.
-    public var override: @Sendable (inout Configuration) throws -> Void = { _ in }
-
-    public init() {}
-
-    /// Takes the model file over that `--config` names; it may be a pipe.
-    /// - Throws: missing input, bad data or an I/O failure.
-    public mutating func readModelFile(_ path: String) throws {
-        modelFile = (path, Data(try withFiles { try fileContents(path, limit: 1 << 24, allowsPipes: true) }))
-    }
-
-    /// The configuration of a fresh run.
-    public func fresh() throws -> Configuration {
-        var configuration = try modelFile.map { try model($0.text, $0.path) } ?? Preset.named(preset ?? Preset.standard)
-        try override(&configuration)
-        try configuration.validate()
-        return configuration
-    }
-
-    /// A model file that makes sense by itself; what does not is told with the file's name.
-    private func model(_ text: Data, _ path: String) throws -> Configuration {
-        let configuration = try Configuration(json: text, preset: preset, path: path)
-        do {
-            try configuration.validate()
-        } catch let failure as Failure {
-            throw Failure(failure.code, "\(path): \(failure.description)")
-        }
-        return configuration
-    }
-
-    /// The configuration of a run that goes on from a checkpoint: the checkpoint's, changed by what the user said.
-    func resumed(from checkpoint: Configuration) throws -> Configuration {
-        // A preset's own length and intervals are no wish: those of the interrupted run stay.
-        var configuration = checkpoint
-        if modelFile != nil {
-            configuration = try fresh()
-        } else if let preset, preset != checkpoint.preset {
-            configuration = try Preset.named(preset)
-        }
-        try override(&configuration)
-        try configuration.validate()
-        return configuration
-    }
-}
-
 /// A checkpoint to go on from, and the configuration to go on with.
 struct Resumption {
     let checkpoint: Checkpoint

@@ -6,9 +6,12 @@ import Networks
 
 /// Writes pictures of a checkpoint's generator: a grid, or an array [count, 1, side, side].
 ///
-/// - Parameter request: what to draw, of a generator that is told classes or is not.
+/// - Parameters:
+///   - isRaw: whether to draw the generator itself where the checkpoint holds its average too.
+///   - request: what to draw, of a generator that is told classes or is not.
 public func drawSamples(
-    checkpoint path: String, seed: UInt64?, to out: String, _ request: (_ isConditional: Bool) throws -> SampleRequest
+    checkpoint path: String, seed: UInt64?, isRaw: Bool = false, to out: String,
+    _ request: (_ isConditional: Bool) throws -> SampleRequest
 ) throws {
     guard out.hasSuffix(".png") || out.hasSuffix(".npy") else {
         throw Failure(.usage, "--out \(out): the name must end in .png or .npy")
@@ -18,7 +21,7 @@ public func drawSamples(
     if let seed { configuration.seed = seed }
     let request = try request(configuration.isConditional)
     let sampler = try Sampler(configuration, kernels: selectKernels(nil, configuration.precision))
-    try sampler.load(checkpoint)
+    try sampler.load(checkpoint, isRaw: isRaw)
     sampler.label = request.label(of:)
     let (count, columns) = (request.count, request.columns)
     let pictures =

@@ -25,9 +25,11 @@ struct Sample: ParsableCommand {
     var out: String
     @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
     var seed: UInt64?
+    @Flag(help: "Draw the generator itself, not the average of it that a checkpoint may hold.")
+    var raw = false
 
     func run() throws {
-        try drawSamples(checkpoint: checkpoint, seed: seed, to: out) { isConditional in
+        try drawSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { isConditional in
             try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, isConditional: isConditional)
         }
     }

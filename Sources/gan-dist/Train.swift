@@ -65,6 +65,8 @@ struct Train: ParsableCommand {
     var instanceNoiseDecay: String?
     @Option(parsing: .unconditional, help: "Share that each step keeps of the generator's moving average, which is then sampled; 0 is none.")
     var ema: Double?
+    @Flag(inversion: .prefixedNo, help: "Let the average's first updates keep less: (1 + t) / (10 + t) in update t, if that is less.")
+    var emaRamp: Bool?
     @Option(parsing: .unconditional, help: "fp32, or bf16: products of factors rounded to bf16, everything else in fp32.")
     var precision: String?
     @Option(parsing: .unconditional) var seed: UInt64?
@@ -160,6 +162,11 @@ struct Train: ParsableCommand {
         let sample = try interval("--sample-interval", sampleInterval)
         let checkpoint = try interval("--checkpoint-interval", checkpointInterval)
         let hash = try interval("--hash-interval", hashInterval)
+        let exclusive: [(String, Any?)] = [
+            ("loss", loss), ("gradient_penalty", gradientPenalty), ("weight_clip", weightClip), ("spectral_norm", spectralNorm),
+            ("label_smoothing", labelSmoothing), ("label_flip", labelFlip), ("ema", ema), ("ema_ramp", emaRamp),
+        ]
+        request.flags = Set(exclusive.filter { $0.1 != nil }.map(\.0))
         request.override = { [self] configuration in
             if let dataset { configuration.dataset = dataset }
             if let loss { configuration.loss = loss }
@@ -177,6 +184,7 @@ struct Train: ParsableCommand {
             if let instanceNoise { configuration.instanceNoise = instanceNoise }
             if let noiseDecay { configuration.instanceNoiseDecay = noiseDecay }
             if let ema { configuration.averageDecay = ema }
+            if let emaRamp { configuration.averageRamp = emaRamp }
             if let optimizer { configuration.optimizer = optimizer }
             if let lr { configuration.learningRate = lr }
             if let lrGenerator { configuration.generatorLearningRate = lrGenerator }
