@@ -42,10 +42,9 @@ extension Configuration {
             }
         }
         let bounds = Configuration.boundFields.filter(isOn)
-        let wanted = bounds.filter(said.contains)
-        if wanted.count == 1 {
-            for key in bounds where key != wanted[0] {
-                notes.append("\(name(wanted[0])) bounds the discriminator's slope: \(off(key))")
+        if let wanted = bounds.first(where: said.contains) {
+            for key in bounds where !said.contains(key) {
+                notes.append("\(name(wanted)) bounds the discriminator's slope: \(off(key))")
                 turnOff(key)
             }
         }

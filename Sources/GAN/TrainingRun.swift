@@ -80,7 +80,6 @@ private func train(
     defer { withExtendedLifetime(prepared) {} }
     if let prepared {
         for (_, reason) in search.damaged { try log.print("Warning: skipped a damaged checkpoint: \(reason)") }
-        for note in try request.notes(from: resumption?.checkpoint.configuration) { try log.print("Note: \(note)") }
         for line in introduction(
             configuration, options, dataset: dataset, communicator: communicator, layout: layout, kernels: kernels,
             resumption: resumption, resume: resume, refusal: search.refusal, run: prepared,
@@ -88,6 +87,7 @@ private func train(
         {
             try log.print(line)
         }
+        for note in try request.notes(from: resumption?.checkpoint.configuration) { try log.print("Note: \(note)") }
     }
     let trainer = try Trainer(
         configuration, options, dataset: dataset, patience: patience, step: step, run: prepared?.directory, log: log,

@@ -171,11 +171,11 @@ public struct Kernels: Sendable {
         @Sendable (
             _ bytes: UnsafePointer<UInt8>, _ out: MutableFloats, _ count: Int, _ upcoming: UnsafePointer<UInt8>
         ) -> Void
-    public let randomWords:
+    public internal(set) var randomWords:
         @Sendable (_ random: RandomKey, _ out: UnsafeMutablePointer<UInt32>, _ blocks: Int, _ columns: Int, _ row: Int) -> Void
-    public let randomNormals:
+    public internal(set) var randomNormals:
         @Sendable (_ random: RandomKey, _ out: MutableFloats, _ features: Int, _ columns: Int, _ row: Int) -> Void
-    public let dropout:
+    public internal(set) var dropout:
         @Sendable (
             _ random: RandomKey, _ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int,
             _ threshold: UInt32, _ scale: Float
