@@ -101,7 +101,8 @@ extension ModelFile {
 
     private func reason(_ error: DecodingError) -> String {
         func place(_ path: [any CodingKey]) -> String {
-            path.isEmpty ? "" : "field " + path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".") + ": "
+            let names = path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+            return path.isEmpty ? "" : "field \(names.joined(separator: ".")): "
         }
         func wrong(_ path: [any CodingKey], _ expected: String) -> String {
             place(path) + "\(expected) is expected, not \(value(at: path))"

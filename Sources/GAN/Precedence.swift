@@ -37,8 +37,8 @@ extension Configuration {
             } else if said.contains(key), !said.contains(.loss) {
                 throw Failure(
                     .usage,
-                    "\(name(key)): loss \(loss.rawValue) of \(source(.loss)) has no targets that it could change; leave it away, or "
-                        + "use it with --loss bce or mse")
+                    "\(name(key)): loss \(loss.rawValue) of \(source(.loss)) has no targets that it could change; leave it away, "
+                        + "or use it with --loss bce or mse")
             }
         }
         let bounds = Configuration.boundFields.filter(isOn)

@@ -65,7 +65,7 @@ struct Train: ParsableCommand {
     var instanceNoiseDecay: String?
     @Option(parsing: .unconditional, help: "Share that each step keeps of the generator's moving average, which is then sampled; 0 is none.")
     var ema: Double?
-    @Flag(inversion: .prefixedNo, help: "Let the average's first updates keep less: (1 + t) / (10 + t) in update t, if that is less.")
+    @Flag(inversion: .prefixedNo, help: "Let the first updates keep less of it: (1 + t) / (10 + t) in update t, if that is less.")
     var emaRamp: Bool?
     @Option(parsing: .unconditional, help: "fp32, or bf16: products of factors rounded to bf16, everything else in fp32.")
     var precision: String?

@@ -137,7 +137,8 @@ import Testing
                 try dump.write(after: t + 1)
             }
             let file = try SafetensorsFile(path: "\(folder.path)/step-00000\(t + 1).safetensors")
-            let inputs = file.tensorNames.filter { name in !["grad.", "generator.main.", "discriminator.main."].contains { name.hasPrefix($0) } }
+            let outputs = ["grad.", "generator.main.", "discriminator.main."]
+            let inputs = file.tensorNames.filter { name in !outputs.contains { name.hasPrefix($0) } }
             let expected = inputNames(configuration, t, used)
             #expect(Set(inputs).subtracting(expected) == [], "in the dump of step \(t + 1), and not used")
             #expect(expected.subtracting(inputs) == [], "used in step \(t + 1), and not in the dump")
@@ -163,11 +164,13 @@ import Testing
             case RandomStream.realFlips: (name, isOfUpdate) = ("targets_real", true)
             case RandomStream.fakeFlips: (name, isOfUpdate) = ("targets_fake", true)
             case RandomStream.penaltyMix: (name, isOfUpdate) = ("epsilon", true)
-            case 16...19: (name, isOfUpdate) = (["noise.real", "noise.fake", "noise.generator", "?"][Int(stream) - 16], stream != 18)
+            case 16...18: (name, isOfUpdate) = (["noise.real", "noise.fake", "noise.generator"][Int(stream) - 16], stream != 18)
             case 256...:
-                let pass = ["mask.real", "mask.fake", "mask.generator", "mask.penalty", "generator.mask.fake", "generator.mask.generator"]
+                let masks = [
+                    "mask.real", "mask.fake", "mask.generator", "mask.penalty", "generator.mask.fake", "generator.mask.generator",
+                ]
                 let kind = Int(stream) / 256 - 1
-                name = (pass.indices.contains(kind) ? pass[kind] : "?") + ".\(stream % 256)"
+                name = (masks.indices.contains(kind) ? masks[kind] : "?") + ".\(stream % 256)"
                 isOfUpdate = ![2, 5].contains(kind)
             default: (name, isOfUpdate) = ("stream \(stream)", false)
             }

@@ -119,7 +119,8 @@ import Testing
         #expect(
             preset.generator == [
                 .label(classes: 10), .linear(inputs: 110, outputs: 256, hasBias: false), .batchNormalization(channels: 256), .relu,
-                .linear(inputs: 256, outputs: 256, hasBias: false), .batchNormalization(channels: 256), .relu, linear(256, 784), .tanh,
+                .linear(inputs: 256, outputs: 256, hasBias: false), .batchNormalization(channels: 256), .relu,
+                linear(256, 784), .tanh,
             ])
         var shorter = preset
         shorter.setLatentDimension(20)

@@ -6,7 +6,9 @@ import Testing
 /// Spectral normalisation of transposed convolutions and of layers without a bias in whole runs.
 @Suite(.timeLimit(.minutes(5))) struct SpectralRunTests {
     private func model(_ fields: [String: Any] = [:]) throws -> ConfigurationRequest {
-        func convolution(_ type: String, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int, padding: Int, bias: Bool) -> [String: Any] {
+        func convolution(
+            _ type: String, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int, padding: Int, bias: Bool
+        ) -> [String: Any] {
             [
                 "type": type, "inputs": inputs, "outputs": outputs, "kernel": kernel, "stride": stride, "padding": padding,
                 "bias": bias,
