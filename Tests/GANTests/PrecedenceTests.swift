@@ -85,7 +85,7 @@ import Testing
 
     /// What was said twice, or cannot be turned off, is refused in the words of what was said.
     @Test(arguments: [
-        ("mlp", ["loss:hinge": 1, "label_smoothing": 0.1], "--label-smoothing and --label-flip change the targets of --loss bce and mse;"),
+        ("mlp", ["loss:hinge": 1, "label_smoothing": 0.1], "--label-smoothing and --label-flip change the targets"),
         ("cdcgan", ["loss:hinge": 1, "label_smoothing": 0.1], "change the targets of --loss bce and mse; hinge has none"),
         ("hinge", ["label_smoothing": 0.1], "--label-smoothing 0.1: loss hinge of preset hinge has no targets that it could "),
         ("wgan", ["label_flip": 0.1], "--label-flip 0.1: loss wasserstein of preset wgan has no targets"),

@@ -29,7 +29,9 @@ struct DoubleNetwork {
                 switch layer {
                 case .linear(let inputs, let outputs, _):
                     (0..<outputs).map { o in
-                        (0..<inputs).reduce(biases[index]?[o] ?? 0) { $0 + weights[index]![o * inputs + $1] * x[$1] }
+                        var sum: Double = biases[index]?[o] ?? 0
+                        for i in 0..<inputs { sum += weights[index]![o * inputs + i] * x[i] }
+                        return sum
                     }
                 case .relu: x.map { max($0, 0) }
                 case .leakyReLU(let slope): x.map { $0 > 0 ? $0 : Double(Float(slope)) * $0 }

@@ -58,9 +58,9 @@ import Testing
             for index in indices {
                 let matrix = SpectralReference.matrix(test.layers[index], parameters["main.\(index).weight_orig"] ?? [])
                 let old = try buffer(index, "u")
-                let product = matrix[0].indices.map { column in old.indices.reduce(0) { $0 + matrix[$1][column] * old[$1] } }
-                let v = SpectralReference.unit(product)
-                vectors[index] = (SpectralReference.unit(matrix.map { zip($0, v).reduce(0) { $0 + $1.0 * $1.1 } }), v)
+                let columns = matrix[0].indices.map { column in matrix.map { $0[column] } }
+                let v = SpectralReference.unit(columns.map { SpectralReference.dot($0, old) })
+                vectors[index] = (SpectralReference.unit(matrix.map { SpectralReference.dot($0, v) }), v)
             }
             network.parametersChanged()
             for index in indices {
@@ -103,8 +103,14 @@ private struct SpectralReference {
     /// u and v of each layer, constant.
     let vectors: [Int: (u: [Double], v: [Double])]
 
+    static func dot(_ x: [Double], _ y: [Double]) -> Double {
+        var sum = 0.0
+        for i in x.indices { sum += x[i] * y[i] }
+        return sum
+    }
+
     static func unit(_ x: [Double]) -> [Double] {
-        let norm = x.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let norm = dot(x, x).squareRoot()
         return x.map { $0 / norm }
     }
 
@@ -131,13 +137,13 @@ private struct SpectralReference {
         for (index, layer) in layers.enumerated() {
             let weights = parameters["main.\(index).weight_orig"] ?? []
             let matrix = SpectralReference.matrix(layer, weights)
-            let sigma = vectors[index].map { u, v in
-                zip(u, matrix).reduce(0) { $0 + $1.0 * zip($1.1, v).reduce(0) { $0 + $1.0 * $1.1 } }
-            } ?? 1
+            var sigma = 1.0
+            if let (u, v) = vectors[index] { sigma = SpectralReference.dot(u, matrix.map { SpectralReference.dot($0, v) }) }
             let bias = parameters["main.\(index).bias"]
             switch layer {
             case .linear:
-                x = matrix.enumerated().map { o, w in zip(w, x).reduce(bias?[o] ?? 0) { $0 + $1.0 * $1.1 / sigma } }
+                let products = matrix.map { SpectralReference.dot($0, x) / sigma }
+                x = products.indices.map { products[$0] + (bias?[$0] ?? 0) }
             case .convolution(let p):
                 let taps = p.kernel * p.kernel
                 func side(_ n: Int) -> Int {
@@ -146,7 +152,8 @@ private struct SpectralReference {
                 let (newHeight, newWidth) = (side(height), side(width))
                 let (smallHeight, smallWidth) = p.isTransposed ? (height, width) : (newHeight, newWidth)
                 let (largeHeight, largeWidth) = p.isTransposed ? (newHeight, newWidth) : (height, width)
-                var y = (0..<p.outputs * newHeight * newWidth).map { bias?[$0 / (newHeight * newWidth)] ?? 0 }
+                let newPixels = newHeight * newWidth
+                var y: [Double] = (0..<p.outputs * newPixels).map { bias?[$0 / newPixels] ?? 0 }
                 for o in 0..<p.outputs {
                     for c in 0..<p.inputs {
                         for tap in 0..<taps {
