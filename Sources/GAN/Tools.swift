@@ -51,7 +51,7 @@ public func information(ranks: Int?, shards: Int) throws -> String {
     var lines = ["gan-dist \(Version.current)", "MPI: \(MPICommunicator.libraryVersion)", "Instruction sets:"]
     for set in InstructionSet.allCases {
         let state = available.contains(set) ? (set == available[0] ? "available, the default" : "available") : "not on this CPU"
-        lines.append("  \(set.rawValue): \(state)\(set.isTested ? "" : "; never tested by the authors")")
+        lines.append("  \(set.rawValue): \(state)\(set.isTestedByEmulation ? "; run on emulated Arm only: the same bytes" : "")")
     }
     let reason = Kernels.hasNativeBFloat16 ? " (AVX-512 BF16 is slower on this CPU)" : ""
     lines.append("bf16: \(Kernels.hasFastBFloat16 ? "AVX-512 BF16" : "emulated, no faster than fp32\(reason)")")

@@ -239,7 +239,9 @@ private func introduction(
         let reason = Kernels.hasNativeBFloat16 ? "AVX-512 BF16 is slow on this CPU" : "this CPU lacks AVX-512 BF16"
         lines.append("Note: \(reason), and pairs are multiplied one after the other: the same bytes, no faster than fp32")
     }
-    if !kernels.instructionSet.isTested { lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have never been tested") }
+    if kernels.instructionSet.isTestedByEmulation {
+        lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have been tested on an emulated CPU only: the same bytes")
+    }
     if options.reduction == .mpi {
         lines.append("Note: --reduction mpi adds in an order of MPI's choice: the bytes depend on the number of ranks")
     }
