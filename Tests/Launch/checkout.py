@@ -16,10 +16,10 @@ TRAINER = Path(os.environ.get("GAN_DIST_BINARY", ROOT / ".build" / "release" / "
 LIMIT = 120  # seconds, which only a hang takes
 
 # Notes its arguments and a variable, and ends with FAKE_CODE.
-PROGRAM = r"""#!/bin/bash
+PROGRAM = r"""#!/bin/bash -p
 case "$*" in
---version) echo 0.0.0; exit ;;
-*--help*) echo "the help of $*"; exit ;;
+*--version) echo 0.0.0; exit ;;
+*--help* | *\ -h) echo "the help of $*"; exit ;;
 *--dry-run*) echo '{"dataset": "mnist", "shards": 8}'; exit ;;
 esac
 printf '%s\n' "$*" >>"$RECORD"
@@ -29,13 +29,13 @@ exit "${FAKE_CODE:-0}"
 """
 
 # One process in place of all ranks.
-MPIRUN = r"""#!/bin/bash
+MPIRUN = r"""#!/bin/bash -p
 printf 'mpirun %s\n' "$*" >>"$RECORD"
 while (($#)) && [[ $1 != */gan-dist ]]; do shift; done
 exec "$@"
 """
 
-SWIFT = r"""#!/bin/bash
+SWIFT = r"""#!/bin/bash -p
 case $1 in
 --version) echo "Swift version ${FAKE_SWIFT:-6.3.1} (swift-RELEASE)"; exit ;;
 build) printf 'build\n' >>"$RECORD" ;;
@@ -47,7 +47,7 @@ cp "$FAKE_PROGRAM" "$2/.build/release/gan-dist"
 echo "$2/.build/release" >"$2/.build/release.yaml"
 """
 
-CALLED = '#!/bin/bash\nprintf "%s %s\\n" "${0##*/}" "$*" >>"$RECORD"\nexit 1\n'
+CALLED = '#!/bin/bash -p\nprintf "%s %s\\n" "${0##*/}" "$*" >>"$RECORD"\nexit 1\n'
 
 
 def write_script(path, text):
