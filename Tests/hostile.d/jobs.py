@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -41,17 +40,24 @@ class Job:
 
     def __init__(self, command, environment, scratch, output=None, prepare=None):
         """Starts it. `output` is a descriptor in place of a file of its own; `prepare` runs in the new process."""
-        self.marker = f"GAN_DIST_LIFE={os.getpid()}.{next(Job.counter)}."
+        name = f"{os.getpid()}.{next(Job.counter)}."
+        self.marker = f"GAN_DIST_LIFE={name}"
         self.deadline = time.monotonic() + JOB_LIMIT
-        self.file = tempfile.TemporaryFile(dir=scratch)
-        output = self.file if output is None else output
-        self.process = subprocess.Popen(
-            [str(part) for part in command], env={**environment, "GAN_DIST_LIFE": self.marker.partition("=")[2]},
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, preexec_fn=prepare)
+        self.file = scratch / f"output.{name}txt"
+        with open(self.file, "wb") as file:
+            output = file if output is None else output
+            self.process = subprocess.Popen(
+                [str(part) for part in command], env={**environment, "GAN_DIST_LIFE": name}, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=output, start_new_session=True, preexec_fn=prepare)
 
     def output(self):
         """All that was said, unless it went elsewhere."""
-        return os.pread(self.file.fileno(), 1 << 24, 0).decode(errors="replace")
+        return self.file.read_text(errors="replace")
+
+    def words(self):
+        """What the trainer had to say, or the end of what anyone said."""
+        lines = self.output().splitlines()
+        return " / ".join([line for line in lines if "gan-dist: " in line] or lines[-3:])[:500] or "not a word"
 
     def ranks(self):
         """Process numbers of the ranks, in their order."""
@@ -59,7 +65,7 @@ class Job:
 
     def has_begun(self):
         """Whether the run has been announced: it then has its folder and its lock."""
-        return "\nRun: " in self.output()
+        return "\nRun: " in "\n" + self.output()
 
     def until(self, condition):
         """Waits; false if the job ends first."""
@@ -90,7 +96,7 @@ class Job:
         states = [ranks.get(pid, "") + verify.describe(pid) for pid in marked(self.marker)]
         kill_marked(self.marker)
         self.process.wait()
-        raise Hang(f"hangs after {JOB_LIMIT} s: {'; '.join(states)}; it last said: {self.output()[-300:]!r}")
+        raise Hang(f"hangs after {JOB_LIMIT} s: {'; '.join(states)}; it said: {self.words()}")
 
 
 # ---- processes ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The lives of a training: what is done to one, and what must hold after it whatever was done."""
 
+import errno
 import json
 import os
 import random
@@ -57,7 +58,7 @@ class Life:
         if self.world.is_mounted:
             disturbances.append(self.full_disk)
         if self.world.has_strace:
-            disturbances.append(self.failing_call)
+            disturbances += [self.failing_call, self.signal_at_start]
         if self.world.has_strace or os.geteuid() != 0:
             disturbances.append(self.unreadable)
         self.run(self.random.choice(disturbances))
@@ -74,6 +75,8 @@ class Life:
         return self.newest.step if self.newest else 0
 
     def run(self, disturbance):
+        self.damaged = [each.path for each in self.training.checkpoints(self.newest.path.parent)
+                        if not each.weights and each.step > self.first] if self.newest else []
         before = set(self.training.folders()), self.training.logs(), self.training.unfinished()
         try:
             self.code = disturbance()
@@ -189,9 +192,7 @@ class Life:
             job = self.start()
             self.moment(job)
         try:
-            disk = os.statvfs(self.world.space)
-            with open(ballast, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - free))
+            fill(ballast, free)
             return (job or self.start()).wait()
         finally:
             ballast.unlink()
@@ -227,6 +228,14 @@ class Life:
         self.note(f"{calls.split(',')[0]}: {fault}", f"call {when}")
         return self.start(under=strace(calls, f"{fault}:when={when}", path)).wait()
 
+    def signal_at_start(self):
+        """A signal comes with the first look at the data, which is before any step."""
+        self.ranks = 1
+        name = self.random.choice(["USR1", "TERM", "INT", "HUP", "XCPU"])
+        self.note(f"{name} as the data are opened")
+        self.allowed = {75}
+        return self.start(under=strace("openat", f"signal={name}:when=1", self.world.images)).wait()
+
     def second_writer(self):
         """While the ranks stand still in mid-training, a second run wants to go on from their folder."""
         self.limit = min(self.world.options.steps, self.limit + 60)
@@ -252,9 +261,9 @@ class Life:
         before = snapshot(self.training.outdir)
         second = self.start(ranks=self.random.choice([1, min(2, max(self.world.options.ranks))]))
         self.note("second writer", f"--resume {self.resume}")
-        code, said, after = second.wait(), second.output(), snapshot(self.training.outdir)
-        self.expect(code == 75, f"a second writer ends with {code}: {said[-300:]!r}")
-        self.expect(f"process {holder}" in said, f"a second writer does not name process {holder}")
+        code, after = second.wait(), snapshot(self.training.outdir)
+        self.expect(code == 75, f"a second writer ends with {code}: {second.words()}")
+        self.expect(f"process {holder}" in second.output(), f"a second writer does not name process {holder}")
         changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
         self.expect(not changed, f"a second writer changes {', '.join(changed)}")
 
@@ -265,7 +274,7 @@ class Life:
         self.note("two at once")
         jobs = [self.start(), self.start(ranks=self.random.choice(self.world.options.ranks))]
         codes = [job.wait() for job in jobs]
-        self.expect(sorted(codes) in ([0, 0], [0, 75]), f"two at once end with {codes}: {jobs[codes[0] == 0].output()[-300:]!r}")
+        self.expect(sorted(codes) in ([0, 0], [0, 75]), f"two at once end with {codes}: {jobs[codes[0] == 0].words()}")
         self.job = jobs[codes[0] != 0]
         return min(codes)
 
@@ -291,7 +300,8 @@ class Life:
         path = self.newest.path
         name, what, size = self.random.choice([(FUTURE, "cut checkpoint of a high step", path.stat().st_size // 2),
                                                (LEFTOVER, "leftover of a killed writer", 1000), (NOTES, "the user's notes", 300)])
-        self.note(what)
+        self.keep = self.random.choice([1, 3])
+        self.note(what, f"--keep {self.keep}")
         (path.parent / name).write_bytes(path.read_bytes()[:size])
         if name == NOTES:
             self.training.notes = path.parent / name
@@ -309,7 +319,7 @@ class Life:
         told = "\n" + "".join(text[len(logs.get(path, "")):] for path, text in self.training.logs().items())
         has_begun = "\nRun: " in told
         allowed = {code} - {64, 65, 66, 70, "hang"} if ANY in self.allowed else self.allowed
-        self.expect(code in allowed or code == "hang", f"ended with {code}, not {sorted(map(str, self.allowed))}: {said[-300:]!r}")
+        self.expect(code in allowed or code == "hang", f"ended with {code}, not {' or '.join(map(str, self.allowed))}: {self.job.words()}")
         self.expect(code != 74 or "gan-dist: " in said, "ended with 74 without a word")
 
         fresh = [path.name for path in set(self.training.folders()) - folders]
@@ -328,8 +338,8 @@ class Life:
         left = self.training.unfinished() - (set() if has_begun and code in (0, 75) else unfinished)
         if code in (0, 74, 75) and ANY not in self.allowed:
             self.expect(not left, f"leaves {sorted(path.name for path in left)}")
-        for path in left if has_begun else []:
-            path.unlink()  # said once
+            for path in left:
+                path.unlink()  # said once
 
     def judge_start(self, told):
         """Where it has gone on from, by its log, and what it said of what was in the way."""
@@ -338,10 +348,8 @@ class Life:
         self.expect(starts[:1] == wanted, f"resumed from {starts or 'nothing'}, not from {wanted or 'nothing'}")
         lines = re.findall(r"^Epoch .*?Step [^,]*", told, re.M)
         self.expect(len(lines) == len(set(lines)), "has lines twice in log.txt")
-        for each in self.training.checkpoints(self.newest.path.parent) if self.newest else []:
-            if not each.weights and each.step > self.first:
-                self.expect(each.path.name in told, f"{each.path.name} is damaged, and no line of the log says so")
-                each.path.unlink()
+        for path in self.damaged:
+            self.expect(path.name in told, f"{path.name} was damaged, and no line of the log says so")
 
     def judge_files(self, newest, has_ended):
         """The folder of the run, compared with the run that nobody disturbed."""
@@ -386,6 +394,17 @@ class Life:
         self.expect(len(runs) == 1, f"there is more than one run: {runs}")
         for option, name in ((), "weights"), (("--state",), "state"):
             self.expect(self.world.hash(newest.path, *option) == self.world.hashes[option], f"another {name} than undisturbed")
+
+
+def fill(path, free):
+    """Makes a file so large that its disk has only so many bytes left, while others may be writing."""
+    with open(path, "wb") as file:
+        while (size := os.statvfs(path).f_bavail * os.statvfs(path).f_frsize - free) > 0:
+            try:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size + size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:  # another one was faster
+                    raise
 
 
 def strace(calls, fault, path=None):
