@@ -1,5 +1,6 @@
 """Jobs of the hostile lives: commands with a time limit, the processes that descend from them, and the files that they leave."""
 
+import errno
 import importlib.machinery
 import importlib.util
 import itertools
@@ -157,6 +158,12 @@ def has_line(descriptor):
         return False
 
 
+def strace(calls, fault, path=None):
+    """Words that start a program some of whose system calls fail; only those on a path, if there is one."""
+    return ["strace", "-f", "-o", "/dev/null", "-e", f"trace={calls}", *(["-P", path] if path else []),
+            "-e", f"inject={calls}:{fault}"]
+
+
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
@@ -220,3 +227,14 @@ def statistics(folder):
     file = folder / "stats.jsonl"
     text = file.read_text(errors="replace") if file.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def fill(path, free):
+    """Makes a file so large that its disk has only so many bytes left, while others may be writing."""
+    with open(path, "wb") as file:
+        while (size := os.statvfs(path).f_bavail * os.statvfs(path).f_frsize - free) > 0:
+            try:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size + size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:  # another one was faster
+                    raise

@@ -1,6 +1,5 @@
 """The lives of a training: what is done to one, and what must hold after it whatever was done."""
 
-import errno
 import json
 import os
 import random
@@ -8,7 +7,7 @@ import re
 import resource
 import time
 
-from jobs import Hang, Job, catches, has_line, is_stopped, number, send, snapshot, statistics, verify
+from jobs import Hang, Job, catches, fill, has_line, is_stopped, number, send, snapshot, statistics, strace, verify
 
 CHECKPOINT, HASH, LOG, SAMPLE = 7, 50, 10, 100  # intervals, in steps
 ANY = "any"  # where mpirun decides about the exit code
@@ -319,7 +318,8 @@ class Life:
         told = "\n" + "".join(text[len(logs.get(path, "")):] for path, text in self.training.logs().items())
         has_begun = "\nRun: " in told
         allowed = {code} - {64, 65, 66, 70, "hang"} if ANY in self.allowed else self.allowed
-        self.expect(code in allowed or code == "hang", f"ended with {code}, not {' or '.join(map(str, self.allowed))}: {self.job.words()}")
+        wanted = " or ".join(map(str, self.allowed))
+        self.expect(code in allowed or code == "hang", f"ended with {code}, not {wanted}: {self.job.words()}")
         self.expect(code != 74 or "gan-dist: " in said, "ended with 74 without a word")
 
         fresh = [path.name for path in set(self.training.folders()) - folders]
@@ -390,24 +390,8 @@ class Life:
         strange = [path.name for path in newest.path.parent.iterdir() if not OURS.fullmatch(path.name) and path.name != NOTES]
         self.expect(not strange, f"leaves {strange}")
         self.expect((newest.path.parent / "status.json").exists(), "leaves no status.json")
-        runs = [folder.name for folder in self.training.folders() if any(each.weights for each in self.training.checkpoints(folder))]
+        runs = [folder.name for folder in self.training.folders()
+                if any(each.weights for each in self.training.checkpoints(folder))]
         self.expect(len(runs) == 1, f"there is more than one run: {runs}")
         for option, name in ((), "weights"), (("--state",), "state"):
             self.expect(self.world.hash(newest.path, *option) == self.world.hashes[option], f"another {name} than undisturbed")
-
-
-def fill(path, free):
-    """Makes a file so large that its disk has only so many bytes left, while others may be writing."""
-    with open(path, "wb") as file:
-        while (size := os.statvfs(path).f_bavail * os.statvfs(path).f_frsize - free) > 0:
-            try:
-                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size + size)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:  # another one was faster
-                    raise
-
-
-def strace(calls, fault, path=None):
-    """Words that start a program some of whose system calls fail; only those on a path, if there is one."""
-    return ["strace", "-f", "-o", "/dev/null", "-e", f"trace={calls}", *(["-P", path] if path else []),
-            "-e", f"inject={calls}:{fault}"]
