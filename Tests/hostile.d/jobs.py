@@ -200,7 +200,7 @@ class Training:
 
     def __init__(self, outdir):
         self.outdir = outdir
-        self.notes = None  # a file of the user's in the run's folder
+        self.notes = {}  # files of the user's, and what is in them
 
     def folders(self):
         """Of the runs, newest first."""

@@ -301,9 +301,10 @@ class Life:
                                                (LEFTOVER, "leftover of a killed writer", 1000), (NOTES, "the user's notes", 300)])
         self.keep = self.random.choice([1, 3])
         self.note(what, f"--keep {self.keep}")
-        (path.parent / name).write_bytes(path.read_bytes()[:size])
+        content = path.read_bytes()[:size]
+        (path.parent / name).write_bytes(content)
         if name == NOTES:
-            self.training.notes = path.parent / name
+            self.training.notes[path.parent / name] = content
 
     # ---- judgement
 
@@ -355,7 +356,8 @@ class Life:
         """The folder of the run, compared with the run that nobody disturbed."""
         reference, folder = self.world.reference, newest.path.parent
         self.expect(newest.weights == reference[newest.step]["weights_sha256"], f"other weights after step {newest.step}")
-        self.expect(not self.training.notes or self.training.notes.exists(), f"{NOTES} is gone")
+        for path, content in self.training.notes.items():
+            self.expect(path.exists() and path.read_bytes() == content, f"{path.name} is not as the user left it")
         if has_ended and newest.step > self.first:
             found = self.training.checkpoints(folder)
             intact = sum(1 for each in found if each.weights)
