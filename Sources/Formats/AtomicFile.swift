@@ -31,12 +31,12 @@ public final class AtomicFile {
 
     deinit { discard() }
 
-    /// Writes a whole file; see `commit()` for what it returns.
+    /// Writes a whole file; see `commit(isDurable:)` for what it returns.
     @discardableResult
-    public static func write(path: String, bytes: some Sequence<UInt8>) throws -> String? {
+    public static func write(path: String, bytes: some Sequence<UInt8>, isDurable: Bool = true) throws -> String? {
         let file = try AtomicFile(path: path)
         try Array(bytes).withUnsafeBytes { try file.append($0) }
-        return try file.commit()
+        return try file.commit(isDurable: isDurable)
     }
 
     /// Whether a file of this name is what a writer left that was killed: one of this class, or of Foundation's
@@ -65,11 +65,13 @@ public final class AtomicFile {
 
     /// Brings the bytes to disk, gives the file its name, and brings that to disk.
     ///
+    /// - Parameter isDurable: whether the disk is waited for. Without, readers still see the old file or the new one, but
+    ///   it may be lost with the power.
     /// - Returns: Nil where all of it is on disk. Where the file system cannot synchronize files or folders, it is used
     ///   as it is, and what it said is returned: the file is complete under its name, and may be lost with the power.
     @discardableResult
-    public func commit() throws -> String? {
-        var remark = try remarkOfAttempt("fsync", unsupported: isUnsupported) { fsync($0) }
+    public func commit(isDurable: Bool = true) throws -> String? {
+        var remark = isDurable ? try remarkOfAttempt("fsync", unsupported: isUnsupported) { fsync($0) } : nil
         try closeFile()
         do {
             try systemCall("rename", path: path) { rename(temporaryPath, path) }
@@ -77,7 +79,7 @@ public final class AtomicFile {
             unlink(temporaryPath)
             throw error
         }
-        remark = try synchronizeFolder() ?? remark
+        if isDurable { remark = try synchronizeFolder() ?? remark }
         return remark
     }
 

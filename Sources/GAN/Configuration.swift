@@ -52,6 +52,8 @@ public struct Configuration: Codable, Equatable, Sendable {
     public var instanceNoiseDecay: Interval
     /// The share that an update keeps of the generator's moving average, which is sampled if there is one; 0 is none.
     public var averageDecay: Double
+    /// Whether the first updates keep less of it; see `averageDecay(update:)`.
+    public var averageRamp: Bool
     public var optimizer: OptimizerKind
     public var learningRate: Double
     /// In place of `learningRate`.
@@ -88,6 +90,7 @@ public struct Configuration: Codable, Equatable, Sendable {
         case instanceNoise = "instance_noise"
         case instanceNoiseDecay = "instance_noise_decay"
         case averageDecay = "ema"
+        case averageRamp = "ema_ramp"
         case optimizer
         case learningRate = "lr"
         case generatorLearningRate = "lr_generator"
@@ -107,6 +110,12 @@ public struct Configuration: Codable, Equatable, Sendable {
     static let freeFields: Set<CodingKeys> = [
         .epochs, .steps, .logInterval, .sampleInterval, .checkpointInterval, .hashInterval, .keep,
     ]
+
+    /// Fields that are left away where they say nothing.
+    static let optionalFields: Set<CodingKeys> = [.steps, .generatorLearningRate, .discriminatorLearningRate]
+    /// Fields that came later than version 0.1.0, and what a whole configuration without them means: what it meant before
+    /// they existed, whatever its preset means now, so that old checkpoints go on to their bytes.
+    static var laterFields: [CodingKeys: Any] { [.averageRamp: false] }
 
     /// The side of the data's images, and their pixels.
     public static let dataSide = 28
@@ -129,6 +138,13 @@ public struct Configuration: Codable, Equatable, Sendable {
     func learningRateScale(step t: Int, stepsPerEpoch: Int) -> Double {
         let halfLife = learningRateHalfLife.steps(stepsPerEpoch: stepsPerEpoch)
         return halfLife == 0 ? 1 : Double(sign: .plus, exponent: -min(t / halfLife, 1_000), significand: 1)
+    }
+
+    /// The share that update number t of the generator, from 1, keeps of the moving average: d, or with a ramp
+    /// min(d, (1 + t) / (10 + t)), as TensorFlow's `ExponentialMovingAverage` has it with `num_updates` = t. Without a ramp the
+    /// initial weights are in the average for some multiples of 1 / (1 − d) updates.
+    func averageDecay(update t: Int) -> Double {
+        averageRamp ? min(averageDecay, Double(1 + t) / Double(10 + t)) : averageDecay
     }
 
     /// Standard deviation of the instance noise in a step, from 0.
@@ -160,7 +176,8 @@ public struct Configuration: Codable, Equatable, Sendable {
             }
         }
         switch first.map({ generator[$0] }) {
-        case .linear(let inputs, let outputs): generator[first ?? 0] = .linear(inputs: inputs + change, outputs: outputs)
+        case .linear(let inputs, let outputs, let hasBias):
+            generator[first ?? 0] = .linear(inputs: inputs + change, outputs: outputs, hasBias: hasBias)
         case .convolution(var convolution):
             convolution.inputs += change
             generator[first ?? 0] = .convolution(convolution)

@@ -45,11 +45,12 @@ extension Configuration {
                 plan.normalizedPixels.map { $0 * batchSize > 1 } ?? true,
                 "the \(network) normalises over a batch of one value, whose variance is not defined; raise --batch-size")
         }
-        if gradientPenalty > 0, let layer = plans.discriminator.layers.first(where: { !$0.isPiecewiseLinear }) {
+        if gradientPenalty > 0, let index = plans.discriminator.layers.firstIndex(where: { !$0.isPiecewiseLinear }) {
+            let number = plans.discriminator.layerNumbers[index]
             throw Failure(
                 .usage,
-                "--gradient-penalty \(gradientPenalty): the discriminator has a layer, \(type(of: layer)), that is not piecewise "
-                    + "linear in one image alone; take it out, for instance batch normalisation, or use --spectral-norm")
+                "--gradient-penalty \(gradientPenalty): layer \(number) of the discriminator, \(discriminator[number].name), is not "
+                    + "piecewise linear in one image alone; take it out, or use --spectral-norm")
         }
     }
 
@@ -67,6 +68,8 @@ extension Configuration {
             try require(rate.map { $0.isFinite && $0 > 0 } ?? true, "--\(name) \(rate ?? 0): must be a positive number")
         }
         try require(averageDecay >= 0 && averageDecay < 1, "--ema \(averageDecay): must be at least 0, which is none, and less than 1")
+        try require(
+            !averageRamp || averageDecay > 0, "--ema-ramp changes the generator's moving average, and none is kept; add --ema 0.999")
         try require(
             labelSmoothing >= 0 && labelSmoothing < 1,
             "--label-smoothing \(labelSmoothing): must be at least 0, which is none, and less than 1")

@@ -86,6 +86,7 @@ extension Preset {
         recommended.labelSmoothing = 0.1
         recommended.instanceNoise = 0.3
         recommended.averageDecay = 0.999
+        recommended.averageRamp = true
         return recommended
     }
 

@@ -9,7 +9,8 @@ import Networks
 /// masks `mask.<pass>.<layer>` [B, features] or [B, C, H, W] of the discriminator and `generator.mask.…` of the generator,
 /// whatever else is random (`labels_…`, `targets_…`, `noise.<pass>`, `epsilon` of a gradient penalty), gradients as reduced
 /// `grad.<tensor>`, the parameters after the update, and running statistics after the step. Where a step has several critic
-/// updates, what is one's ends in `.1`, `.2`, …. With instance noise `real` includes it, as D sees it.
+/// updates, what is one's ends in `.1`, `.2`, …. With instance noise `real` includes it, as D sees it. What a step did not use
+/// is not there: no `z_g` and `noise.generator` where it scores the same fakes again, no noise that has decreased to nothing.
 final class Dump {
     let folder: String
     private let step: TrainingStep
@@ -39,7 +40,7 @@ final class Dump {
         for kind in [PassKind.real, .fake] {
             let pass = pass(kind, u)
             addMasks("mask", step.discriminator, pass)
-            addNoise(pass)
+            addNoise(pass, t: u / configuration.criticSteps)
             addTargets(kind == .real ? .one : .zero, pass)
         }
         addMasks("generator.mask", step.generator, pass(.fake, u))
@@ -62,9 +63,9 @@ final class Dump {
                     add("z_g", [configuration.latentDimension], noise(RandomStream.generatorNoise, count - 1))
                     addMasks("generator.mask", step.generator, pass(.generator, count - 1))
                     if step.labels != nil { add("labels_g", [], drawnLabels(count - 1)) }
+                    addNoise(pass(.generator, count - 1), t: count - 1)
                 }
                 addMasks("mask", step.discriminator, pass(.generator, count - 1))
-                addNoise(pass(.generator, count - 1))
                 tensors += gradients
             }
         }
@@ -155,8 +156,9 @@ final class Dump {
         rows(of: count) { x, columns in step.kernels.randomNormals(key, x.base, count, columns, x.stride) }
     }
 
-    private func addNoise(_ pass: Pass) {
-        guard configuration.instanceNoise > 0 else { return }
+    /// The noise of step t, from 0.
+    private func addNoise(_ pass: Pass, t: Int) {
+        guard configuration.instanceNoise(step: t, stepsPerEpoch: step.stepsPerEpoch) > 0 else { return }
         let key = RandomKey(seed: pass.seed, stream: RandomStream.instanceNoise(pass.kind), step: pass.step)
         add("noise.\(pass.kind)", imageShape, normals(key, count: configuration.pixelCount))
     }

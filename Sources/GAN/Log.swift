@@ -2,62 +2,103 @@ import Foundation
 import MessagePassing
 
 /// What rank 0 tells: lines on standard output and in `log.txt`, and on a terminal a progress bar below them.
+///
+/// A terminal or reader that goes away costs the output, and nothing else; a line that `log.txt` cannot take is an error.
 final class Log {
     private let file: AppendedFile?
-    private let isQuiet: Bool
-    private let showsBar: Bool
+    private let terminal: Int32?
+    private var isRead: Bool
     private var lastBar = -1.0
-    private var barLength = 0
+    private var hasBar = false
 
     /// - Parameter isLaunched: whether a launcher passes the output on. mpirun gives a rank a terminal even where its own
     ///   output is a file, so that what counts is the launcher's.
     init(file: AppendedFile?, isQuiet: Bool, isLaunched: Bool = false) {
         self.file = file
-        self.isQuiet = isQuiet
-        showsBar = !isQuiet && isatty(STDOUT_FILENO) == 1 && (!isLaunched || Log.parentHasTerminal)
+        isRead = !isQuiet
+        terminal = isQuiet || isatty(STDOUT_FILENO) != 1 ? nil : isLaunched ? Log.parentTerminal() : STDOUT_FILENO
     }
 
-    private static var parentHasTerminal: Bool {
-        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(getppid())/fd/1")
-        return target.map { $0.hasPrefix("/dev/pts/") || $0.hasPrefix("/dev/tty") } ?? false
+    deinit { if let terminal, terminal != STDOUT_FILENO { close(terminal) } }
+
+    /// The terminal that the launcher writes to, if it does.
+    private static func parentTerminal() -> Int32? {
+        let descriptor = open("/proc/\(getppid())/fd/1", O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        if isatty(descriptor) == 1 { return descriptor }
+        close(descriptor)
+        return nil
     }
 
     func print(_ line: String) throws {
         clearBar()
-        if !isQuiet {
-            Swift.print(line)
-            fflush(nil)
-        }
+        show(line + "\n")
         try file?.append(line)
+    }
+
+    private func show(_ text: String) {
+        if isRead { isRead = StandardOutput.write(text, to: STDOUT_FILENO) == 0 }
     }
 
     /// Redraws the bar, at most ten times a second.
     func progress(step: Int, of total: Int, imagesPerSecond: Double, secondsLeft: Double) {
-        guard showsBar else { return }
+        guard let terminal, isRead else { return }
         let now = monotonicSeconds()
         guard now - lastBar > 0.1 else { return }
         lastBar = now
-        let filled = 30 * step / max(1, total)
-        let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 30 - filled)
-        let minutes = Int(secondsLeft) / 60
-        let text = "[\(bar)] \(100 * step / max(1, total)) %, \(imagesPerSecond.grouped) images/s, "
-            + "\(minutes):\((Int(secondsLeft) % 60).padded(to: 2)) left"
-        let padding = String(repeating: " ", count: max(0, barLength - text.count))
-        Swift.print("\r\(text)\(padding)", terminator: "")
-        barLength = text.count
-        fflush(nil)
+        var size = winsize()
+        let hasSize = ioctl(terminal, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+        let bar = progressBar(
+            step: step, of: total, imagesPerSecond: imagesPerSecond, secondsLeft: secondsLeft, width: hasSize ? Int(size.ws_col) : 80)
+        show("\r\(bar)\(Log.clearToEnd)")
+        hasBar = true
     }
 
+    /// Takes the bar away; called before anything else is written, by whomever.
     func clearBar() {
-        guard barLength > 0 else { return }
-        Swift.print("\r" + String(repeating: " ", count: barLength) + "\r", terminator: "")
-        barLength = 0
+        guard hasBar else { return }
+        show("\r\(Log.clearToEnd)")
+        hasBar = false
     }
+
+    /// ECMA-48, 8.3.41: erases the line from the cursor on.
+    private static let clearToEnd = "\u{1B}[K"
+}
+
+/// A progress bar that fits one line of a terminal: parts are left out, and what remains is cut, where it is narrow.
+func progressBar(step: Int, of total: Int, imagesPerSecond: Double, secondsLeft: Double, width: Int) -> String {
+    let percent = "\(100 * step / max(1, total)) %"
+    let parts = ["\(imagesPerSecond.grouped) images/s", "\(clock(secondsLeft)) left"]
+    let text = ([percent] + parts).joined(separator: ", ")
+    // The last column stays free: some terminals begin a new line after it.
+    let room = min(30, width - text.count - 4)
+    if room >= 8 {
+        let filled = room * step / max(1, total)
+        return "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: room - filled) + "] " + text
+    }
+    let short = "\(percent), \(parts[1])"
+    return String((text.count < width ? text : short).prefix(max(0, width - 1)))
+}
+
+/// Minutes and seconds, 3:07, or with hours 1:03:07.
+private func clock(_ seconds: Double) -> String {
+    let total = Int(min(max(0, seconds.isFinite ? seconds : 0), 1e9))
+    let (hours, minutes, rest) = (total / 3_600, total / 60 % 60, (total % 60).padded(to: 2))
+    return hours > 0 ? "\(hours):\(minutes.padded(to: 2)):\(rest)" : "\(minutes):\(rest)"
+}
+
+/// A length of time in words: `12 s`, `4 min 2 s`, `3 h 5 min`.
+func duration(_ seconds: Double) -> String {
+    let total = Int(min(max(0, seconds.rounded()), 1e9))
+    return total < 60 ? "\(total) s" : total < 3_600 ? "\(total / 60) min \(total % 60) s" : "\(total / 3_600) h \(total / 60 % 60) min"
 }
 
 extension Double {
     /// With so many digits after the point, and none of the locale's habits.
     public func fixed(_ digits: Int) -> String { String(format: "%.\(digits)f", self) }
+
+    /// Like `fixed`, but large numbers by their first digits and the power of ten.
+    func readable(_ digits: Int) -> String { magnitude < 1e6 ? fixed(digits) : String(format: "%.\(digits)g", self) }
 
     /// Rounded, with commas: 31,200.
     public var grouped: String {

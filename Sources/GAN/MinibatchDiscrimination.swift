@@ -20,14 +20,15 @@ extension [LayerSpecification] {
         }
         guard let last else { throw reject("the discriminator has no linear layer for it to come before") }
         var layers = self
-        func judge(_ inputs: Int, _ outputs: Int) -> [LayerSpecification] {
+        func judge(_ inputs: Int, _ outputs: Int, hasBias: Bool = true) -> [LayerSpecification] {
             [
                 .minibatchDiscrimination(inputs: inputs, kernels: kernels, dimensions: dimensions),
-                .linear(inputs: inputs + kernels, outputs: outputs),
+                .linear(inputs: inputs + kernels, outputs: outputs, hasBias: hasBias),
             ]
         }
         switch self[last] {
-        case .linear(let inputs, let outputs): layers.replaceSubrange(last...last, with: judge(inputs, outputs))
+        case .linear(let inputs, let outputs, let hasBias):
+            layers.replaceSubrange(last...last, with: judge(inputs, outputs, hasBias: hasBias))
         case .convolution(let convolution) where !convolution.isTransposed && convolution.padding == 0:
             // Of an image as large as its kernel; the plan of the network tells if it is not.
             let features = convolution.inputs * convolution.kernel * convolution.kernel

@@ -17,19 +17,20 @@ final class Moments {
     /// Makes gradients of what was summed, before they are used.
     var finishGradient: ((_ gradient: UnsafeMutablePointer<Float>, _ elements: Range<Int>) -> Void)?
     private let clip: Float?
-    private let averageWeight: Float
+    private let averageDecay: ((_ update: Int) -> Double)?
     private let kernels: Kernels
 
     /// - Parameters:
     ///   - clip: the largest magnitude of a parameter after an update.
-    ///   - averageDecay: the share of the moving average that an update keeps.
+    ///   - averageDecay: the share of the moving average that an update keeps, by its number; nil where none is kept.
     init(
-        _ segment: Range<Int>, optimizer: Optimizer, clip: Double?, averageDecay: Double?, kernels: Kernels, arena: Arena
+        _ segment: Range<Int>, optimizer: Optimizer, clip: Double?, averageDecay: ((_ update: Int) -> Double)?, kernels: Kernels,
+        arena: Arena
     ) {
         self.segment = segment
         self.optimizer = optimizer
         self.clip = clip.map { Float($0) }
-        averageWeight = Float(1 - (averageDecay ?? 0))
+        self.averageDecay = averageDecay
         self.kernels = kernels
         first = arena.floats(segment.count)
         second = arena.floats(optimizer.moments.count > 1 ? segment.count : 0)
@@ -46,7 +47,9 @@ final class Moments {
             update: number, learningRateScale: learningRateScale, gradient: gradient, parameters: parameters,
             first: first + offset, second: second + offset, count: elements.count, kernels: kernels)
         if let clip { kernels.clip(parameters, clip, elements.count) }
-        if let average { kernels.average(average + offset, parameters, averageWeight, elements.count) }
+        if let average, let averageDecay {
+            kernels.average(average + offset, parameters, Float(1 - averageDecay(number)), elements.count)
+        }
     }
 
     /// What a checkpoint holds of them, by name.

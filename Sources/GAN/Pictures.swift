@@ -37,8 +37,9 @@ public final class Sampler {
     }
 
     /// Takes over a checkpoint's generator: its average, if it has one.
-    func load(_ checkpoint: Checkpoint) throws {
-        let isAveraged = checkpoint.configuration.averageDecay > 0
+    /// - Parameter isRaw: whether to take the generator itself all the same.
+    func load(_ checkpoint: Checkpoint, isRaw: Bool = false) throws {
+        let isAveraged = checkpoint.configuration.averageDecay > 0 && !isRaw
         try checkpoint.readGenerator(network.layout, isAveraged: isAveraged, into: parameters)
         try checkpoint.readGenerator(network.bufferLayout, into: network.buffers)
     }

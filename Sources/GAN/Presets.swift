@@ -56,18 +56,20 @@ public enum Preset {
             epochs: epochs, steps: nil, latentDimension: latentDimension, generator: generator,
             discriminator: discriminator, loss: .bce, generatorStep: generatorStep, criticSteps: 1, gradientPenalty: 0,
             weightClip: 0, spectralNorm: false, labelSmoothing: 0, labelFlip: 0, instanceNoise: 0,
-            instanceNoiseDecay: .never, averageDecay: 0, optimizer: .adam, learningRate: 2e-4, learningRateHalfLife: .never,
-            beta1: 0.9, beta2: 0.999, epsilon: 1e-8, precision: .fp32, logInterval: logInterval,
+            instanceNoiseDecay: .never, averageDecay: 0, averageRamp: false, optimizer: .adam, learningRate: 2e-4,
+            learningRateHalfLife: .never, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, precision: .fp32, logInterval: logInterval,
             sampleInterval: sampleInterval, checkpointInterval: .epochs(1), hashInterval: .epochs(1), keep: 5)
     }
 
     /// The class of each image beside the noise and beside the image (Mirza and Osindero 2014). With dropout
     /// in the discriminator the class shows beside 784 pixels; without normalisation the generator collapses to a few classes.
+    /// Normalisation takes a bias before it away again.
     static let cgan: Configuration = {
         var cgan = recipe(
             "cgan", batchSize: 100, epochs: 50, latentDimension: 100,
             generator: [.label(classes: 10)]
-                + chain([110, 256, 256, 784], hidden: [.batchNormalization(channels: 256), .relu], last: [.tanh]),
+                + chain(
+                    [110, 256, 256, 784], hidden: [.batchNormalization(channels: 256), .relu], last: [.tanh], hiddenBias: false),
             discriminator: [.reshape(channels: 784, height: 1, width: 1), .label(classes: 10)]
                 + chain([794, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2), .dropout(probability: 0.3)]),
             logInterval: .epochs(1), sampleInterval: .epochs(5))
@@ -77,12 +79,13 @@ public enum Preset {
 
     /// Linear layers of these widths, each but the last followed by `hidden`, the last by `last`.
     private static func chain(
-        _ widths: [Int], hidden: [LayerSpecification], last: [LayerSpecification] = []
+        _ widths: [Int], hidden: [LayerSpecification], last: [LayerSpecification] = [], hiddenBias: Bool = true
     ) -> [LayerSpecification] {
         var layers: [LayerSpecification] = []
         for index in 1..<widths.count {
-            layers.append(.linear(inputs: widths[index - 1], outputs: widths[index]))
-            layers += index == widths.count - 1 ? last : hidden
+            let isLast = index == widths.count - 1
+            layers.append(.linear(inputs: widths[index - 1], outputs: widths[index], hasBias: isLast || hiddenBias))
+            layers += isLast ? last : hidden
         }
         return layers
     }

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import MessagePassing
 
@@ -12,50 +13,20 @@ public enum ResumeRequest: Equatable, Sendable {
     public init(_ text: String) {
         self = text == "latest" ? .latest : text == "auto" ? .auto : .file(text)
     }
-}
 
-/// What a user asked for: a configuration, and which of its fields were said rather than left to the preset.
-public struct ConfigurationRequest: Sendable {
-    /// Set where `--preset` names one.
-    public var preset: String?
-    /// Set where `--config` names a file.
-    public var modelFile: (path: String, text: Data)?
-    /// What the flags say, applied to a configuration.
-    public var override: @Sendable (inout Configuration) throws -> Void = { _ in }
-
-    public init() {}
-
-    /// The configuration of a fresh run.
-    public func fresh() throws -> Configuration {
-        var configuration = try modelFile.map { try model($0.text, $0.path) } ?? Preset.named(preset ?? Preset.standard)
-        try override(&configuration)
-        try configuration.validate()
-        return configuration
-    }
-
-    /// A model file that makes sense by itself; what does not is told with the file's name.
-    private func model(_ text: Data, _ path: String) throws -> Configuration {
-        let configuration = try Configuration(json: text, preset: preset, path: path)
-        do {
-            try configuration.validate()
-        } catch let failure as Failure {
-            throw Failure(failure.code, "\(path): \(failure.description)")
+    /// The command line with which a run goes on from its newest checkpoint.
+    ///
+    /// - Parameters:
+    ///   - words: what starts the program, up to its options.
+    ///   - arguments: those of the run that stops.
+    public static func command(_ words: String, _ arguments: [String]) -> String {
+        var kept: [String] = []
+        var isValue = false
+        for argument in arguments.first == "train" ? arguments.dropFirst() : arguments[...] {
+            if !isValue, argument != "--resume", !argument.hasPrefix("--resume=") { kept.append(argument) }
+            isValue = argument == "--resume"
         }
-        return configuration
-    }
-
-    /// The configuration of a run that goes on from a checkpoint: the checkpoint's, changed by what the user said.
-    func resumed(from checkpoint: Configuration) throws -> Configuration {
-        // A preset's own length and intervals are no wish: those of the interrupted run stay.
-        var configuration = checkpoint
-        if modelFile != nil {
-            configuration = try fresh()
-        } else if let preset, preset != checkpoint.preset {
-            configuration = try Preset.named(preset)
-        }
-        try override(&configuration)
-        try configuration.validate()
-        return configuration
+        return ([words] + (kept + ["--resume", "latest"]).map(\.quotedForShell)).joined(separator: " ")
     }
 }
 
@@ -63,54 +34,139 @@ public struct ConfigurationRequest: Sendable {
 struct Resumption {
     let checkpoint: Checkpoint
     let configuration: Configuration
+    /// The run directory that the checkpoint lies in, if it lies in one.
+    let directory: RunDirectory?
+}
 
-    /// Finds the checkpoint; nil means a fresh start. Runs on rank 0.
-    /// - Parameter warn: takes a line for each damaged file that is skipped.
-    static func find(
-        _ request: ResumeRequest, _ wanted: ConfigurationRequest, outdir: String, warn: (String) -> Void
-    ) throws -> Resumption? {
+/// Looks for the checkpoint to go on from, on rank 0, and takes the lock on its run directory.
+struct CheckpointSearch {
+    private let wanted: ConfigurationRequest
+    private let outdir: String
+    private let dataFolder: String
+    /// Whether the run is to be written on, and so must have no other writer.
+    private let locks: Bool
+    private var digests: [Configuration.Dataset: String] = [:]
+    /// The lock on the run directory of the checkpoint that was found.
+    private(set) var lock: RunLock?
+    /// Files that were skipped, by path, and why.
+    private(set) var damaged: [(path: String, reason: String)] = []
+    /// Why the newest run that could be read does not match, if it does not.
+    private(set) var refusal: Failure?
+
+    init(_ wanted: ConfigurationRequest, outdir: String, dataFolder: String, locks: Bool = true) {
+        self.wanted = wanted
+        self.outdir = outdir
+        self.dataFolder = dataFolder
+        self.locks = locks
+    }
+
+    /// - Returns: nil for a fresh start.
+    /// - Throws: a failure where no checkpoint is found, another run writes on it, or one is there and cannot be read: that
+    ///   may pass, and a fresh start in its place would lose the run.
+    mutating func find(_ request: ResumeRequest) throws -> Resumption? {
         if case .file(let path) = request {
-            let checkpoint = try Checkpoint(path: path)
-            let configuration = try wanted.resumed(from: checkpoint.configuration)
-            try refuseDifferences(configuration, checkpoint, path)
-            return Resumption(checkpoint: checkpoint, configuration: configuration)
+            let directory = try RunDirectory.containing(path)
+            if locks { lock = try directory.map { try RunLock(on: $0.path) } }
+            return try named(path, in: directory)
         }
-        var refusal: Failure?
-        for (_, run) in RunDirectory.all(under: outdir) {
-            for path in run.checkpoints {
+        var locked: String?
+        while true {
+            if let found = try newest() {
+                guard locks, let directory = found.directory, directory.path != locked else { return found }
+                lock = try RunLock(on: directory.path)
+                locked = directory.path
+                // Whoever held it may have written more before it ended: look again.
+            } else {
+                lock = nil
+                guard request == .latest else { return nil }
+                throw refusal
+                    ?? Failure(
+                        .missingInput,
+                        "no checkpoint to resume from under \(outdir) that matches; start without --resume, or with --resume auto")
+            }
+        }
+    }
+
+    private func named(_ path: String, in directory: RunDirectory?) throws -> Resumption {
+        if let newest = try folderCheckpoint(path) {
+            throw Failure(.usage, "--resume \(path): a checkpoint is expected, found a folder\(newest)")
+        }
+        let checkpoint = try Checkpoint(path: path)
+        let configuration = try wanted.resumed(from: checkpoint.configuration)
+        try CheckpointSearch.refuseDifferences(configuration, checkpoint)
+        return Resumption(checkpoint: checkpoint, configuration: configuration, directory: directory)
+    }
+
+    /// What to name instead where a path is that of a folder.
+    private func folderCheckpoint(_ path: String) throws -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
+        let newest = try RunDirectory(path: path).checkpoints().first
+        return newest.map { "; the newest one in it is \($0.path)" } ?? " without checkpoints"
+    }
+
+    private mutating func newest() throws -> Resumption? {
+        damaged = []
+        refusal = nil
+        for (_, run) in try RunDirectory.all(under: outdir) {
+            for (_, path) in try run.checkpoints() {
                 let checkpoint: Checkpoint
                 do {
                     checkpoint = try Checkpoint(path: path)
-                } catch let failure as Failure {
-                    warn("skipped a damaged checkpoint: \(failure.description)")
+                } catch let failure as Failure where failure.code != .inputOutput {
+                    damaged.append((path, failure.description))
                     continue
                 }
                 if let preset = wanted.preset, preset != checkpoint.configuration.preset { break }
                 let configuration = try wanted.resumed(from: checkpoint.configuration)
                 do {
-                    try refuseDifferences(configuration, checkpoint, path)
-                    return Resumption(checkpoint: checkpoint, configuration: configuration)
-                } catch let failure as Failure {
+                    try CheckpointSearch.refuseDifferences(configuration, checkpoint)
+                    try refuseOtherData(configuration, checkpoint)
+                    return Resumption(checkpoint: checkpoint, configuration: configuration, directory: run)
+                } catch let failure as Failure where failure.code == .usage || failure.code == .badData {
                     refusal = refusal ?? failure
                     break
                 }
             }
         }
-        if request == .auto { return nil }
-        throw refusal
-            ?? Failure(
-                .missingInput,
-                "no checkpoint to resume from under \(outdir) that matches; start without --resume, or with --resume auto")
+        return nil
     }
 
-    private static func refuseDifferences(_ configuration: Configuration, _ checkpoint: Checkpoint, _ path: String) throws {
+    private static func refuseDifferences(_ configuration: Configuration, _ checkpoint: Checkpoint) throws {
         let differences = try configuration.differences(from: checkpoint.configuration)
         guard let first = differences.first else { return }
         let old = try checkpoint.configuration.fields()[first] ?? "nothing"
         let new = try configuration.fields()[first] ?? "nothing"
         throw Failure(
             .usage,
-            "\(path) was written with another \(first): \(old), not \(new). A resumed run keeps what its bytes depend on; leave "
-                + "the option away, or start a new run without --resume")
+            "\(checkpoint.path) was written with another \(first): \(old), not \(new). A resumed run keeps what its bytes depend on; "
+                + "omit the option, or start a new run without --resume")
+    }
+
+    private mutating func refuseOtherData(_ configuration: Configuration, _ checkpoint: Checkpoint) throws {
+        let dataset = configuration.dataset
+        let digest = try digests[dataset] ?? Dataset.digest(of: dataset, folder: dataFolder)
+        digests[dataset] = digest
+        try checkpoint.refuseOtherData(digest, folder: dataFolder)
+    }
+}
+
+extension Checkpoint {
+    /// Refuses data that the run was not trained on.
+    /// - Parameter digest: that of the data in `folder`.
+    func refuseOtherData(_ digest: String, folder: String) throws {
+        guard dataDigest != digest else { return }
+        throw Failure(
+            .badData, "\(path) was trained on data of SHA-256 \(dataDigest); those in \(folder) have \(digest)")
+    }
+}
+
+extension String {
+    /// As a shell reads it back.
+    public var quotedForShell: String {
+        let plain = !isEmpty && unicodeScalars.allSatisfy { scalar in
+            scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "_-+=./:,@%^".unicodeScalars.contains(scalar)
+        }
+        return plain ? self : "'" + replacingOccurrences(of: "'", with: "'\\''") + "'"
     }
 }

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import MessagePassing
 
@@ -8,7 +9,7 @@ public struct RunDirectory: Sendable {
     /// Claims the next free number under `outdir`. `mkdir` decides, so that two runs never share a folder.
     public static func create(under outdir: String, _ configuration: Configuration) throws -> RunDirectory {
         try makeFolders(outdir, advice: "choose another with --outdir")
-        var number = (all(under: outdir).first?.number ?? -1) + 1
+        var number = try (all(under: outdir).first?.number ?? -1) + 1
         while true {
             let path = "\(outdir)/\(number.padded(to: 5))-\(configuration.preset)-b\(configuration.batchSize)"
             if mkdir(path, 0o777) == 0 { return RunDirectory(path: path) }
@@ -21,36 +22,76 @@ public struct RunDirectory: Sendable {
         }
     }
 
-    /// The runs under `outdir`, newest first.
-    static func all(under outdir: String) -> [(number: Int, run: RunDirectory)] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: outdir)) ?? []
+    /// The runs under `outdir`, newest first; none where there is no such folder.
+    /// - Throws: an I/O failure where the folder is there and cannot be read.
+    static func all(under outdir: String) throws -> [(number: Int, run: RunDirectory)] {
+        let names = try withFiles { try folderEntries(outdir) ?? [] }
         return names.compactMap { name in
             guard let dash = name.firstIndex(of: "-"), let number = Int(name[..<dash]), number >= 0 else { return nil }
             return (number, RunDirectory(path: "\(outdir)/\(name)"))
         }.sorted { ($0.0, $0.1.path) > ($1.0, $1.1.path) }
     }
 
-    /// Paths of the checkpoints, highest step first.
-    var checkpoints: [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        return names.compactMap { name in Checkpoint.step(of: name).map { ($0, name) } }
-            .sorted { $0.0 > $1.0 }.map { "\(path)/\($0.1)" }
+    /// Steps and paths of the checkpoints, highest step first.
+    /// - Throws: an I/O failure where the folder cannot be read.
+    func checkpoints() throws -> [(step: Int, path: String)] {
+        let names = try withFiles { try folderEntries(path) ?? [] }
+        return names.compactMap { name in Checkpoint.step(of: name).map { ($0, "\(path)/\(name)") } }
+            .sorted { $0.0 > $1.0 }
     }
 
-    /// Removes all but the newest checkpoints.
-    func prune(keep: Int) {
-        for path in checkpoints.dropFirst(keep) { try? FileManager.default.removeItem(atPath: path) }
+    /// Removes the unfinished files of writers that were killed.
+    /// - Precondition: This process holds the folder's lock.
+    func removeLeftovers() throws {
+        for name in try withFiles({ try folderEntries(path) ?? [] }) where AtomicFile.isPartial(name) {
+            unlink("\(path)/\(name)")
+        }
     }
 
     func write(_ text: String, to name: String) throws {
-        try Data(text.utf8).write(toFailing: "\(path)/\(name)")
+        try withFiles { try AtomicFile.write(path: "\(path)/\(name)", bytes: Array(text.utf8)) }
     }
 
     /// The run directory that holds a checkpoint, if one does.
-    static func containing(_ checkpoint: String) -> RunDirectory? {
+    static func containing(_ checkpoint: String) throws -> RunDirectory? {
         let folder = (checkpoint as NSString).deletingLastPathComponent
         let path = folder.isEmpty ? "." : folder
-        return FileManager.default.fileExists(atPath: "\(path)/training_options.json") ? RunDirectory(path: path) : nil
+        let names = try withFiles { try folderEntries(path) ?? [] }
+        return names.contains("training_options.json") ? RunDirectory(path: path) : nil
+    }
+}
+
+/// Which checkpoints of a run stay: the newest of those that are known to be good.
+///
+/// A name alone proves nothing: a file with a high number may be damaged, or another run's. Known are those that this
+/// process wrote or resumed from. Older ones fill up what is left of the number to keep; those found damaged, and those
+/// of later steps, neither count nor are they touched.
+struct CheckpointRetention {
+    private let run: RunDirectory
+    private let keep: Int
+    private let damaged: Set<String>
+    private var known: [(step: Int, path: String)]
+    private let first: Int
+
+    /// - Parameters:
+    ///   - resumed: the checkpoint that the run goes on from, if it lies in this folder.
+    ///   - damaged: paths of files that proved unreadable.
+    init(_ run: RunDirectory, keep: Int, resumed: (step: Int, path: String)?, damaged: Set<String> = []) {
+        self.run = run
+        self.keep = keep
+        self.damaged = damaged
+        known = resumed.map { [$0] } ?? []
+        first = resumed?.step ?? 0
+    }
+
+    /// Notes a checkpoint that was just written, and removes those that are too many.
+    mutating func add(step: Int, path: String) throws {
+        known.removeAll { $0.step == step }
+        known.insert((step, path), at: 0)
+        let older = try run.checkpoints().filter { $0.step < first && !damaged.contains($0.path) }
+        let surplus = known.dropFirst(keep) + older.dropFirst(max(0, keep - known.count))
+        for checkpoint in surplus { unlink(checkpoint.path) }
+        known = Array(known.prefix(keep))
     }
 }
 
@@ -64,25 +105,4 @@ func makeFolders(_ path: String, advice: String = "") throws {
     }
     let reason = String(cString: strerror(errno))
     throw Failure(.inputOutput, "\(path): the folder cannot be made: \(reason)" + (advice.isEmpty ? "" : "; \(advice)"))
-}
-
-extension Data {
-    /// Writes a file anew, with a failure that names it.
-    func write(toFailing path: String) throws {
-        do {
-            try write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw Failure(.inputOutput, "\(path) cannot be written: \(reason(error))")
-        }
-    }
-}
-
-/// What the system said of a file, without Foundation's wrapping.
-func reason(_ error: any Error) -> String {
-    let error = error as NSError
-    if let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError, cause.domain == NSPOSIXErrorDomain {
-        return String(cString: strerror(Int32(cause.code)))
-    }
-    if error.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(error.code))) }
-    return error.localizedDescription
 }

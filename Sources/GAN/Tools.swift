@@ -6,9 +6,12 @@ import Networks
 
 /// Writes pictures of a checkpoint's generator: a grid, or an array [count, 1, side, side].
 ///
-/// - Parameter request: what to draw, of a generator that is told classes or is not.
+/// - Parameters:
+///   - isRaw: whether to draw the generator itself where the checkpoint holds its average too.
+///   - request: what to draw, of a generator that is told classes or is not.
 public func drawSamples(
-    checkpoint path: String, seed: UInt64?, to out: String, _ request: (_ isConditional: Bool) throws -> SampleRequest
+    checkpoint path: String, seed: UInt64?, isRaw: Bool = false, to out: String,
+    _ request: (_ isConditional: Bool) throws -> SampleRequest
 ) throws {
     try checkName(out)
     let checkpoint = try Checkpoint(path: path)
@@ -16,7 +19,7 @@ public func drawSamples(
     if let seed { configuration.seed = seed }
     let request = try request(configuration.isConditional)
     let sampler = try Sampler(configuration, kernels: selectKernels(nil, configuration.precision))
-    try sampler.load(checkpoint)
+    try sampler.load(checkpoint, isRaw: isRaw)
     sampler.label = request.label(of:)
     let (count, columns) = (request.count, request.columns)
     let side = configuration.imageSize
@@ -59,7 +62,7 @@ public func information(ranks: Int?, shards: Int) throws -> String {
     var lines = ["gan-dist \(Version.current)", "MPI: \(MPICommunicator.libraryVersion)", "Instruction sets:"]
     for set in InstructionSet.allCases {
         let state = available.contains(set) ? (set == available[0] ? "available, the default" : "available") : "not on this CPU"
-        lines.append("  \(set.rawValue): \(state)\(set.isTested ? "" : "; never tested by the authors")")
+        lines.append("  \(set.rawValue): \(state)\(set.isTestedByEmulation ? "; run on emulated Arm only: the same bytes" : "")")
     }
     let reason = Kernels.hasNativeBFloat16 ? " (AVX-512 BF16 is slower on this CPU)" : ""
     lines.append("bf16: \(Kernels.hasFastBFloat16 ? "AVX-512 BF16" : "emulated, no faster than fp32\(reason)")")

@@ -16,6 +16,8 @@ public struct RunOptions: Sendable {
     public var watchdog = 60.0
     public var dumpSteps = 0
     public var isQuiet = false
+    /// What a user types to go on with a run that was stopped.
+    public var resumeCommand = "gan-dist --resume latest"
 
     public init() {}
 }
@@ -34,9 +36,14 @@ final class Trainer {
     private let stats: AppendedFile?
     private let sampler: Sampler?
     private var watch: Watch
+    private var status: RunStatus
+    private var retention: CheckpointRetention?
+    /// Whether it was said that the file system cannot bring all of a file to disk.
+    private var hasToldOfDisk = false
     private let stepsPerEpoch: Int
     private let totalSteps: Int
-    private let start = monotonicSeconds()
+    /// When the run would have started if it had never been interrupted.
+    private let start: Double
     private var lineStart = monotonicSeconds()
     private var lineStep: Int
     /// Of each rank, as of the last line.
@@ -45,10 +52,13 @@ final class Trainer {
 
     /// - Parameters:
     ///   - run: the run's folder, on rank 0 only.
+    ///   - resumption: the checkpoint that the run goes on from, on rank 0 only.
+    ///   - damaged: checkpoints of this run that proved unreadable.
+    ///   - secondsBefore: how long the run took up to there.
     ///   - firstStep: steps done already.
     init(
         _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, patience: Patience, step: TrainingStep,
-        run: RunDirectory?, log: Log, firstStep: Int
+        run: RunDirectory?, log: Log, resumption: Resumption?, damaged: Set<String>, secondsBefore: Double, firstStep: Int
     ) throws {
         self.configuration = configuration
         self.options = options
@@ -63,16 +73,40 @@ final class Trainer {
             run == nil
             ? nil : try Sampler(configuration, kernels: step.kernels)
         watch = Watch(configuration, realImages: dataset.firstImages, firstStep: firstStep)
+        if let checkpoint = resumption?.checkpoint { try watch.restore(from: checkpoint) }
+        retention = run.map { run in
+            let resumed = resumption.flatMap { $0.directory == nil ? nil : ($0.checkpoint.step, $0.checkpoint.path) }
+            return CheckpointRetention(run, keep: configuration.keep, resumed: resumed, damaged: damaged)
+        }
+        start = monotonicSeconds() - secondsBefore
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
         totalSteps = configuration.totalSteps(images: dataset.count)
+        status = RunStatus(
+            step: firstStep, of: totalSteps, communicator: patience.communicator, kernels: step.kernels)
         lineStep = firstStep
         lineExchange = Array(repeating: (0, 0), count: patience.communicator.size)
         lastCheckpoint = firstStep
     }
 
-    /// Trains to the end.
+    /// Trains to the end, and says how it went.
     /// - Throws: where the run stops early; a checkpoint is written first if a signal asks for it.
     func train() throws {
+        defer { log.clearBar() }
+        do {
+            try writeStatus()
+            try trainSteps()
+            status.end(.finished, code: nil, message: nil)
+        } catch let failure as Failure {
+            let message = failure.description.isEmpty ? status.message : failure.description
+            status.end(failure.code == .stopped ? .stopped : .failed, code: failure.code, message: message)
+            // The failure counts, whatever becomes of the file.
+            try? writeStatus()
+            throw failure
+        }
+        try writeStatus()
+    }
+
+    private func trainSteps() throws {
         let first = lineStep
         try drawInitial(first)
         let dump = Dump(step: step, patience: patience, folder: (run?.path ?? "") + "/dump")
@@ -87,6 +121,7 @@ final class Trainer {
             step.keepsGradients = isDumped
             step.afterDiscriminatorUpdate = isDumped ? dump.noteDiscriminator : nil
             try step.run(t, requests: Signals.take())
+            status.step = done
             let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
             // What is asked for when the next step settles this one is done after that one.
             if due.isAny || isDumped { try step.settle() }
@@ -95,15 +130,35 @@ final class Trainer {
             if isDumped { try dump.write(after: done) }
             let probe = try report(done, due)
             if due.isSampled { try drawSamples("fakes-\(done.padded(to: 6)).png", probe: probe) }
-            let end = Signals.end(of: requests)
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
-            if let end, done < totalSteps {
-                throw Failure(
-                    end, "stopped by a signal after step \(done) of \(totalSteps); resume with --resume latest", isShared: true)
-            }
+            if Signals.asksToStop(requests), done < totalSteps { try stop(after: done) }
         }
-        log.clearBar()
-        if first >= totalSteps { try log.print("The checkpoint is at step \(first) of \(totalSteps): nothing is left to do.") }
+        try finish(first)
+    }
+
+    /// Ends the run early, as it was asked to.
+    private func stop(after done: Int) throws -> Never {
+        let steps = "step \(Double(done).grouped) of \(Double(totalSteps).grouped)"
+        try log.print("Stopped after \(steps); go on with: \(options.resumeCommand)")
+        status.message = "stopped after \(steps), as a signal asked for"
+        throw Failure(.stopped, "", isShared: true)
+    }
+
+    /// Says what there is now and what can be done with it.
+    private func finish(_ first: Int) throws {
+        guard let run else { return }
+        guard first < totalSteps else {
+            return try log.print(
+                "The checkpoint is at step \(first) of \(totalSteps): nothing is left to do. More --epochs or --steps go on from it.")
+        }
+        let name = "fakes-\(totalSteps.padded(to: 6)).png"
+        try log.print(
+            "Finished: \(Double(totalSteps).grouped) steps in \(duration(monotonicSeconds() - start)). "
+                + "The last pictures: \(run.path)/\(name)")
+        if watch.isDiverged { try log.print("Warning: training has diverged, and the pictures show nothing that was learned") }
+        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
+        let checkpoint = "\(run.path)/\(Checkpoint.name(step: totalSteps))".quotedForShell
+        try log.print("Draw more: \(program) sample --checkpoint \(checkpoint) --out more.png")
     }
 
     // MARK: Log
@@ -123,18 +178,19 @@ final class Trainer {
         let s = step.statistics
         let probe = due.isLogged ? try drawProbe(done) : nil
         let look = probe.map { watch.look(step: done, s, fakes: $0) }
+        try writeStatus()
         if due.isLogged {
             let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
             try log.print(
                 "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], "
-                    + "d_loss: \(s.lossDiscriminator.fixed(4)), g_loss: \(s.lossGenerator.fixed(4)), "
+                    + "d_loss: \(s.lossDiscriminator.readable(4)), g_loss: \(s.lossGenerator.readable(4)), "
                     + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
         }
         for warning in look?.warnings ?? [] { try log.print("Warning: \(warning)") }
         let exchange = step.exchangeSeconds
         let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
         var line =
-            "{\"step\": \(done), \"epoch\": \(epoch), \"loss_d\": \(s.lossDiscriminator.json), "
+            "{\"step\": \(done), \"epoch\": \(epoch), \"time\": \"\(Date().rfc3339)\", \"loss_d\": \(s.lossDiscriminator.json), "
             + "\"loss_g\": \(s.lossGenerator.json), \"loss_d_real\": \(s.lossReal.json), \"loss_d_fake\": \(s.lossFake.json), "
             + (configuration.gradientPenalty > 0 ? "\"penalty\": \(s.penalty.json), " : "")
             + "\"d_real\": \(s.scoreReal.json), \"d_fake\": \(s.scoreFake.json), "
@@ -194,13 +250,22 @@ final class Trainer {
         guard done > lastCheckpoint else { return }
         lastCheckpoint = done
         patience.note(step: done, phase: .checkpoint)
-        try state.save(
-            to: (run?.path ?? "") + "/" + Checkpoint.name(step: done),
+        let path = (run?.path ?? "") + "/" + Checkpoint.name(step: done)
+        let weakness = try state.save(
+            to: path,
             metadata: [
                 "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current,
-                "data_sha256": dataset.digest, "configuration": try configuration.json(),
-            ], configuration: configuration)
-        run?.prune(keep: configuration.keep)
+                "data_sha256": dataset.digest, "configuration": try configuration.json(), Watch.memoryKey: try watch.memory(),
+            ], configuration: configuration, extra: watch.tensors)
+        try retention?.add(step: done, path: path)
+        if let weakness, !hasToldOfDisk {
+            hasToldOfDisk = true
+            try log.print("Note: \(weakness): a checkpoint may be lost where the machine loses power")
+        }
+    }
+
+    private func writeStatus() throws {
+        if let run { try status.write(to: "\(run.path)/status.json") }
     }
 }
 

@@ -30,13 +30,11 @@ private func train(
     try patience.compare("--trace option", options.trace ?? "none", .usage)
 
     // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
+    var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder)
     var resumption: Resumption?
-    var warnings: [String] = []
     let found: Configuration? = try patience.agree {
         let fresh = resume == nil ? try request.fresh() : nil
-        if isWriter, let resume {
-            resumption = try Resumption.find(resume, request, outdir: options.outdir) { warnings.append($0) }
-        }
+        if isWriter, let resume { resumption = try search.find(resume) }
         return try fresh ?? resumption?.configuration ?? (isWriter ? request.fresh() : nil)
     }
     if resume == nil, let found { try compare(found, patience) }
@@ -54,12 +52,7 @@ private func train(
         needsLabels: configuration.isConditional)
     let firstStep = Int(try patience.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
     try patience.agree {
-        if let checkpoint = resumption?.checkpoint, checkpoint.dataDigest != dataset.digest {
-            throw Failure(
-                .badData,
-                "\(checkpoint.path) was trained on data of SHA-256 \(checkpoint.dataDigest); those in \(options.dataFolder) have "
-                    + dataset.digest)
-        }
+        try resumption?.checkpoint.refuseOtherData(dataset.digest, folder: options.dataFolder)
     }
 
     let trace = try options.trace.map { try Trace(path: $0, patience: patience) }
@@ -74,26 +67,32 @@ private func train(
         try state.initialise(seed: configuration.seed)
     }
 
-    var run: RunDirectory?
+    var prepared: PreparedRun?
     let log: Log = try patience.agree {
         guard isWriter else { return Log(file: nil, isQuiet: true) }
-        let directory = try prepareDirectory(resumption, configuration, options, dataset)
-        run = directory
+        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, dataset)
+        prepared = run
         return Log(
-            file: try AppendedFile("\(directory.path)/log.txt"), isQuiet: options.isQuiet,
+            file: try AppendedFile("\(run.directory.path)/log.txt"), isQuiet: options.isQuiet,
             isLaunched: communicator.size > 1)
     }
-    if let run {
-        for warning in warnings { try log.print("Warning: \(warning)") }
+    // The lock is held as long as anything is written.
+    defer { withExtendedLifetime(prepared) {} }
+    if let prepared {
+        for (_, reason) in search.damaged { try log.print("Warning: skipped a damaged checkpoint: \(reason)") }
         for line in introduction(
             configuration, options, dataset: dataset, communicator: communicator, layout: layout, kernels: kernels,
-            resumption: resumption, resume: resume, run: run, plans: try configuration.networkPlans())
+            resumption: resumption, resume: resume, refusal: search.refusal, run: prepared,
+            plans: try configuration.networkPlans())
         {
             try log.print(line)
         }
+        for note in try request.notes(from: resumption?.checkpoint.configuration) { try log.print("Note: \(note)") }
     }
     let trainer = try Trainer(
-        configuration, options, dataset: dataset, patience: patience, step: step, run: run, log: log, firstStep: firstStep)
+        configuration, options, dataset: dataset, patience: patience, step: step, run: prepared?.directory, log: log,
+        resumption: resumption, damaged: Set(search.damaged.map(\.path)), secondsBefore: prepared?.secondsBefore ?? 0,
+        firstStep: firstStep)
     do {
         try trainer.train()
     } catch let failure as Failure where failure.isShared {
@@ -110,7 +109,8 @@ private func train(
 public func dryRun(
     _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, ranks: Int
 ) throws -> String {
-    let resumption = try resume.flatMap { try Resumption.find($0, request, outdir: options.outdir) { _ in } }
+    var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder, locks: false)
+    let resumption = try resume.flatMap { try search.find($0) }
     let configuration = try resumption?.configuration ?? request.fresh()
     try checkRanks(ranks, configuration, options)
     _ = try selectKernels(options.instructionSet, configuration.precision)
@@ -158,34 +158,54 @@ private func programDigest(_ patience: Patience) throws -> String {
     }
 }
 
-/// A new folder with its options, or that of the resumed run with the lines past its step dropped.
-private func prepareDirectory(
-    _ resumption: Resumption?, _ configuration: Configuration, _ options: RunOptions, _ dataset: Dataset
-) throws -> RunDirectory {
-    let existing = resumption.flatMap { RunDirectory.containing($0.checkpoint.path) }
-    let directory = try existing ?? RunDirectory.create(under: options.outdir, configuration)
-    if existing != nil, let step = resumption?.checkpoint.step {
-        try dropLines(past: step, of: "\(directory.path)/stats.jsonl")
+/// The folder that a run is to write, and the lock on it.
+private struct PreparedRun {
+    let directory: RunDirectory
+    let lock: RunLock
+    /// How long the run took up to the checkpoint that it goes on from.
+    let secondsBefore: Double
+
+    /// A new folder with its options, or that of the resumed run, rid of what lies past the checkpoint's step.
+    init(
+        _ resumption: Resumption?, lock: RunLock?, _ configuration: Configuration, _ options: RunOptions, _ dataset: Dataset
+    ) throws {
+        if let directory = resumption?.directory, let lock, let step = resumption?.checkpoint.step {
+            (self.directory, self.lock) = (directory, lock)
+            if lock.weakness == nil { try directory.removeLeftovers() }
+            secondsBefore = try dropLines(past: step, of: "\(directory.path)/stats.jsonl")
+        } else {
+            directory = try RunDirectory.create(under: options.outdir, configuration)
+            self.lock = try RunLock(on: directory.path)
+            secondsBefore = 0
+        }
+        let text = try configuration.json(
+            pretty: true, adding: ["version": Version.current, "data_sha256": dataset.digest, "images": dataset.count])
+        try directory.write(text + "\n", to: "training_options.json")
     }
-    let text = try configuration.json(
-        pretty: true, adding: ["version": Version.current, "data_sha256": dataset.digest, "images": dataset.count])
-    try directory.write(text + "\n", to: "training_options.json")
-    return directory
 }
 
 /// Keeps the lines of `stats.jsonl` up to a step.
-private func dropLines(past step: Int, of path: String) throws {
-    guard let data = FileManager.default.contents(atPath: path) else { return }
-    let kept = data.split(separator: UInt8(ascii: "\n")).filter { line in
-        let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
-        return (object?["step"] as? Int).map { $0 <= step } ?? false
+/// - Returns: the seconds that the last of them tells, 0 where there is none.
+private func dropLines(past step: Int, of path: String) throws -> Double {
+    guard try withFiles({ try FileKind(path: path) }) != nil else { return 0 }
+    let bytes = try withFiles { try fileContents(path, limit: .max) }
+    var seconds = 0.0
+    let newline = UInt8(ascii: "\n")
+    let kept = bytes.split(separator: newline).filter { line in
+        guard let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
+            let number = object["step"] as? Int, number <= step
+        else { return false }
+        seconds = object["seconds"] as? Double ?? seconds
+        return true
     }
-    try Data(kept.flatMap { $0 + [UInt8(ascii: "\n")] }).write(toFailing: path)
+    let text = kept.flatMap { $0 + [newline] }
+    if text != bytes { try withFiles { try AtomicFile.write(path: path, bytes: text) } }
+    return seconds
 }
 
 private func introduction(
     _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, communicator: any Communicator,
-    layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, run: RunDirectory,
+    layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, refusal: Failure?, run: PreparedRun,
     plans: (generator: NetworkPlan, discriminator: NetworkPlan)
 ) -> [String] {
     let ranks = communicator.size
@@ -200,13 +220,18 @@ private func introduction(
             + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
         "Generator: \(Double(plans.generator.layout.parameterCount).grouped) parameters, discriminator: "
             + "\(Double(plans.discriminator.layout.parameterCount).grouped)",
-        "Run: \(run.path)",
+        "Run: \(run.directory.path)",
     ]
     if let resumption {
         lines.append("Resumed from \(resumption.checkpoint.path) at step \(resumption.checkpoint.step)")
     } else if resume == .auto {
         lines.append("No checkpoint to resume from: a fresh start")
+        if let refusal { lines.append("Note: \(refusal.description)") }
     }
+    if let weakness = run.lock.weakness {
+        lines.append("Note: \(run.directory.path) lies on a file system that cannot lock files (\(weakness)): nothing keeps a second run out of it")
+    }
+    for warning in dataset.warnings { lines.append("Warning: \(warning)") }
     if kernels.instructionSet == .portable {
         lines.append("Note: the portable kernels do without fused multiply-add instructions: the same bytes, very much slower")
     }
@@ -214,7 +239,9 @@ private func introduction(
         let reason = Kernels.hasNativeBFloat16 ? "AVX-512 BF16 is slow on this CPU" : "this CPU lacks AVX-512 BF16"
         lines.append("Note: \(reason), and pairs are multiplied one after the other: the same bytes, no faster than fp32")
     }
-    if !kernels.instructionSet.isTested { lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have never been tested") }
+    if kernels.instructionSet.isTestedByEmulation {
+        lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have been tested on an emulated CPU only: the same bytes")
+    }
     if options.reduction == .mpi {
         lines.append("Note: --reduction mpi adds in an order of MPI's choice: the bytes depend on the number of ranks")
     }

@@ -60,7 +60,13 @@ struct TrainingState {
     }
 
     /// Writes a checkpoint; every rank calls it, rank 0 writes. On other ranks it returns at once.
-    func save(to path: String, metadata: [String: String], configuration: Configuration) throws {
+    /// - Parameter extra: tensors that no resumed run needs for its weights, behind all others.
+    /// - Returns: why the file system could not bring all of it to disk, where it cannot.
+    @discardableResult
+    func save(
+        to path: String, metadata: [String: String], configuration: Configuration,
+        extra: [(name: String, shape: [Int], values: [Float])] = []
+    ) throws -> String? {
         let isWriter = patience.communicator.rank == 0
         func gather(_ part: Part, _ own: UnsafePointer<Float>) throws -> [Float] {
             try patience.gatherSegments(own, part.reducer, count: part.network.layout.count)
@@ -68,11 +74,12 @@ struct TrainingState {
         guard isWriter else {
             for part in parts { for moments in part.moments.parts { _ = try gather(part, moments.values) } }
             _ = try sampledParameters()
-            return
+            return nil
         }
-        try withFiles {
+        return try withFiles {
             let file = try AtomicFile(path: path)
-            let writer = try SafetensorsWriter(file: file, tensors: Checkpoint.tensors(configuration), metadata: metadata)
+            let writer = try SafetensorsWriter(
+                file: file, tensors: Checkpoint.tensors(configuration) + extra.map { ($0.name, $0.shape) }, metadata: metadata)
             func append(_ tensor: Tensor, _ buffer: UnsafePointer<Float>) throws {
                 try tensor.values(in: buffer).withUnsafeBufferPointer(writer.append)
             }
@@ -86,7 +93,8 @@ struct TrainingState {
             if let average = try sampledParameters() {
                 for tensor in step.generator.layout.tensors { try append(tensor, average) }
             }
-            try writer.finish()
+            for tensor in extra { try tensor.values.withUnsafeBufferPointer(writer.append) }
+            return try writer.finish()
         }
     }
 

@@ -80,7 +80,7 @@ public final class TrainingStep {
                 Reducer.segment(of: communicator.rank, size: communicator.size, count: plan.layout.count),
                 optimizer: configuration.optimizer(of: role),
                 clip: isCritic && configuration.weightClip > 0 ? configuration.weightClip : nil,
-                averageDecay: !isCritic && configuration.averageDecay > 0 ? configuration.averageDecay : nil,
+                averageDecay: !isCritic && configuration.averageDecay > 0 ? { configuration.averageDecay(update: $0) } : nil,
                 kernels: kernels, arena: arena)
         }
         generatorMoments = moments(.generator, plans.generator)

@@ -1,11 +1,14 @@
+import Foundation
+
 /// Looks at training once a log line, on rank 0, and says when it goes wrong: from the losses, and from a probe, the
 /// pictures of the same 64 noise vectors by the generator as it is.
 ///
 /// A line at least `lookSteps` after the last one judged is judged itself. A state begins when three such lines in a row
-/// show it, and is then told once; it ends when three in a row do not. Only losses out of all bounds are told at once.
-/// Thresholds come from runs of every kind: what goes well stays on the other side of each for good.
+/// show it, and is then told once; it ends when three in a row do not. Only losses out of all bounds are told at once, and
+/// with every line: nothing is learned from them. Thresholds come from runs of every kind: what goes well stays on the
+/// other side of each for good.
 ///
-/// A line costs a forward pass of 64 rows, and 64² / 2 distances of pictures. A resumed run watches afresh.
+/// A line costs a forward pass of 64 rows, and 64² / 2 distances of pictures. What it remembers is part of a checkpoint.
 struct Watch {
     /// Pictures of a probe.
     static let probeSize = Sampler.batchSize
@@ -19,6 +22,7 @@ struct Watch {
 
     private let loss: Loss
     private let isPenalized: Bool
+    private let isAveraged: Bool
     private let size: Int
     private let real: Variety
     private var last: [Float]?
@@ -32,16 +36,28 @@ struct Watch {
     private var standstill = Spell(lines: 3)
     private var collapse = Spell(lines: 3)
 
+    /// What it remembers from line to line, besides the last probe.
+    private struct Memory: Codable {
+        let lastLook: Int
+        let movement: Double
+        let hasSpread: Bool
+        let spells: [Spell]
+    }
+
     /// - Parameters:
     ///   - realImages: bytes that the probe is compared with, as many pictures or fewer.
     ///   - firstStep: steps done already.
     init(_ configuration: Configuration, realImages: [UInt8], firstStep: Int) {
         loss = configuration.loss
         isPenalized = configuration.gradientPenalty > 0 || configuration.weightClip > 0
+        isAveraged = configuration.averageDecay > 0
         size = configuration.pixelCount
         real = Variety(realImages.map { Float($0) / 127.5 - 1 }, size: size)
         lastLook = firstStep
     }
+
+    /// Whether the losses are out of all bounds.
+    var isDiverged: Bool { divergence.isOn }
 
     /// What a line of `stats.jsonl` tells of the probe, and what a log line is followed by.
     struct Report {
@@ -55,7 +71,7 @@ struct Watch {
         let change = last.map { Variety.change(from: $0, to: fakes) }
         last = fakes
         movement += change ?? 0
-        let fields = "\"spread_fake\": \(fake.spread.json), \"spread_real\": \(real.spread.json), "
+        let fields = "\"probe_of\": \"generator\", \"spread_fake\": \(fake.spread.json), \"spread_real\": \(real.spread.json), "
             + "\"distance_fake\": \(fake.distance.json), \"distance_real\": \(real.distance.json)"
             + (change.map { ", \"probe_change\": \($0.json)" } ?? "")
         return Report(fields: fields, warnings: judge(step, statistics, fake))
@@ -65,7 +81,8 @@ struct Watch {
         var warnings: [String] = []
         let isDue = step - lastLook >= Watch.lookSteps
         let isLarge = [s.lossDiscriminator, s.lossGenerator].contains { !(abs($0) <= loss.largest) }
-        if isDue || isLarge, divergence.begins(isLarge) { warnings.append(divergenceWarning(s)) }
+        if isDue || isLarge { _ = divergence.begins(isLarge) }
+        if isLarge { warnings.append(divergenceWarning(s)) }
         guard isDue else { return warnings }
 
         // What follows from a graver state is not told beside it.
@@ -89,8 +106,8 @@ struct Watch {
             loss == .wasserstein && !isPenalized
             ? "Bound the critic's slope with --gradient-penalty 10 or --weight-clip 0.01"
             : "Lower --lr, or --lr-discriminator alone"
-        return "the losses are so large (d_loss \(s.lossDiscriminator.fixed(1)), g_loss \(s.lossGenerator.fixed(1))) that "
-            + "training is about to diverge. \(remedy)"
+        return "the losses are so large (d_loss \(s.lossDiscriminator.readable(1)), g_loss \(s.lossGenerator.readable(1))) that "
+            + "nothing is learned: training diverges. \(remedy)"
     }
 
     private func saturationWarning(_ s: StepStatistics) -> String {
@@ -101,17 +118,54 @@ struct Watch {
 
     private func standstillWarning(_ s: StepStatistics, steps: Int) -> String {
         "the generator is stuck: its pictures changed by no more than \(movement.fixed(4)) a pixel, of 2, in \(steps) steps, while "
-            + "its loss stays high (\(s.lossGenerator.fixed(2))). Raise --lr-generator, or lower --lr-discriminator"
+            + "its loss stays high (\(s.lossGenerator.fixed(2)))\(network). Raise --lr-generator, or lower --lr-discriminator"
     }
+
+    /// Which network the probe is of, where the grids are of another one.
+    private var network: String { isAveraged ? ", as the generator itself draws; the grids show its moving average" : "" }
 
     private func collapseWarning(_ fake: Variety) -> String {
         "the samples collapse: \(fake.distance.fixed(2)) is their mean distance from each other, \(real.distance.fixed(2)) that of "
-            + "real images. Try --minibatch-discrimination, --spectral-norm or a lower --lr-generator"
+            + "real images\(network). Try --minibatch-discrimination, --spectral-norm or a lower --lr-generator"
+    }
+}
+
+extension Watch {
+    /// The key of its memory in a checkpoint's metadata.
+    static let memoryKey = "monitor"
+    private static let probeName = "monitor.probe"
+
+    /// What a checkpoint holds of it besides: the last probe, [pictures, pixels], none before the first.
+    var tensors: [(name: String, shape: [Int], values: [Float])] {
+        last.map { [(Watch.probeName, [$0.count / size, size], $0)] } ?? []
+    }
+
+    /// What it remembers, as JSON; the same memory gives the same text.
+    func memory() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let memory = Memory(
+            lastLook: lastLook, movement: movement, hasSpread: hasSpread, spells: [divergence, saturation, standstill, collapse])
+        return String(decoding: try encoder.encode(memory), as: UTF8.self)
+    }
+
+    /// Goes on from what a checkpoint remembers. One of an earlier version remembers nothing, and changes nothing.
+    mutating func restore(from checkpoint: Checkpoint) throws {
+        guard let text = checkpoint.file.metadata[Watch.memoryKey] else { return }
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        guard let memory = try? decoder.decode(Memory.self, from: Data(text.utf8)), memory.spells.count == 4 else { return }
+        (lastLook, movement, hasSpread) = (memory.lastLook, memory.movement, memory.hasSpread)
+        (divergence, saturation, standstill, collapse) = (memory.spells[0], memory.spells[1], memory.spells[2], memory.spells[3])
+        if let tensor = checkpoint.file.tensors[Watch.probeName], tensor.shape == [Watch.probeSize, size] {
+            last = try checkpoint.floats(Watch.probeName, count: tensor.count)
+        }
     }
 }
 
 /// A state of training: on after so many lines in a row that show it, off after three that do not.
-private struct Spell {
+private struct Spell: Codable {
     let lines: Int
     private(set) var isOn = false
     private var opposed = 0

@@ -252,7 +252,9 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
         while v < Vectors {
             let target = group.targets[part.vector + v]
             var sum = sums[unchecked: i][unchecked: v]
-            if rectifies { sum = rectified(sum, gate: gate.map { $0 + i * p.y_channel + target }, slope: p.slope) }
+            if rectifies {
+                sum = rectified(elements, sum, gate: gate.map { $0 + i * p.y_channel + target }, slope: p.slope)
+            }
             store(sum, y + i * p.y_channel + target)
             v += 1
         }
@@ -322,7 +324,9 @@ private func singleChannel<let Pixels: Int, let Vectors: Int>(
         var v = 0
         while v < Vectors {
             var sum = sums[unchecked: i][unchecked: v]
-            if p.rectifies != 0 { sum = rectified(sum, gate: p.gate.map { $0 + place + v * lanes }, slope: p.slope) }
+            if p.rectifies != 0 {
+                sum = rectified(Singles.self, sum, gate: p.gate.map { $0 + place + v * lanes }, slope: p.slope)
+            }
             store(sum, p.y + place + v * lanes)
             v += 1
         }

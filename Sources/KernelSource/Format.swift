@@ -11,6 +11,8 @@ protocol Format {
     static func places(_ count: Int) -> Int
     /// sum + a · b, elementwise, of the one or two elements of a place.
     static func multiplyAdd(_ a: Vector, _ b: Vector, _ sum: Vector) -> Vector
+    /// slope · sum, of sums that are complete.
+    static func scaled(_ sum: Vector, by slope: Float) -> Vector
     /// Lays out pairs of elements in each lane; places that follow one another in the sum lie `stride` apart.
     static func pack(even: Vector, odd: Vector, _ target: UnsafeMutablePointer<Float>, stride: Int)
     /// Lays out elements that lie side by side; up to a vector of places past the last may be written.
@@ -22,6 +24,7 @@ enum Singles: Format {
     @inline(__always) static var mustPack: Bool { false }
     @inline(__always) static func places(_ count: Int) -> Int { count }
     @inline(__always) static func multiplyAdd(_ a: Vector, _ b: Vector, _ sum: Vector) -> Vector { fma(a, b, sum) }
+    @inline(__always) static func scaled(_ sum: Vector, by slope: Float) -> Vector { slope * sum }
 
     @inline(__always)
     static func pack(even: Vector, odd: Vector, _ target: UnsafeMutablePointer<Float>, stride: Int) {

@@ -202,7 +202,9 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
         var v = 0
         while v < Vectors {
             var sum = sums[unchecked: i][unchecked: v]
-            if rectifies { sum = rectified(sum, gate: gate.map { $0 + i * p.gate_row + v * lanes }, slope: p.slope) }
+            if rectifies {
+                sum = rectified(elements, sum, gate: gate.map { $0 + i * p.gate_row + v * lanes }, slope: p.slope)
+            }
             store(sum, c + i * p.c_row + v * lanes)
             v += 1
         }

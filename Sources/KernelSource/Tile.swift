@@ -101,9 +101,11 @@ private func multiplyAdd<Elements: Format, let Rows: Int, let Vectors: Int>(
 
 /// The sum, times the slope unless the gate, or where there is none the sum itself, is positive.
 @inline(__always)
-func rectified(_ sum: Vector, gate: UnsafePointer<Float>?, slope: Float) -> Vector {
+func rectified<Elements: Format>(
+    _: Elements.Type, _ sum: Vector, gate: UnsafePointer<Float>?, slope: Float
+) -> Vector {
     let sign = if let gate { load(gate) } else { sum }
-    return select(sign .> 0, sum, slope * sum)
+    return select(sign .> 0, sum, Elements.scaled(sum, by: slope))
 }
 
 /// Stores the tile with the row stride given.

@@ -29,10 +29,7 @@ extension Reference {
             for n in 0..<p.columns {
                 var sum = addPairs(
                     p.bias?[m] ?? 0, count: p.depth, { p.a[m * p.a_row + $0 * p.a_depth] }, { p.b[$0 * p.b_depth + n] })
-                if p.rectifies != 0 {
-                    let sign = p.gate?[m * p.gate_row + n] ?? sum
-                    if !(flushed(sign) > 0) { sum = flushedProduct(p.slope, sum) }
-                }
+                if p.rectifies != 0 { sum = flushedRectified(sum, gate: p.gate?[m * p.gate_row + n], slope: p.slope) }
                 p.c[m * p.c_row + n] = sum
             }
         }
@@ -58,8 +55,10 @@ extension Reference {
         treeSum(leaves, merges, leafCount, offset, out, count, add: flushedSum)
     }
 
-    /// A product with nothing added.
-    static func flushedProduct(_ slope: Float, _ x: Float) -> Float { flushedFMA(slope, x, x.sign == .minus ? -0.0 : 0) }
+    /// `rectified`, denormals flushed; −0 leaves every product as it is.
+    static func flushedRectified(_ sum: Float, gate: Float?, slope: Float) -> Float {
+        flushed(gate ?? sum) > 0 ? sum : flushedFMA(slope, sum, -0.0)
+    }
 
     private static func flushed(_ x: Float) -> Float { x.isSubnormal ? Float(sign: x.sign, exponent: 0, significand: 0) : x }
 

@@ -11,14 +11,14 @@ extension Reference {
             for n in 0..<p.columns {
                 var sum = p.bias?[m] ?? 0
                 for k in 0..<p.depth { sum = fma(p.a[m * p.a_row + k * p.a_depth], p.b[k * p.b_depth + n], sum) }
-                if p.rectifies != 0 {
-                    let sign = p.gate?[m * p.gate_row + n] ?? sum
-                    if !(sign > 0) { sum = p.slope * sum }
-                }
+                if p.rectifies != 0 { sum = rectified(sum, gate: p.gate?[m * p.gate_row + n], slope: p.slope) }
                 p.c[m * p.c_row + n] = sum
             }
         }
     }
+
+    /// The sum, times the slope unless the gate, or where there is none the sum itself, is positive.
+    static func rectified(_ sum: Float, gate: Float?, slope: Float) -> Float { (gate ?? sum) > 0 ? sum : slope * sum }
 
     /// out[j][m, n] = tree j of the shards' sums Σ_r A[m, r] B[r, n], r ascending through the passes; a shard is added to
     /// the subtrees before it, latest first, as many as it says.

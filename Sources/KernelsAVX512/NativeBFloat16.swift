@@ -7,6 +7,7 @@ private enum Pairs: Format {
     @inline(__always) static var mustPack: Bool { true }
     @inline(__always) static func places(_ count: Int) -> Int { (count + 1) >> 1 }
     @inline(__always) static func multiplyAdd(_ a: Vector, _ b: Vector, _ sum: Vector) -> Vector { csimd_dot_bf16(a, b, sum) }
+    @inline(__always) static func scaled(_ sum: Vector, by slope: Float) -> Vector { slope * sum }
 
     @inline(__always)
     static func pack(even: Vector, odd: Vector, _ target: UnsafeMutablePointer<Float>, stride: Int) {

@@ -7,9 +7,11 @@ public enum ExitCode: Int32, Sendable {
     case inputOutput = 74
     /// Stopped before the end; the newest checkpoint resumes.
     case stopped = 75
-    /// Ended by SIGINT or SIGTERM, 128 + the signal's number.
+    /// Ended by SIGHUP, SIGINT, SIGTERM or SIGXCPU without a checkpoint, 128 + the signal's number.
+    case hungUp = 129
     case interrupted = 130
     case terminated = 143
+    case outOfTime = 152
 }
 
 /// An error that ends the run: what, where, what was expected, what was found, what to do.

@@ -187,7 +187,8 @@ public func monotonicSeconds() -> Double {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-private func hostName() -> String {
+/// What this host calls itself.
+public func hostName() -> String {
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, 255)
     return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -6,6 +6,10 @@ protocol AffineLayer: Layer {
     var slope: Float? { get }
     /// Whether the weights are divided by their largest singular value, for which y must stay as it is.
     var isSpectral: Bool { get }
+    /// Channels of the output, which share a bias.
+    var outputChannels: Int { get }
+    /// Whether W is [in, out, …], as PyTorch has it for transposed convolutions.
+    var isTransposed: Bool { get }
 }
 
 /// y = rectify(W ∗ x + b): `nn.Conv2d`, or its transpose `nn.ConvTranspose2d` (Dumoulin and Visin 2016), with the
@@ -32,7 +36,7 @@ final class Convolution2d: AffineLayer {
     private var small: Int { geometry.outputs * geometry.outputPixels }
     var inputs: Int { isTransposed ? small : large }
     var outputs: Int { isTransposed ? large : small }
-    private var outputChannels: Int { isTransposed ? geometry.channels : geometry.outputs }
+    var outputChannels: Int { isTransposed ? geometry.channels : geometry.outputs }
     private var biasOffset: Int { tensors[0].count.paddedToVectors }
 
     init(
@@ -53,7 +57,7 @@ final class Convolution2d: AffineLayer {
             .uniform(bound), isChannelsLast: true)
         let channels = isTransposed ? geometry.channels : geometry.outputs
         tensors = [weight] + (hasBias ? [Tensor("main.\(index).bias", [channels], .uniform(bound))] : [])
-        buffers = isSpectral ? Tensor.singularVectors(index, of: weight) : []
+        buffers = isSpectral ? Tensor.singularVectors(index, of: weight, isTransposed: isTransposed) : []
     }
 
     var products: Int { geometry.outputPixels * tensors[0].count }

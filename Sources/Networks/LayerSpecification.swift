@@ -1,8 +1,8 @@
 /// A layer as a model file describes it: `{"type": "linear", "inputs": 64, "outputs": 256}`. The list of a network's
 /// layers is numbered as PyTorch's `Sequential` numbers it, activations and dropout included.
 public enum LayerSpecification: Equatable, Sendable {
-    /// y = W x + b, weights [outputs, inputs].
-    case linear(inputs: Int, outputs: Int)
+    /// y = W x + b, weights [outputs, inputs]; without a bias y = W x.
+    case linear(inputs: Int, outputs: Int, hasBias: Bool = true)
     /// y = W ∗ x + b over the pixels of an image, or its transpose.
     case convolution(Convolution)
     /// Over the channels of an image, or over features; statistics are those of the global batch.
@@ -64,7 +64,7 @@ extension LayerSpecification: Codable {
 
         var fields: Set<Key> {
             switch self {
-            case .linear: [.inputs, .outputs]
+            case .linear: [.inputs, .outputs, .bias]
             case .conv2d, .convTranspose2d: [.inputs, .outputs, .kernel, .stride, .padding, .bias]
             case .batchNorm, .layerNorm: [.channels]
             case .minibatchDiscrimination: [.inputs, .kernels, .dimensions]
@@ -123,15 +123,19 @@ extension LayerSpecification: Codable {
             }
             return value
         }
+        /// Without the word there is one.
+        func bias() throws -> Bool { try container.decodeIfPresent(Bool.self, forKey: AnyKey(Key.bias.rawValue)) ?? true }
         switch kind {
-        case .linear: self = .linear(inputs: try number(.inputs, 1...65_536), outputs: try number(.outputs, 1...65_536))
+        case .linear:
+            self = .linear(
+                inputs: try number(.inputs, 1...65_536), outputs: try number(.outputs, 1...65_536), hasBias: try bias())
         case .conv2d, .convTranspose2d:
             self = .convolution(
                 Convolution(
                     isTransposed: kind == .convTranspose2d, inputs: try number(.inputs, 1...8_192),
                     outputs: try number(.outputs, 1...8_192), kernel: try number(.kernel, 1...32),
                     stride: try number(.stride, 1...32), padding: try number(.padding, 0...32),
-                    hasBias: try container.decodeIfPresent(Bool.self, forKey: AnyKey(Key.bias.rawValue)) ?? true))
+                    hasBias: try bias()))
         case .batchNorm: self = .batchNormalization(channels: try number(.channels, 1...65_536))
         case .layerNorm: self = .layerNormalization(channels: try number(.channels, 1...65_536))
         case .minibatchDiscrimination:
@@ -167,9 +171,10 @@ extension LayerSpecification: Codable {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(kind.rawValue, forKey: .type)
         switch self {
-        case .linear(let inputs, let outputs):
+        case .linear(let inputs, let outputs, let hasBias):
             try container.encode(inputs, forKey: .inputs)
             try container.encode(outputs, forKey: .outputs)
+            try container.encode(hasBias, forKey: .bias)
         case .convolution(let convolution):
             try container.encode(convolution.inputs, forKey: .inputs)
             try container.encode(convolution.outputs, forKey: .outputs)

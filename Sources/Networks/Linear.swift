@@ -2,8 +2,8 @@ import Kernels
 
 /// y = rectify(W x + b): a linear layer with the rectifier that follows it, if one does, fused into the product.
 ///
-/// W is [outputs, inputs], b [outputs], x [inputs, rows], y [outputs, rows]. Initial values are uniform in ±1/√inputs, as
-/// PyTorch's `nn.Linear` draws them. Backward keeps x and y.
+/// W is [outputs, inputs], b [outputs], if there is a bias, x [inputs, rows], y [outputs, rows]. Initial values are uniform
+/// in ±1/√inputs, as PyTorch's `nn.Linear` draws them. Backward keeps x and y.
 ///
 /// A convolution whose kernel is the whole image is such a layer too: `Conv2d` to one pixel, or `ConvTranspose2d` from one,
 /// whose W is [inputs, outputs].
@@ -18,14 +18,19 @@ final class Linear: AffineLayer {
     let isFusedWithNext: Bool
     let isSpectral: Bool
     let buffers: [Tensor]
+    let outputChannels: Int
     private let hasBias: Bool
     /// Whether W is [inputs, outputs].
-    private let isTransposed: Bool
+    let isTransposed: Bool
 
-    init(index: Int, inputs: Int, outputs: Int, slope: Float?, inputSlope: Float?, isFusedWithNext: Bool, isSpectral: Bool) {
+    init(
+        index: Int, inputs: Int, outputs: Int, hasBias: Bool, slope: Float?, inputSlope: Float?, isFusedWithNext: Bool,
+        isSpectral: Bool
+    ) {
         self.inputs = inputs
         self.outputs = outputs
-        hasBias = true
+        outputChannels = outputs
+        self.hasBias = hasBias
         isTransposed = false
         self.slope = slope
         self.inputSlope = inputSlope
@@ -34,10 +39,7 @@ final class Linear: AffineLayer {
         let bound = 1 / Float(inputs).squareRoot()
         let weight = Tensor("main.\(index).weight\(isSpectral ? "_orig" : "")", [outputs, inputs], .uniform(bound))
         buffers = isSpectral ? Tensor.singularVectors(index, of: weight) : []
-        tensors = [
-            weight,
-            Tensor("main.\(index).bias", [outputs], .uniform(bound)),
-        ]
+        tensors = [weight] + (hasBias ? [Tensor("main.\(index).bias", [outputs], .uniform(bound))] : [])
     }
 
     /// The layer that a convolution is if its kernel is the whole image; nil if it is not, or has a bias for many pixels.
@@ -48,6 +50,7 @@ final class Linear: AffineLayer {
         else { return nil }
         inputs = convolution.inputs
         outputs = convolution.outputs
+        outputChannels = convolution.outputChannels
         tensors = convolution.tensors
         buffers = convolution.buffers
         slope = convolution.slope

@@ -98,13 +98,13 @@ private struct LayerBuilder {
     mutating func addLayer() throws {
         let specification = specifications[index]
         switch specification {
-        case .linear(let inputs, let outputs):
+        case .linear(let inputs, let outputs, let hasBias):
             guard shape.isInOrder, inputs == shape.features else { throw misfit("linear [\(inputs) → \(outputs)]") }
             let fusion = takeFusion()
             layers.append(
                 Linear(
-                    index: index, inputs: inputs, outputs: outputs, slope: fusion.slope, inputSlope: fusion.inputSlope,
-                    isFusedWithNext: fusion.isFusedWithNext, isSpectral: isSpectral))
+                    index: index, inputs: inputs, outputs: outputs, hasBias: hasBias, slope: fusion.slope,
+                    inputSlope: fusion.inputSlope, isFusedWithNext: fusion.isFusedWithNext, isSpectral: isSpectral))
             shape = Shape(channels: outputs)
             index += fusion.slope == nil ? 1 : 2
         case .convolution(let parameters): try addConvolution(parameters)
@@ -185,9 +185,6 @@ private struct LayerBuilder {
         }
         let result = Shape(channels: p.outputs, height: side(shape.height), width: side(shape.width))
         let fits = min(shape.height, shape.width) + 2 * p.padding >= p.kernel || p.isTransposed
-        guard !isSpectral || !p.isTransposed else {
-            throw ShapeError(description: "layer \(index), \(name), has no spectral normalisation")
-        }
         guard p.inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw misfit(text) }
         try check(result, text)
         let (large, small) = p.isTransposed ? (result, shape) : (shape, result)

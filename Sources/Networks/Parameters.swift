@@ -28,11 +28,13 @@ public struct Tensor: Sendable, Equatable {
         order = isChannelsLast ? shape : []
     }
 
-    /// The singular vectors of a matrix of weights [out, in · k²].
-    static func singularVectors(_ index: Int, of weight: Tensor) -> [Tensor] {
-        var right = Tensor("main.\(index).weight_v", [weight.count / weight.shape[0]], .constant(0))
-        if weight.isChannelsLast { right.order = [1] + weight.shape[1...] }
-        return [Tensor("main.\(index).weight_u", [weight.shape[0]], .uniform(1)), right]
+    /// The singular vectors of a matrix of weights [out, in · k²], which may be those of a transposed convolution.
+    static func singularVectors(_ index: Int, of weight: Tensor, isTransposed: Bool = false) -> [Tensor] {
+        let outputs = weight.shape[isTransposed ? 1 : 0]
+        var right = Tensor("main.\(index).weight_v", [weight.count / outputs], .constant(0))
+        // In memory as a row of the matrix lies there.
+        if weight.isChannelsLast, !isTransposed { right.order = [1] + weight.shape[1...] }
+        return [Tensor("main.\(index).weight_u", [outputs], .uniform(1)), right]
     }
 
     /// Where an element lies in memory, counted from the tensor's first.

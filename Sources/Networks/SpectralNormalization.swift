@@ -1,7 +1,8 @@
 import Kernels
 
 /// Spectral normalisation (Miyato et al. 2018): every linear and convolutional layer of a network computes with Ŵ = W / σ,
-/// where σ = uᵀ W v approximates W's largest singular value as a matrix [out, in · k²].
+/// where σ = uᵀ W v approximates W's largest singular value as a matrix [out, in · k²], whose columns are those of [in, k, k],
+/// also of a transposed convolution.
 ///
 /// One power iteration, v = Wᵀu / ‖Wᵀu‖, u = W v / ‖W v‖, is done at the start and after each update of W, the same on
 /// every rank; u and v are running statistics, `weight_u` and `weight_v`, and W is `weight_orig`, as PyTorch names them. With
@@ -10,6 +11,8 @@ import Kernels
 final class SpectralNormalization {
     private struct Part {
         let layer, rows, columns, weight, pixels: Int
+        /// Whether W lies in memory as its transpose [columns, rows].
+        let isTransposed: Bool
         let bias: Int?
         let u, v: UnsafeMutablePointer<Float>
         var sigma = 1.0
@@ -38,11 +41,11 @@ final class SpectralNormalization {
             guard let layer = layer as? any AffineLayer else { continue }
             let weight = layer.tensors[0]
             let u = buffers + plan.bufferOffsets[index]
-            let rows = weight.shape[0]
+            let rows = layer.outputChannels
             parts.append(
                 Part(
                     layer: index, rows: rows, columns: weight.count / rows, weight: plan.offsets[index],
-                    pixels: layer.outputs / rows,
+                    pixels: layer.outputs / rows, isTransposed: layer.isTransposed,
                     bias: layer.tensors.count > 1 ? plan.offsets[index] + weight.count.paddedToVectors : nil, u: u,
                     v: u + rows.paddedToVectors))
         }
@@ -62,25 +65,37 @@ final class SpectralNormalization {
             let part = parts[index]
             let weights = new + part.weight
             if iterates {
-                inverse.update(repeating: 0, count: part.columns)
-                for row in 0..<part.rows {
-                    let (scale, weights) = (Double(part.u[row]), weights + row * part.columns)
-                    for column in 0..<part.columns { inverse[column] += scale * Double(weights[column]) }
-                }
+                multiply(weights, part.columns, part.rows, transposed: !part.isTransposed, part.u, to: inverse)
                 normalize(inverse, part.columns, to: part.v)
             }
-            for row in 0..<part.rows {
-                let weights = weights + row * part.columns
-                var sum = 0.0
-                for column in 0..<part.columns { sum += Double(weights[column]) * Double(part.v[column]) }
-                image[row] = sum
-            }
+            multiply(weights, part.rows, part.columns, transposed: part.isTransposed, part.v, to: image)
             if iterates { normalize(image, part.rows, to: part.u) }
             var sigma = 0.0
             for row in 0..<part.rows { sigma += Double(part.u[row]) * image[row] }
             parts[index].sigma = sigma
             let scale = Float(1 / sigma)
             for place in part.weight..<part.weight + part.rows * part.columns { parameters[place] = scale * new[place] }
+        }
+    }
+
+    /// M x for M [rows, columns], which may lie in memory as its transpose; each sum in the order of the columns.
+    private func multiply(
+        _ m: UnsafePointer<Float>, _ rows: Int, _ columns: Int, transposed: Bool, _ x: UnsafePointer<Float>,
+        to out: UnsafeMutablePointer<Double>
+    ) {
+        guard transposed else {
+            for row in 0..<rows {
+                let m = m + row * columns
+                var sum = 0.0
+                for column in 0..<columns { sum += Double(m[column]) * Double(x[column]) }
+                out[row] = sum
+            }
+            return
+        }
+        out.update(repeating: 0, count: rows)
+        for column in 0..<columns {
+            let (scale, m) = (Double(x[column]), m + column * rows)
+            for row in 0..<rows { out[row] += scale * Double(m[row]) }
         }
     }
 
@@ -129,7 +144,9 @@ final class SpectralNormalization {
             let own = (part.weight..<part.weight + part.rows * part.columns).clamped(to: segment)
             let scale = Float(1 / part.sigma)
             for place in own {
-                let (row, column) = (place - part.weight).quotientAndRemainder(dividingBy: part.columns)
+                let (outer, inner) = (place - part.weight)
+                    .quotientAndRemainder(dividingBy: part.isTransposed ? part.rows : part.columns)
+                let (row, column) = part.isTransposed ? (inner, outer) : (outer, inner)
                 let along = Float(part.product) * part.u[row] * part.v[column]
                 gradient[place - segment.lowerBound] = scale * (gradient[place - segment.lowerBound] - along)
             }

@@ -17,29 +17,50 @@ struct GANDist: ParsableCommand {
         defaultSubcommand: Train.self)
 
     static func main() {
+        Signals.install()
+        StandardOutput.openMissing()
         let launch = Launch()
         let command: any ParsableCommand
         do {
-            command = try parseAsRoot(Launch.expandResume(Array(CommandLine.arguments.dropFirst())))
+            command = try parse(launch)
         } catch {
             // Help and version are for one rank to print, and so is a usage error, which ends all ranks together.
             let code = exitCode(for: error).rawValue
-            if code != 0, launch.ranks > 1 { launch.refuse(fullMessage(for: error)) }
-            if launch.environmentRank == 0 { exit(withError: error) }
-            Foundation.exit(code)
-        }
-        do {
-            if let train = command as? Train {
-                try launch.run(watchdog: train.watchdog) { try train.run(on: $0) }
-            } else if launch.environmentRank == 0 {
-                var tool = command
-                try tool.run()
+            let text = fullMessage(for: error)
+            if code != 0, launch.ranks > 1 { launch.refuse(text) }
+            guard launch.environmentRank == 0 else { Foundation.exit(code) }
+            if code != 0 {
+                StandardOutput.printMessage(text)
+                Foundation.exit(code)
             }
-        } catch let failure as Failure {
-            launch.end(failure)
-        } catch {
-            if command is Train { launch.end(Failure(.internalError, "\(error)")) }
-            exit(withError: error)
+            launch.finish { try StandardOutput.printResult(text) }
         }
+        if let train = command as? Train {
+            launch.finish {
+                try launch.run(watchdog: train.watchdog) { try train.run(on: $0, command: launch.command) }
+            }
+        }
+        Signals.restore()
+        guard launch.environmentRank == 0 else { Foundation.exit(0) }
+        launch.finish {
+            var tool = command
+            try tool.run()
+        }
+    }
+
+    /// - Throws: what the argument parser throws, and usage errors that it does not know.
+    private static func parse(_ launch: Launch) throws -> any ParsableCommand {
+        // The first one is the program's name. Swift reads them from /proc.
+        guard !CommandLine.arguments.isEmpty else {
+            launch.end(Failure(.inputOutput, "/proc/self/cmdline cannot be read, which holds the options: mount /proc"))
+        }
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "help", let topic = arguments.dropFirst().first {
+            let known = configuration.subcommands.map { $0._commandName }
+            guard known.contains(topic) || topic.hasPrefix("-") else {
+                throw ValidationError("there is no command \"\(topic)\"; known are \(known.joined(separator: ", "))")
+            }
+        }
+        return try parseAsRoot(Launch.expandResume(arguments))
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import GAN
 import MessagePassing
 
 /// How this process was started: alone, or by a launcher with others.
@@ -31,15 +32,33 @@ final class Launch {
         }
     }
 
+    /// The words that start this program again, before its options: those of the script that started it, or of the
+    /// launcher.
+    var command: String {
+        let environment = ProcessInfo.processInfo.environment
+        if let words = environment["GAN_DIST_COMMAND"], !words.isEmpty { return words }
+        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
+        guard ranks > 1 else { return program }
+        return (environment["OMPI_COMM_WORLD_SIZE"] == nil ? "srun --ntasks=\(ranks) " : "mpirun -np \(ranks) ") + program
+    }
+
+    /// Runs `body`, then ends the process: with 0, or with the failure's message and code.
+    func finish(_ body: () throws -> Void) -> Never {
+        do {
+            try body()
+        } catch {
+            end(error as? Failure ?? Failure(.internalError, "\(error)"))
+        }
+        Foundation.exit(0)
+    }
+
     /// Runs `body` with all ranks. MPI is not touched when there is one process.
     ///
     /// - Parameter watchdog: seconds that a call of MPI may take in which all ranks meet; 0 is for ever.
     func run(watchdog: Double, _ body: (any Communicator) throws -> Void) throws {
-        // From here on a signal is noted, so that even an early one ends the run with a checkpoint.
-        Signals.install()
         let communicator = try join(watchdog)
         try body(communicator)
-        Signals.remove()
+        Signals.ignore()
         try communicator.close()
     }
 
@@ -87,7 +106,7 @@ final class Launch {
 
     /// Reports a failure once and ends every rank with its code.
     func end(_ failure: Failure) -> Never {
-        Signals.remove()
+        Signals.ignore()
         let code = failure.code.rawValue
         guard let communicator, communicator.size > 1 else {
             // Ranks that never met all fail in the same way.
@@ -95,7 +114,7 @@ final class Launch {
             Foundation.exit(code)
         }
         guard failure.isShared else {
-            if !failure.description.isEmpty { Launch.report("rank \(communicator.rank): \(failure.description)") }
+            Launch.report(failure.description.isEmpty ? "" : "rank \(communicator.rank): \(failure.description)")
             communicator.abort(code)
         }
         if communicator.rank == 0 { Launch.report(failure.description) }
@@ -103,8 +122,9 @@ final class Launch {
         Foundation.exit(code)
     }
 
+    /// - Parameter message: empty where the log, or another rank, has said it.
     private static func report(_ message: String) {
-        let text = message.hasPrefix("Error: ") ? message : "Error: \(message)"
-        FileHandle.standardError.write(Data("gan-dist: \(text)\n".utf8))
+        guard !message.isEmpty else { return }
+        StandardOutput.printMessage("gan-dist: " + (message.hasPrefix("Error: ") ? message : "Error: \(message)"))
     }
 }

@@ -25,9 +25,11 @@ struct Sample: ParsableCommand {
     var out: String
     @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
     var seed: UInt64?
+    @Flag(help: "Draw the generator itself, not the average of it that a checkpoint may hold.")
+    var raw = false
 
     func run() throws {
-        try drawSamples(checkpoint: checkpoint, seed: seed, to: out) { isConditional in
+        try drawSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { isConditional in
             try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, isConditional: isConditional)
         }
     }
@@ -41,7 +43,7 @@ struct Hash: ParsableCommand {
     @Flag(help: "Include the optimiser's moments.")
     var state = false
 
-    func run() throws { print(try Checkpoint(path: checkpoint).hash(state: state)) }
+    func run() throws { try StandardOutput.printResult(try Checkpoint(path: checkpoint).hash(state: state)) }
 }
 
 struct Info: ParsableCommand {
@@ -53,7 +55,7 @@ struct Info: ParsableCommand {
     @Option(parsing: .unconditional, help: "Logical shards.")
     var shards = 8
 
-    func run() throws { print(try information(ranks: ranks, shards: shards)) }
+    func run() throws { try StandardOutput.printResult(try information(ranks: ranks, shards: shards)) }
 }
 
 struct Bench: ParsableCommand {
@@ -83,6 +85,7 @@ struct Bench: ParsableCommand {
         guard (1...most).contains(ranks) else {
             throw Failure(.usage, "--ranks \(ranks): must be 1 … \(most), the number of logical shards")
         }
-        print(try benchmark(configuration, kernels: kernels, seconds: seconds, ranks: ranks, asJSON: json))
+        try StandardOutput.printResult(
+            try benchmark(configuration, kernels: kernels, seconds: seconds, ranks: ranks, asJSON: json))
     }
 }

@@ -9,15 +9,17 @@ struct Train: ParsableCommand {
         abstract: "Train a GAN (the default command).",
         discussion: "Any field of a preset can be overridden. Intervals are in steps, or in epochs (4e); 0 is never.")
 
-    @Option(help: "Recipe: \(Preset.all.map(\.preset).joined(separator: ", ")) (default: \(Preset.standard)).")
+    @Option(parsing: .unconditional, help: "Recipe: \(Preset.all.map(\.preset).joined(separator: ", ")) (default: \(Preset.standard)).")
     var preset: String?
-    @Option(help: ArgumentHelp("Model file, as training_options.json holds it.", valueName: "file.json"))
-    var config: String?
-    @Option(help: "mnist or fashion.")
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Model file, as training_options.json holds it.", valueName: "file.json"))
+    var config: [String] = []
+    @Option(parsing: .unconditional, help: "mnist or fashion.")
     var dataset: String?
-    @Option(help: "Folder with the IDX files, or with MNIST/raw or FashionMNIST/raw in it.")
+    @Option(parsing: .unconditional, help: "Folder with the IDX files, or with MNIST/raw or FashionMNIST/raw in it.")
     var data = "data"
-    @Option(help: "Folder of the runs.")
+    @Option(parsing: .unconditional, help: "Folder of the runs.")
     var outdir = "runs"
     @Option(parsing: .unconditional, help: "Length of the training.")
     var epochs: Int?
@@ -31,15 +33,15 @@ struct Train: ParsableCommand {
     var lrGenerator: Double?
     @Option(parsing: .unconditional, help: "The discriminator's learning rate, in place of --lr.")
     var lrDiscriminator: Double?
-    @Option(help: "After how long the learning rates are halved, again and again; 0 is never.")
+    @Option(parsing: .unconditional, help: "After how long the learning rates are halved, again and again; 0 is never.")
     var lrHalfLife: String?
-    @Option(help: "adam, rmsprop or sgd.")
+    @Option(parsing: .unconditional, help: "adam, rmsprop or sgd.")
     var optimizer: String?
     @Option(parsing: .unconditional) var beta1: Double?
     @Option(parsing: .unconditional) var beta2: Double?
     @Option(parsing: .unconditional, help: "Length of the noise vectors.")
     var latentDim: Int?
-    @Option(help: "bce (on logits), mse (least squares on the raw output), hinge or wasserstein.")
+    @Option(parsing: .unconditional, help: "bce (on logits), mse (least squares on the raw output), hinge or wasserstein.")
     var loss: String?
     @Option(parsing: .unconditional, help: "Updates of the discriminator for each one of the generator.")
     var criticSteps: Int?
@@ -59,34 +61,36 @@ struct Train: ParsableCommand {
     var labelFlip: Double?
     @Option(parsing: .unconditional, help: "Standard deviation of noise on whatever the discriminator sees.")
     var instanceNoise: Double?
-    @Option(help: "After how long the instance noise has decreased to nothing; 0 is never.")
+    @Option(parsing: .unconditional, help: "After how long the instance noise has decreased to nothing; 0 is never.")
     var instanceNoiseDecay: String?
     @Option(parsing: .unconditional, help: "Share that each step keeps of the generator's moving average, which is then sampled; 0 is none.")
     var ema: Double?
-    @Option(help: "fp32, or bf16: products of factors rounded to bf16, everything else in fp32.")
+    @Flag(inversion: .prefixedNo, help: "Let the first updates keep less of it: (1 + t) / (10 + t) in update t, if that is less.")
+    var emaRamp: Bool?
+    @Option(parsing: .unconditional, help: "fp32, or bf16: products of factors rounded to bf16, everything else in fp32.")
     var precision: String?
     @Option(parsing: .unconditional) var seed: UInt64?
     @Option(parsing: .unconditional, help: "Logical shards, a power of two; the bytes of a run depend on it, and not on the number of ranks.")
     var shards: Int?
-    @Option(help: "Instruction set: auto, avx512, avx2, neon or portable. All give the same bytes.")
+    @Option(parsing: .unconditional, help: "Instruction set: auto, avx512, avx2, neon or portable. All give the same bytes.")
     var isa = "auto"
-    @Option(help: "tree (the same bytes at any number of ranks) or mpi (MPI_Allreduce, for comparison).")
+    @Option(parsing: .unconditional, help: "tree (the same bytes at any number of ranks) or mpi (MPI_Allreduce, for comparison).")
     var reduction = "tree"
     @Flag(help: "Compute nothing while a gradient is being reduced, to see what the overlap brings; the same bytes.")
     var noOverlap = false
-    @Option(help: ArgumentHelp("Write where the time of the last steps went, as a Chrome trace (opens in Perfetto).", valueName: "file.json"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Write where the time of the last steps went, as a Chrome trace (opens in Perfetto).", valueName: "file.json"))
     var trace: String?
-    @Option(help: "Steps between log lines.")
+    @Option(parsing: .unconditional, help: "Steps between log lines.")
     var logInterval: String?
-    @Option(help: "Steps between sample grids.")
+    @Option(parsing: .unconditional, help: "Steps between sample grids.")
     var sampleInterval: String?
-    @Option(help: "Steps between checkpoints.")
+    @Option(parsing: .unconditional, help: "Steps between checkpoints.")
     var checkpointInterval: String?
-    @Option(help: "Steps between SHA-256 hashes of the weights in stats.jsonl.")
+    @Option(parsing: .unconditional, help: "Steps between SHA-256 hashes of the weights in stats.jsonl.")
     var hashInterval: String?
     @Option(parsing: .unconditional, help: "Checkpoints to keep.")
     var keep: Int?
-    @Option(help: ArgumentHelp("Go on from a checkpoint: a file, latest, or auto (a fresh start if there is none).", valueName: "latest|auto|file"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Go on from a checkpoint: a file, latest, or auto (a fresh start if there is none).", valueName: "latest|auto|file"))
     var resume: String?
     @Option(parsing: .unconditional, help: "Write what goes into and comes out of each of the first steps.")
     var dumpSteps = 0
@@ -99,13 +103,15 @@ struct Train: ParsableCommand {
 
     func run() throws { preconditionFailure("training runs on a communicator") }
 
-    func run(on communicator: any Communicator) throws {
+    /// - Parameter command: the words that start this program again, before its options.
+    func run(on communicator: any Communicator, command: String) throws {
         // A wrong option on one rank alone must end all of them.
         let patience = try Patience(communicator, limit: watchdog.isFinite && watchdog >= 0 ? watchdog : Launch.startLimit)
-        let (request, options) = try patience.agree { (try self.request(), try self.options()) }
+        let (request, options) = try patience.agree { (try self.request(), try self.options(command)) }
         if dryRun {
             let text = try patience.agree { try GAN.dryRun(request, options, resume: resumeRequest, ranks: communicator.size) }
-            if communicator.rank == 0 { print(text) }
+            // Nobody leaves while rank 0 may still fail to write.
+            try patience.agree { if communicator.rank == 0 { try StandardOutput.printResult(text) } }
             return
         }
         try train(request, options, resume: resumeRequest, communicator: communicator)
@@ -113,12 +119,19 @@ struct Train: ParsableCommand {
 
     private var resumeRequest: ResumeRequest? { resume.map { ResumeRequest($0) } }
 
-    private func options() throws -> RunOptions {
+    private func options(_ command: String) throws -> RunOptions {
         guard watchdog >= 0, watchdog.isFinite else {
             throw Failure(.usage, "--watchdog \(watchdog): must be a number of seconds, or 0 for never")
         }
         guard dumpSteps >= 0 else { throw Failure(.usage, "--dump-steps \(dumpSteps): must be 0 or more") }
+        let paths: [(option: String, path: String?)] = [
+            ("--data", data), ("--outdir", outdir), ("--trace", trace), ("--resume", resume),
+        ]
+        for (option, path) in paths where path == "" {
+            throw Failure(.usage, "\(option) \"\": a path is expected, found an empty text")
+        }
         var options = RunOptions()
+        options.resumeCommand = ResumeRequest.command(command, Array(CommandLine.arguments.dropFirst()))
         options.dataFolder = data
         options.outdir = outdir
         options.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
@@ -135,12 +148,10 @@ struct Train: ParsableCommand {
         var request = ConfigurationRequest()
         request.preset = preset
         if let preset { _ = try Preset.named(preset) }
-        if let config {
-            guard let text = FileManager.default.contents(atPath: config) else {
-                throw Failure(.missingInput, "--config \(config): there is no such file, or it cannot be read")
-            }
-            request.modelFile = (config, text)
+        guard config.count <= 1 else {
+            throw Failure(.usage, "--config is given \(config.count) times (\(config.joined(separator: ", "))): one model file describes a run")
         }
+        if let path = config.first { try request.readModelFile(path) }
         let dataset: Configuration.Dataset? = try self.dataset.map { try choice("--dataset", $0) }
         let loss: Loss? = try self.loss.map { try choice("--loss", $0) }
         let precision: Precision? = try self.precision.map { try choice("--precision", $0) }
@@ -151,6 +162,11 @@ struct Train: ParsableCommand {
         let sample = try interval("--sample-interval", sampleInterval)
         let checkpoint = try interval("--checkpoint-interval", checkpointInterval)
         let hash = try interval("--hash-interval", hashInterval)
+        let exclusive: [(String, Any?)] = [
+            ("loss", loss), ("gradient_penalty", gradientPenalty), ("weight_clip", weightClip), ("spectral_norm", spectralNorm),
+            ("label_smoothing", labelSmoothing), ("label_flip", labelFlip), ("ema", ema), ("ema_ramp", emaRamp),
+        ]
+        request.flags = Set(exclusive.filter { $0.1 != nil }.map(\.0))
         request.override = { [self] configuration in
             if let dataset { configuration.dataset = dataset }
             if let loss { configuration.loss = loss }
@@ -168,6 +184,7 @@ struct Train: ParsableCommand {
             if let instanceNoise { configuration.instanceNoise = instanceNoise }
             if let noiseDecay { configuration.instanceNoiseDecay = noiseDecay }
             if let ema { configuration.averageDecay = ema }
+            if let emaRamp { configuration.averageRamp = emaRamp }
             if let optimizer { configuration.optimizer = optimizer }
             if let lr { configuration.learningRate = lr }
             if let lrGenerator { configuration.generatorLearningRate = lrGenerator }

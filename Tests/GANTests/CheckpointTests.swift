@@ -38,7 +38,8 @@ import Testing
         #expect(checkpoint.file.tensors["discriminator.main.3.weight"]?.shape == [1, 8])
         #expect(checkpoint.file.tensors["adam.generator.main.2.weight.exp_avg"]?.shape == [784, 10])
         #expect(checkpoint.file.tensors["adam.discriminator.main.0.bias.exp_avg_sq"]?.shape == [8])
-        #expect(checkpoint.file.tensorNames.count == 8 * 3)
+        #expect(checkpoint.file.tensorNames.count == 8 * 3 + 1)
+        #expect(checkpoint.file.tensors["monitor.probe"]?.shape == [64, 784])
     }
 
     /// The hash that `stats.jsonl` holds is that of the checkpoint's parameters; the state's is another.
@@ -66,7 +67,8 @@ import Testing
             try state.restore(checkpoint)
             var metadata = try Checkpoint(path: path).file.metadata
             metadata["sha256"] = nil
-            try state.save(to: copy, metadata: metadata, configuration: configuration)
+            let probe = ("monitor.probe", [64, 784], try Checkpoint(path: path).floats("monitor.probe", count: 64 * 784))
+            try state.save(to: copy, metadata: metadata, configuration: configuration, extra: [probe])
         }
         #expect(try read(copy) == read(path))
     }

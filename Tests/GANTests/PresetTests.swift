@@ -98,6 +98,36 @@ import Testing
         #expect(preset.loss == .bce)
     }
 
+    /// Normalisation takes the mean away, and a bias with it: its gradient is rounding noise.
+    @Test(arguments: Preset.all.map(\.preset)) func noBiasBeforeNormalisation(name: String) throws {
+        let preset = try Preset.named(name)
+        for layers in [preset.generator, preset.discriminator] {
+            for (layer, next) in zip(layers, layers.dropFirst()) {
+                guard case .batchNormalization = next else { continue }
+                switch layer {
+                case .linear(_, _, let hasBias): #expect(!hasBias)
+                case .convolution(let convolution): #expect(!convolution.hasBias)
+                default: break
+                }
+            }
+        }
+    }
+
+    @Test func cgan() throws {
+        let preset = try Preset.named("cgan")
+        try preset.validate()
+        #expect(
+            preset.generator == [
+                .label(classes: 10), .linear(inputs: 110, outputs: 256, hasBias: false), .batchNormalization(channels: 256), .relu,
+                .linear(inputs: 256, outputs: 256, hasBias: false), .batchNormalization(channels: 256), .relu,
+                linear(256, 784), .tanh,
+            ])
+        var shorter = preset
+        shorter.setLatentDimension(20)
+        #expect(shorter.generator[1] == .linear(inputs: 30, outputs: 256, hasBias: false))
+        try shorter.validate()
+    }
+
     @Test func namesAreKnown() throws {
         #expect(
             Preset.all.map(\.preset) == [

@@ -65,7 +65,7 @@ class Linear(nn.Linear):
 
 def module(layer):
     return {
-        "linear": lambda l: Linear(l["inputs"], l["outputs"]),
+        "linear": lambda l: Linear(l["inputs"], l["outputs"], bias=l.get("bias", True)),
         "conv2d": lambda l: nn.Conv2d(l["inputs"], l["outputs"], l["kernel"], l["stride"], l["padding"], bias=l["bias"]),
         "leaky_relu": lambda l: nn.LeakyReLU(float(np.float32(l["slope"]))), "relu": lambda l: nn.ReLU(),
         "upsample": lambda l: nn.Upsample(scale_factor=l["factor"]), "reshape": lambda l: nn.Flatten()}[layer["type"]](layer)

@@ -162,18 +162,21 @@ class Sign(nn.Module):
 
 
 class Spectral(nn.Module):
-    """W / (u W v), u and v constant; one power iteration an update."""
+    """W / (u W v), u and v constant; one power iteration an update. W is [out, in k k], also of a transposed convolution."""
 
-    def __init__(self, u, v):
+    def __init__(self, u, v, is_transposed):
         super().__init__()
-        self.weight_u, self.weight_v = u, v
+        self.weight_u, self.weight_v, self.is_transposed = u, v, is_transposed
+
+    def matrix(self, weight):
+        return (weight.transpose(0, 1) if self.is_transposed else weight).flatten(1)
 
     def forward(self, weight):
-        return weight / (self.weight_u @ weight.flatten(1) @ self.weight_v)
+        return weight / (self.weight_u @ self.matrix(weight) @ self.weight_v)
 
     def iterate(self, weight):
-        self.weight_v = normalize(weight.flatten(1).T @ self.weight_u, dim=0)
-        self.weight_u = normalize(weight.flatten(1) @ self.weight_v, dim=0)
+        self.weight_v = normalize(self.matrix(weight).T @ self.weight_u, dim=0)
+        self.weight_u = normalize(self.matrix(weight) @ self.weight_v, dim=0)
 
 
 class Network(nn.Module):
@@ -186,7 +189,7 @@ class Network(nn.Module):
             return lambda l: make(l["inputs"], l["outputs"], l["kernel"], l["stride"], l["padding"], bias=l["bias"])
 
         kinds = {
-            "linear": lambda l: Linear(l["inputs"], l["outputs"]), "relu": lambda l: nn.ReLU(),
+            "linear": lambda l: Linear(l["inputs"], l["outputs"], bias=l.get("bias", True)), "relu": lambda l: nn.ReLU(),
             "leaky_relu": lambda l: nn.LeakyReLU(l["slope"]), "tanh": lambda l: nn.Tanh(), "dropout": lambda l: nn.Identity(),
             "sign": lambda l: Sign(), "conv2d": convolution(nn.Conv2d), "conv_transpose2d": convolution(nn.ConvTranspose2d),
             "batch_norm": lambda l: nn.BatchNorm2d(l["channels"]), "upsample": lambda l: nn.Upsample(scale_factor=l["factor"]),
@@ -198,9 +201,9 @@ class Network(nn.Module):
     def normalize(self, vectors):
         """Divides weights by their largest singular value, of which `vectors` holds the initial singular vectors."""
         for k, layer in enumerate(self.main):
-            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+            if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
                 u, v = (vectors(f"main.{k}.weight_{name}") for name in "uv")
-                register_parametrization(layer, "weight", Spectral(u, v))
+                register_parametrization(layer, "weight", Spectral(u, v, isinstance(layer, nn.ConvTranspose2d)))
 
     def iterate(self):
         for layer in self.main:
@@ -266,7 +269,7 @@ def train(configuration, dumps, dtype):
     score = torch.sigmoid if kind == "bce" else lambda x: x
     updates, weight, averages = option("critic_steps", 1), option("gradient_penalty"), {}
     results = []
-    for dump in dumps[1:]:
+    for number, dump in enumerate(dumps[1:], 1):
         values = {}
 
         def row(name, default=None):
@@ -310,7 +313,8 @@ def train(configuration, dumps, dtype):
         if "z_g" in dump:
             classes = labels("labels_g")
             fakes = g(row("z_g"), masks("generator.mask.generator.", ""), classes)
-        again = d(noisy(fakes, "noise.generator"), masks("mask.generator.", ""), classes)
+        noise = "noise.generator" if "z_g" in dump else "noise.fake" + suffix
+        again = d(noisy(fakes, noise), masks("mask.generator.", ""), classes)
         loss_g = generator_loss(again)
         optimizers["generator"].zero_grad()
         loss_g.backward()
@@ -321,6 +325,7 @@ def train(configuration, dumps, dtype):
             schedule.step()
         values |= {f"generator.{k}": p.detach().clone() for k, p in g.parameters_by_name()}
         if decay := option("ema"):
+            decay = min(decay, (1 + number) / (10 + number)) if option("ema_ramp") else decay
             averages = {k: torch.lerp(p.detach(), averages.get(k, initial[k]), decay) for k, p in g.parameters_by_name()}
         if dump is dumps[-1]:
             # Averages and running statistics are in the checkpoint.

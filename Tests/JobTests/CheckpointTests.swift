@@ -154,7 +154,8 @@ extension Jobs {
             #expect(shape("discriminator.main.4.weight") == [1, 256])
             #expect(shape("adam.generator.main.2.weight.exp_avg") == [256, 256])
             #expect(shape("adam.discriminator.main.0.weight.exp_avg_sq") == [256, 784])
-            #expect(header.count == 1 + 3 * 12)
+            #expect(shape("monitor.probe") == [64, 784])
+            #expect(header.count == 1 + 3 * 12 + 1)
             #expect((header["__metadata__"] as? [String: String])?["step"] == "3")
         }
     }

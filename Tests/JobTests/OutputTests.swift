@@ -87,7 +87,7 @@ extension Jobs {
                 names == [
                     "checkpoint-000000004.safetensors", "checkpoint-000000006.safetensors", "fakes-000004.png",
                     "fakes-000006.png",
-                    "fakes-init.png", "log.txt", "reals.png", "stats.jsonl", "training_options.json",
+                    "fakes-init.png", "lock", "log.txt", "reals.png", "stats.jsonl", "status.json", "training_options.json",
                 ])
             for name in names where name.hasSuffix(".png") {
                 let png = try readFile("\(runs.newest)/\(name)")
@@ -106,7 +106,7 @@ extension Jobs {
             #expect((options["data_sha256"] as? String)?.count == 64)
             #expect(try runs.steps() == [1, 2, 3, 4, 5, 6])
             let expected: Set = [
-                "step", "epoch", "loss_d", "loss_g", "loss_d_real", "loss_d_fake", "d_real", "d_fake", "images_per_second",
+                "step", "epoch", "time", "loss_d", "loss_g", "loss_d_real", "loss_d_fake", "d_real", "d_fake", "images_per_second",
                 "seconds", "step_seconds", "waiting_seconds", "communication_seconds", "weights_sha256",
             ]
             #expect(try expected.isSubset(of: runs.stats().last.map { Set($0.keys) } ?? []))

@@ -78,7 +78,8 @@ extension Jobs {
         @Test("A grid of as many rows and columns as asked for")
         func sampleGrid() throws {
             let png = try readFile(sample("--grid", "2x5", out: "grid.png"))
-            #expect(png[16..<24] == Data([0, 0, 0, 5 * 30 + 2, 0, 0, 0, 2 * 30 + 2]))
+            let size: [UInt8] = [0, 0, 0, 5 * 30 + 2, 0, 0, 0, 2 * 30 + 2]
+            #expect(png[16..<24] == Data(size))
             let values = try readNPY(sample("--grid", "2x5", out: "grid.npy"))
             #expect(values.shape == "(10, 1, 28, 28)")
             #expect(try values.values == readNPY(sample("--count", "10", out: "count.npy")).values)

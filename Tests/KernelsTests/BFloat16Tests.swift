@@ -82,8 +82,68 @@ import Testing
             #expect(areSame(product(kernels, bias: least, [(-0x1p-100, 0x1p-51)]), least), "\(kernels.name)")
             #expect(areSame(product(kernels, bias: -least, [(0x1p-100, 0x1p-51)]), -least), "\(kernels.name)")
             // A bit more than that, and it is.
-            #expect(areSame(product(kernels, bias: least, [(-0x1p-100 * (1 + 0x1p-7), 0x1p-51)]), 0), "\(kernels.name)")
-            #expect(areSame(product(kernels, bias: -least, [(0x1p-100 * (1 + 0x1p-7), 0x1p-51)]), -0.0), "\(kernels.name)")
+            let more: Float = 0x1.02p-100
+            #expect(areSame(product(kernels, bias: least, [(-more, 0x1p-51)]), 0), "\(kernels.name)")
+            #expect(areSame(product(kernels, bias: -least, [(more, 0x1p-51)]), -0.0), "\(kernels.name)")
+        }
+    }
+
+    /// A sum that the slope takes to the least normal number: tiny is what is less after it was rounded. The sum is the bias.
+    @Test(arguments: [0.2, 0.1, 0.01, 0.02, 0.001, 0.3] as [Float])
+    func flushesRectifiedSums(slope: Float) {
+        let (middle, columns) = (Float.leastNormalMagnitude / slope, 16)
+        for steps in -40...40 {
+            let bias = -Float(bitPattern: UInt32(Int(middle.bitPattern) + steps))
+            // Exact: the product of two floats fits a double.
+            let exact = Double(slope) * Double(bias)
+            let isTiny = exact.magnitude < 0x1p-126 - 0x1p-151
+            let expected = isTiny ? -0.0 : min(Float(exact), -Float.leastNormalMagnitude)
+            for kernels in everyTable {
+                let zeros = Memory<Float>(Array(repeating: 0, count: columns))
+                let start = Memory<Float>([bias])
+                let output = Memory<Float>(count: 2 * columns)
+                let workspace = Memory<Float>(count: Product.workspaceCount)
+                let (positions, taps) = (Memory([ConvolutionPosition()]), Memory([ConvolutionTap()]))
+                defer { keep(zeros, start, workspace, positions, taps) }
+                var product = Product(
+                    a: zeros.base, a_row: 1, a_depth: 1, b: zeros.base, b_depth: columns, c: output.base, c_row: columns,
+                    rows: 1, columns: columns, depth: 1, bias: start.base, gate: nil, gate_row: 0, rectifies: 1, slope: slope,
+                    workspace: workspace.base, interlude: .none)
+                kernels.product(&product)
+                var convolution = Convolution(
+                    a: zeros.base, a_output: 1, x: zeros.base, x_channel: columns, x_row: columns, y: output.base + columns,
+                    y_channel: columns, y_row: columns, outputs: 1, channels: 1, columns: columns, positions: positions.base,
+                    position_count: 1, taps: taps.base, tap_count: 1, bias: start.base, gate: nil, rectifies: 1,
+                    slope: slope, workspace: workspace.base, interlude: .none)
+                kernels.convolution(&convolution)
+                for i in 0..<output.count where !areSame(output[i], expected) {
+                    Issue.record("\(kernels.name), \(slope) · \(hex(bias)): \(hex(output[i])), not \(hex(expected))")
+                    break
+                }
+            }
+        }
+    }
+
+    /// A slope times a zero has the sign of the product.
+    @Test(arguments: [0, -0.0, 0.2] as [Float])
+    func rectifiedZeroKeepsSign(slope: Float) {
+        let columns = 16
+        let gates = Memory<Float>(Array(repeating: -1, count: columns))
+        for sum in [0, -0.0, 3, -3, 0x1p-140, -0x1p-140] as [Float] {
+            for kernels in everyTable {
+                let empty = Memory<Float>(count: 0)
+                let start = Memory<Float>([sum])
+                let output = Memory<Float>(count: columns)
+                let workspace = Memory<Float>(count: Product.workspaceCount)
+                defer { keep(gates, empty, start, workspace) }
+                var arguments = Product(
+                    a: empty.base, a_row: 0, a_depth: 1, b: empty.base, b_depth: columns, c: output.base, c_row: columns,
+                    rows: 1, columns: columns, depth: 0, bias: start.base, gate: gates.base, gate_row: columns, rectifies: 1,
+                    slope: slope, workspace: workspace.base, interlude: .none)
+                kernels.product(&arguments)
+                let expected = sum.isSubnormal ? slope * (sum.sign == .minus ? -0.0 : 0) : slope * sum
+                #expect((0..<columns).allSatisfy { areSame(output[$0], expected) }, "\(kernels.name), \(slope) · \(sum)")
+            }
         }
     }
 
@@ -128,7 +188,7 @@ import Testing
     /// Bias gradients are sums of numbers that are not rounded.
     @Test func biasGradientKeepsPrecision() {
         // A vector may be read past the end.
-        let a = Memory<Float>([1 + 0x1p-20, 0x1p-10] + Array(repeating: 0, count: 16))
+        let a = Memory<Float>(([1 + 0x1p-20, 0x1p-10] as [Float]) + Array(repeating: 0, count: 16))
         let b = Memory<Float>(Array(repeating: 1, count: 16))
         let shards = [ShardSum(count: 2, merges: 0, output: 0)]
         for kernels in everyTable {

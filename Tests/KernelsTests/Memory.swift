@@ -67,8 +67,19 @@ extension Memory<Float> {
     }
 }
 
+extension Memory<Double> {
+    /// The same of doubles.
+    func difference(from twin: Memory<Double>) -> String? {
+        guard isPrefixIntact else { return "a write before the first element" }
+        for i in 0..<count where base[i].bitPattern != twin.base[i].bitPattern && !(base[i].isNaN && twin.base[i].isNaN) {
+            return "sum \(i) is \(base[i]), the twin's is \(twin.base[i])"
+        }
+        return nil
+    }
+}
+
 /// Keeps memory whose last visible use is a pointer to it; to be called in a `defer`.
-func keep(_ memory: Any...) { withExtendedLifetime(memory) {} }
+func keep<each T>(_ memory: repeat each T) { withExtendedLifetime((repeat each memory)) {} }
 
 func hex(_ x: Float) -> String { String(x.bitPattern, radix: 16) }
 

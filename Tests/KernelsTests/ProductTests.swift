@@ -12,22 +12,24 @@ import Testing
         var rectification: Rectification
         /// Extra elements between the rows of A, B and C; of the gate one more than of C.
         var padding: (a: Int, b: Int, c: Int)
+        var values = Values.units
+        var slope: Float = 0.2
     }
 
-    /// The first element of C that a table gives otherwise than the twin, if any.
-    private func difference(_ c: Case, seed: UInt64) -> String? {
+    /// What gives C of some kernels, for the same inputs.
+    static func results(_ c: Case, seed: UInt64) -> (Kernels) -> Memory<Float> {
         var random = SplitMix64(seed)
         let aStride = (c.form == .plain ? c.depth : c.rows) + c.padding.a
         let bStride = c.columns + c.padding.b
         let stride = c.columns + c.padding.c
         let gateStride = stride + 1
-        let aCount = (c.form == .plain ? (c.rows - 1) * aStride + c.depth : (c.depth - 1) * aStride + c.rows)
-        let a = random.units(aCount)
-        let b = random.units((c.depth - 1) * bStride + c.columns)
-        let bias = random.units(c.rows)
-        let gate = random.units((c.rows - 1) * gateStride + c.columns)
+        let aCount = c.form == .plain ? (c.rows - 1) * aStride + c.depth : (c.depth - 1) * aStride + c.rows
+        let a = random.draw(c.values, max(0, aCount))
+        let b = random.draw(c.values, max(0, (c.depth - 1) * bStride + c.columns))
+        let bias = random.starts(c.values, c.rows)
+        let gate = random.draw(c.values, (c.rows - 1) * gateStride + c.columns)
         let blank = Memory<Float>(count: (c.rows - 1) * stride + c.columns)
-        func result(_ kernels: Kernels) -> Memory<Float> {
+        return { kernels in
             let output = blank.copy
             let workspace = Memory<Float>(count: Product.workspaceCount)
             defer { keep(workspace) }
@@ -37,11 +39,16 @@ import Testing
                 rows: c.rows, columns: c.columns, depth: c.depth,
                 bias: c.bias ? UnsafePointer(bias.base) : nil,
                 gate: c.rectification == .gate ? UnsafePointer(gate.base) : nil, gate_row: gateStride,
-                rectifies: c.rectification == .none ? 0 : 1, slope: 0.2,
+                rectifies: c.rectification == .none ? 0 : 1, slope: c.slope,
                 workspace: workspace.base, interlude: .none)
             kernels.product(&arguments)
             return output
         }
+    }
+
+    /// The first element of C that a table gives otherwise than the twin, if any.
+    private func difference(_ c: Case, seed: UInt64) -> String? {
+        let result = Self.results(c, seed: seed)
         // Twins in bf16 are slow, and blocks and tiles are the same.
         for family in families.prefix(seed % 4 == 0 ? 2 : 1) {
             let twin = result(family.twin)
@@ -97,6 +104,22 @@ import Testing
                         rows: rows, columns: columns, depth: depth, form: form, bias: seed % 2 == 0,
                         rectification: Rectification.allCases[Int(seed) % 3],
                         padding: (Int(seed) % 4, Int(seed) % 5 == 0 ? 16 : 0, Int(seed) % 3))
+                    if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [Values.tiny, .special])
+    func equalsTwinAtCornerValues(values: Values) {
+        var seed: UInt64 = 20_000
+        for depth in [0, 1, 2, 3, 5, 17, 130] {
+            for (rows, columns) in [(1, 16), (2, 8), (6, 64), (7, 24), (9, 80), (25, 48)] {
+                for rectification in Rectification.allCases {
+                    seed += 4
+                    let c = Case(
+                        rows: rows, columns: columns, depth: depth, form: Form.allCases[depth % 2], bias: seed % 8 == 0,
+                        rectification: rectification, padding: (1, 2, 3), values: values)
                     if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
                 }
             }

@@ -4,13 +4,19 @@ import Testing
 @Suite struct RowNormalizationTests {
     @Test(arguments: [(1, 1, 8, 0), (1, 7, 16, 0), (4, 3, 16, 16), (9, 5, 48, 0), (6, 1, 80, 3)])
     func equalTwins(pixels: Int, channels: Int, columns: Int, padding: Int) {
+        for values in Values.allCases {
+            check(pixels: pixels, channels: channels, columns: columns, padding: padding, values)
+        }
+    }
+
+    private func check(pixels: Int, channels: Int, columns: Int, padding: Int, _ values: Values) {
         var random = SplitMix64(UInt64(pixels * channels * columns))
         let row = columns + padding
         let features = pixels * channels
         let count = (features - 1) * row + columns
-        let (x, y) = (random.units(count), random.units(count))
-        let ofColumns = (0..<5).map { _ in random.units(columns) }
-        let (scale, shift) = (random.units(channels), random.units(channels))
+        let (x, y) = (random.draw(values, count), random.draw(values, count))
+        let ofColumns = (0..<5).map { _ in random.draw(values, columns) }
+        let (scale, shift) = (random.draw(values, channels), random.draw(values, channels))
         defer { keep(x, y, ofColumns, scale, shift) }
         let (mean, inverse) = (ofColumns[0].base, ofColumns[1].base)
         let operations: [(name: String, run: (Kernels, Memory<Float>) -> Void)] = [

@@ -4,9 +4,16 @@ import Testing
 
 @Suite struct SimilarityTests {
     /// A shard's columns between those of others: what lies beside is neither read into a result nor written.
-    private struct Shard {
+    struct Shard {
         let dimensions, count, first, row: Int
         let x, gradient, blank: Memory<Float>
+
+        /// Of several kinds: alike rows, rows far apart, and special values.
+        static var pinned: [Shard] {
+            let special = Shard(dimensions: 2, count: roundedUp(specialValues.count), first: 0, scale: 1, seed: 3)
+            for (i, value) in specialValues.enumerated() { special.x[i] = value }
+            return [0, 0.1, 3, 100].map { Shard(dimensions: 3, count: 19, first: 5, scale: $0, seed: 4) } + [special]
+        }
 
         init(dimensions: Int, count: Int, first: Int, scale: Float, seed: UInt64) {
             var random = SplitMix64(seed)

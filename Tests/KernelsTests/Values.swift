@@ -18,11 +18,41 @@ struct SplitMix64: RandomNumberGenerator {
     /// Any bit pattern: half of the exponents are extreme, and one in 256 is infinite or NaN.
     mutating func anyBits() -> Float { Float(bitPattern: UInt32(truncatingIfNeeded: next())) }
 
-    mutating func units(_ count: Int) -> Memory<Float> {
-        let memory = Memory<Float>(count: count)
-        for i in 0..<count { memory[i] = unit() }
+    mutating func units(_ count: Int) -> Memory<Float> { draw(.units, count) }
+
+    /// What sums of products of two of the values start from.
+    mutating func starts(_ values: Values, _ count: Int) -> Memory<Float> {
+        let memory = draw(values, count)
+        if values == .tiny { for i in 0..<count { memory[i] *= 0x1p-62 } }
         return memory
     }
+
+    mutating func draw(_ values: Values, _ count: Int) -> Memory<Float> {
+        let memory = Memory<Float>(count: count)
+        for i in 0..<count {
+            switch values {
+            case .units: memory[i] = unit()
+            case .tiny:
+                let bits = UInt32(truncatingIfNeeded: next())
+                let exponent = UInt32(127 - 72) + (bits >> 8) % 18
+                memory[i] = bits % 9 == 0 ? unit() * 0x1p-126 : Float(bitPattern: bits & 0x807f_ffff | exponent << 23)
+            case .special:
+                let number = Int(truncatingIfNeeded: next() >> 33) % (16 * specialValues.count)
+                memory[i] = number < specialValues.count ? specialValues[number] : unit()
+            }
+        }
+        return memory
+    }
+}
+
+/// What the factors of sums are drawn from.
+enum Values: CaseIterable {
+    /// [−1, 1).
+    case units
+    /// Factors whose products lie around the least normal number, and zeros and denormals.
+    case tiny
+    /// As `units`, but for one in 16 of the special values.
+    case special
 }
 
 /// Zeros, denormals, the ends of the range, infinities, NaNs with and without payload, and where the elementary

@@ -6,14 +6,14 @@ import Testing
     private static let scratchCount = 32 * 6 * 4 * 16
 
     /// The outputs of a table, one of [rows, columns] a tree. A and B have `batchRows` rows of the batch over all passes.
-    private func outputs(
+    private static func outputs(
         _ kernels: Kernels, _ plan: ShardPlan, rows: Int, columns: Int, passes: Int = 2, passStride: Int, batchRows: Int,
         a: Memory<Float>, aRow: Int, b: Memory<Float>, padding: Int = 0
     ) -> [Memory<Float>] {
         let row = columns + padding
         let memories = plan.trees.map { _ in Memory<Float>(count: padding + (rows - 1) * row + columns) }
         let pointers = memories.map(\.base)
-        let scratch = Memory<Float>(count: Self.scratchCount)
+        let scratch = Memory<Float>(count: scratchCount)
         pointers.withUnsafeBufferPointer { pointers in
             plan.sums.withUnsafeBufferPointer { shards in
                 let workspace = Memory<Float>(
@@ -33,16 +33,28 @@ import Testing
         return memories
     }
 
+    /// The outputs for drawn values, B of the columns given in two passes.
+    static func results(
+        _ kernels: Kernels, _ plan: ShardPlan, rows: Int, columns: Int, _ values: Values, seed: UInt64
+    ) -> [Memory<Float>] {
+        var random = SplitMix64(seed)
+        let batch = plan.sums.reduce(0) { $0 + Int($1.count) }
+        let a = random.draw(values, rows * 2 * batch)
+        let b = inPanels(random.draw(values, 2 * batch * columns), rows: 2 * batch, columns: columns, row: columns)
+        return outputs(
+            kernels, plan, rows: rows, columns: columns, passStride: batch, batchRows: 2 * batch, a: a, aRow: 2 * batch, b: b)
+    }
+
     private func check(
         _ plan: ShardPlan, passes: Int, passStride: Int, batchRows: Int, rows: Int, columns: Int, padding: Int, seed: UInt64,
-        sourceLocation: SourceLocation = #_sourceLocation
+        values: Values = .units, sourceLocation: SourceLocation = #_sourceLocation
     ) {
         var random = SplitMix64(seed)
         let aRow = batchRows + padding
-        let a = random.units((rows - 1) * aRow + batchRows)
-        let b = inPanels(random.units(batchRows * columns), rows: batchRows, columns: columns, row: columns)
+        let a = random.draw(values, (rows - 1) * aRow + batchRows)
+        let b = inPanels(random.draw(values, batchRows * columns), rows: batchRows, columns: columns, row: columns)
         func result(_ kernels: Kernels) -> [Memory<Float>] {
-            outputs(
+            Self.outputs(
                 kernels, plan, rows: rows, columns: columns, passes: passes, passStride: passStride,
                 batchRows: batchRows, a: a, aRow: aRow, b: b, padding: padding)
         }
@@ -85,37 +97,60 @@ import Testing
         }
     }
 
+    @Test(arguments: [Values.tiny, .special])
+    func equalsTwinAtCornerValues(values: Values) {
+        for (rows, columns) in [(1, 1), (3, 20), (4, 64), (7, 33), (13, 130)] {
+            for (batch, shardCount) in [(8, 8), (21, 4), (6, 1)] {
+                check(
+                    ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch), passes: 2, passStride: batch,
+                    batchRows: 2 * batch, rows: rows, columns: columns, padding: 1, seed: UInt64(4 * (rows + batch)),
+                    values: values)
+            }
+        }
+    }
+
+    /// The outputs of a bias gradient for drawn values.
+    static func biasResults(
+        _ kernels: Kernels, _ plan: ShardPlan, rows: Int, passes: Int, _ values: Values, seed: UInt64
+    ) -> [Memory<Float>] {
+        var random = SplitMix64(seed)
+        let batch = plan.sums.reduce(0) { $0 + Int($1.count) }
+        // A vector may be read past the end.
+        let a = random.starts(values, passes * rows * batch + 16)
+        let ones = Memory<Float>([1])
+        let outputs = plan.trees.map { _ in Memory<Float>(count: 3 + rows) }
+        let scratch = Memory<Float>(count: scratchCount)
+        defer { keep(a, ones, scratch) }
+        outputs.map(\.base).withUnsafeBufferPointer { pointers in
+            plan.sums.withUnsafeBufferPointer { shards in
+                var arguments = WeightGradient(
+                    a: a.base, a_pass: rows * batch, a_row: batch, b: ones.base, b_panel: 0, b_pass: 0, b_row: 0,
+                    outputs: pointers.baseAddress!, output_offset: 3, c_row: 1, rows: rows, columns: 1, passes: passes,
+                    shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil,
+                    interlude: .none)
+                kernels.biasGradient(&arguments)
+            }
+        }
+        return outputs
+    }
+
     /// Sums of rows: every count of rows, and shards that fill a vector, half of one, or neither.
     @Test(arguments: [1, 2, 4, 8])
     func biasGradientEqualsTwin(shardCount: Int) {
         for rows in 1...35 {
             for (batch, passes) in [(shardCount, 1), (64, 2), (100, 1), (200, 2), (7 * shardCount, 3)] {
                 let plan = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
-                var random = SplitMix64(UInt64(rows + batch))
-                // A vector may be read past the end.
-                let a = random.units(passes * rows * batch + 16)
-                let ones = Memory<Float>([1])
-                func result(_ kernels: Kernels) -> Memory<Float> {
-                    let output = Memory<Float>(count: 3 + rows)
-                    let scratch = Memory<Float>(count: Self.scratchCount)
-                    defer { keep(scratch) }
-                    withUnsafePointer(to: output.base) { outputs in
-                        plan.sums.withUnsafeBufferPointer { shards in
-                            var arguments = WeightGradient(
-                                a: a.base, a_pass: rows * batch, a_row: batch, b: ones.base, b_panel: 0, b_pass: 0, b_row: 0,
-                                outputs: outputs, output_offset: 3, c_row: 1, rows: rows, columns: 1, passes: passes,
-                                shards: shards.baseAddress!, shard_count: shards.count, scratch: scratch.base, workspace: nil,
-                                interlude: .none)
-                            kernels.biasGradient(&arguments)
-                        }
-                    }
-                    return output
+                func result(_ kernels: Kernels) -> [Memory<Float>] {
+                    Self.biasResults(
+                        kernels, plan, rows: rows, passes: passes, Values.allCases[rows % 3], seed: UInt64(rows + batch))
                 }
                 for family in families {
-                    let twin = result(family.twin)
+                    let twins = result(family.twin)
                     for kernels in family.tables {
-                        if let difference = result(kernels).difference(from: twin) {
-                            Issue.record("\(kernels.name), \(rows) rows, batch \(batch), \(passes) passes: \(difference)")
+                        for (output, twin) in zip(result(kernels), twins) {
+                            if let difference = output.difference(from: twin) {
+                                Issue.record("\(kernels.name), \(rows) rows, batch \(batch), \(passes) passes: \(difference)")
+                            }
                         }
                     }
                 }
@@ -138,7 +173,7 @@ import Testing
         let a = random.units(rows * 2 * batch)
         let b = random.units(2 * batch * columns)
         let plan = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
-        let result = outputs(
+        let result = Self.outputs(
             .reference, plan, rows: rows, columns: columns, passStride: batch, batchRows: 2 * batch, a: a,
             aRow: 2 * batch, b: inPanels(b, rows: 2 * batch, columns: columns, row: columns))
         for m in 0..<rows {
@@ -171,7 +206,7 @@ import Testing
         let b = random.units(2 * batch * columns)
         let whole = ShardPlan(shards: 0..<shardCount, of: shardCount, batch: batch)
         for kernels in tables + bfloat16Tables {
-            let expected = outputs(
+            let expected = Self.outputs(
                 kernels, whole, rows: rows, columns: columns, passStride: batch, batchRows: 2 * batch, a: a, aRow: 2 * batch,
                 b: inPanels(b, rows: 2 * batch, columns: columns, row: columns))[0]
             var leaves: [Memory<Float>] = []
@@ -184,7 +219,7 @@ import Testing
                 let rankA = Memory<Float>((0..<rows).flatMap { m in sources.map { a[m * 2 * batch + $0] } })
                 let rankB = Memory<Float>(sources.flatMap { r in (0..<columns).map { b[r * columns + $0] } })
                 let plan = ShardPlan(shards: shards, of: shardCount, batch: batch)
-                leaves += outputs(
+                leaves += Self.outputs(
                     kernels, plan, rows: rows, columns: columns, passStride: own.count, batchRows: 2 * own.count, a: rankA,
                     aRow: 2 * own.count, b: inPanels(rankB, rows: 2 * own.count, columns: columns, row: columns))
                 trees += plan.trees

@@ -27,9 +27,11 @@ struct DoubleNetwork {
             let x = all[index]
             let y: [Double] =
                 switch layer {
-                case .linear(let inputs, let outputs):
+                case .linear(let inputs, let outputs, _):
                     (0..<outputs).map { o in
-                        (0..<inputs).reduce(biases[index]![o]) { $0 + weights[index]![o * inputs + $1] * x[$1] }
+                        var sum: Double = biases[index]?[o] ?? 0
+                        for i in 0..<inputs { sum += weights[index]![o * inputs + i] * x[i] }
+                        return sum
                     }
                 case .relu: x.map { max($0, 0) }
                 case .leakyReLU(let slope): x.map { $0 > 0 ? $0 : Double(Float(slope)) * $0 }
@@ -52,7 +54,7 @@ struct DoubleNetwork {
         for (index, layer) in layers.enumerated().reversed() {
             let (x, y) = (activations[index], activations[index + 1])
             switch layer {
-            case .linear(let inputs, let outputs):
+            case .linear(let inputs, let outputs, _):
                 var dx = [Double](repeating: 0, count: inputs)
                 for o in 0..<outputs {
                     db[index, default: Array(repeating: 0, count: outputs)][o] += dy[o]

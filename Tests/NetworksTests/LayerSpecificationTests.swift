@@ -8,7 +8,7 @@ import Testing
     }
 
     private static let layers: [LayerSpecification] = [
-        .linear(inputs: 1, outputs: 65_536), .relu, .leakyReLU(slope: 0.2), .leakyReLU(slope: 0), .tanh, .sigmoid, .sign,
+        .linear(inputs: 1, outputs: 65_536), .linear(inputs: 3, outputs: 4, hasBias: false), .relu, .leakyReLU(slope: 0.2), .leakyReLU(slope: 0), .tanh, .sigmoid, .sign,
         .dropout(probability: 0.3), .dropout(probability: 0),
         .convolution(.init(inputs: 1, outputs: 64, kernel: 4, stride: 2, padding: 1, hasBias: false)),
         .convolution(.init(isTransposed: true, inputs: 64, outputs: 3, kernel: 5)), .batchNormalization(channels: 64),
@@ -23,7 +23,8 @@ import Testing
     /// What a user writes, by name.
     @Test func readsTheNamesOfTheFormat() throws {
         let json = """
-            [{"type": "linear", "inputs": 64, "outputs": 256}, {"type": "relu"}, {"type": "leaky_relu", "slope": 0.2},
+            [{"type": "linear", "inputs": 64, "outputs": 256, "bias": false}, {"type": "linear", "inputs": 256, "outputs": 64},
+             {"type": "relu"}, {"type": "leaky_relu", "slope": 0.2},
              {"type": "tanh"}, {"type": "sigmoid"}, {"type": "sign"}, {"type": "dropout", "probability": 0.5},
              {"type": "conv2d", "inputs": 1, "outputs": 64, "kernel": 4, "stride": 2, "padding": 1, "bias": false},
              {"type": "conv_transpose2d", "inputs": 64, "outputs": 1, "kernel": 5, "stride": 1, "padding": 0},
@@ -32,10 +33,11 @@ import Testing
             """
         #expect(
             try decode(json) == [
-                .linear(inputs: 64, outputs: 256), .relu, .leakyReLU(slope: 0.2), .tanh, .sigmoid, .sign,
+                // Without the word, there is a bias.
+                .linear(inputs: 64, outputs: 256, hasBias: false), .linear(inputs: 256, outputs: 64), .relu,
+                .leakyReLU(slope: 0.2), .tanh, .sigmoid, .sign,
                 .dropout(probability: 0.5),
                 .convolution(.init(inputs: 1, outputs: 64, kernel: 4, stride: 2, padding: 1, hasBias: false)),
-                // Without the word, there is a bias.
                 .convolution(.init(isTransposed: true, inputs: 64, outputs: 1, kernel: 5)),
                 .batchNormalization(channels: 64), .reshape(channels: 64, height: 7, width: 9), .upsample(factor: 2),
             ])
@@ -66,7 +68,7 @@ import Testing
         (#"{"type": "reshape", "channels": 1, "height": 1, "width": 1025}"#, "width 1025; it must be 1 … 1024"),
         (#"{"type": "upsample", "factor": 0}"#, "a layer of type upsample with factor 0; it must be 1 … 16"),
         (#"{"type": "upsample", "factor": 17}"#, "factor 17; it must be 1 … 16"),
-        (#"{"type": "linear", "inputs": 4, "outputs": 4, "bias": false}"#, "unknown field \"bias\" of a layer of type linear"),
+        (#"{"type": "linear", "inputs": 4, "outputs": 4, "kernel": 1}"#, "unknown field \"kernel\" of a layer of type linear"),
         (#"{"type": "relu", "slope": 0.1}"#, "unknown field \"slope\" of a layer of type relu"),
         (#"{"type": "leaky_relu", "slope": -0.1}"#, "a slope of -0.1; it must be 0 … 1"),
         (#"{"type": "leaky_relu", "slope": 1e300}"#, "it must be 0 … 1"),
@@ -92,7 +94,7 @@ import Testing
     /// Missing fields, wrong types, and numbers that are no integers of 64 bits.
     @Test(arguments: [
         "{}", #"{"type": null}"#, #"{"type": 3}"#, #"{"type": ["linear"]}"#, "[]", "3", "null", #""relu""#,
-        #"{"type": "linear"}"#, #"{"type": "linear", "inputs": 4}"#, #"{"type": "linear", "inputs": "4", "outputs": 4}"#,
+        #"{"type": "linear", "inputs": 4, "outputs": 4, "bias": 0.5}"#, #"{"type": "linear"}"#, #"{"type": "linear", "inputs": 4}"#, #"{"type": "linear", "inputs": "4", "outputs": 4}"#,
         #"{"type": "linear", "inputs": 4.5, "outputs": 4}"#, #"{"type": "linear", "inputs": 1e30, "outputs": 4}"#,
         #"{"type": "linear", "inputs": 99999999999999999999, "outputs": 4}"#, #"{"type": "linear", "inputs": null, "outputs": 4}"#,
         #"{"type": "leaky_relu"}"#, #"{"type": "dropout", "probability": "0.5"}"#, #"{"type": "dropout", "probability": 1e999}"#,

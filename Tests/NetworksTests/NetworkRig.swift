@@ -44,14 +44,14 @@ struct NetworkRig {
     ///   - host: what this rank, `index` of the host, shares with others; its gradients are then the host's.
     init(
         _ specifications: [LayerSpecification], input: Shape, batch: Int, shards: Range<Int>, of shardCount: Int,
-        kernels: Kernels, totals: BatchTotals? = nil, host: HostRig? = nil, index: Int = 0
+        kernels: Kernels, totals: BatchTotals? = nil, host: HostRig? = nil, index: Int = 0, isSpectral: Bool = false
     ) throws {
         self.specifications = specifications
         self.input = input
         self.kernels = kernels
         self.batch = batch
         self.shardCount = shardCount
-        let plan = try NetworkPlan(specifications, input: input)
+        let plan = try NetworkPlan(specifications, input: input, isSpectral: isSpectral)
         self.plan = plan
         func first(_ shard: Int) -> Int { batch * shard / shardCount }
         rows = first(shards.lowerBound)..<first(shards.upperBound)
@@ -70,6 +70,7 @@ struct NetworkRig {
         buffer.update(from: values, count: values.count)
         network = Network(name: "discriminator", plan: plan, stride: columns, slots: 2, parameters: buffer, arena: arena)
         fill(network.buffers, plan.bufferLayout)
+        network.parametersChanged()
 
         trees = NetworkRig.forest(host?.shards ?? shards)
         gradients = host?.gradients ?? trees.map { [arena] _ in arena.floats(plan.layout.count) }
@@ -148,7 +149,7 @@ struct NetworkRig {
     }
 
     func weightGradients(meet: () throws -> Void = {}) throws {
-        try network.weightGradients(sums, meet: meet) { _ in }
+        try network.weightGradients(sums, statistics: statistics, meet: meet) { _ in }
     }
 
     /// The mask of a dropout layer for one row, from the Philox words that the documentation names.

@@ -11,6 +11,8 @@ import Testing
         [.linear(inputs: 70, outputs: 37), .leakyReLU(slope: 0.2), .linear(inputs: 37, outputs: 5), .relu, .linear(inputs: 5, outputs: 1)],
         [.linear(inputs: 70, outputs: 19), .relu, .minibatchDiscrimination(inputs: 19, kernels: 3, dimensions: 5),
          .linear(inputs: 22, outputs: 130), .tanh],
+        [.linear(inputs: 70, outputs: 19, hasBias: false), .relu, .linear(inputs: 19, outputs: 33),
+         .linear(inputs: 33, outputs: 5, hasBias: false)],
     ]
 
     @Test(arguments: [32, 67], [[0..<8], [0..<4, 4..<8], [0..<2, 2..<5, 5..<8], [3..<4, 4..<5, 5..<8], [0..<3, 3..<6], (0..<8).map { $0..<$0 + 1 }])

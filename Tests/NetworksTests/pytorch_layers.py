@@ -128,7 +128,7 @@ class Linear(nn.Linear):
 def module(layer):
     kind = layer["type"]
     if kind == "linear":
-        return Linear(layer["inputs"], layer["outputs"])
+        return Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True))
     if kind in ("conv2d", "conv_transpose2d"):
         make = nn.Conv2d if kind == "conv2d" else nn.ConvTranspose2d
         return make(layer["inputs"], layer["outputs"], layer["kernel"], layer["stride"], layer["padding"], bias=layer["bias"])

@@ -80,7 +80,7 @@ class MinibatchDiscrimination(torch.nn.Module):
 
 def module(layer):
     match layer["type"]:
-        case "linear": return torch.nn.Linear(layer["inputs"], layer["outputs"])
+        case "linear": return torch.nn.Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True))
         case "layer_norm": return torch.nn.GroupNorm(1, layer["channels"])
         case "reshape" if layer["height"] > 1: return torch.nn.Unflatten(1, (layer["channels"], layer["height"], layer["width"]))
         case "reshape": return torch.nn.Flatten()

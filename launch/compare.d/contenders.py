@@ -23,7 +23,7 @@ PINNED = 'cores=($1); shift; exec taskset --cpu-list "${cores[${OMPI_COMM_WORLD_
 def shell(command, *arguments, **options):
     """A command of common.sh."""
     script = 'set -euo pipefail; common=$1; shift; source "$common"; ' + command
-    return subprocess.run(["bash", "-c", script, "compare", str(LAUNCH / "common.sh"), *map(str, arguments)],
+    return subprocess.run(["bash", "-p", "-c", script, "compare", str(LAUNCH / "common.sh"), *map(str, arguments)],
                           check=False, text=True, stdin=subprocess.DEVNULL, **options)
 
 

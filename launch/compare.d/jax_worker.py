@@ -33,8 +33,9 @@ def initial(layers, key):
     for layer in (layer for layer in layers if layer["type"] == "linear"):
         key, w, b = jax.random.split(key, 3)
         bound = layer["inputs"] ** -0.5
-        parameters.append((jax.random.uniform(w, (layer["inputs"], layer["outputs"]), minval=-bound, maxval=bound),
-                           jax.random.uniform(b, (layer["outputs"],), minval=-bound, maxval=bound)))
+        weight = jax.random.uniform(w, (layer["inputs"], layer["outputs"]), minval=-bound, maxval=bound)
+        bias = jax.random.uniform(b, (layer["outputs"],), minval=-bound, maxval=bound) if layer.get("bias", True) else None
+        parameters.append((weight, bias))
     return parameters
 
 
@@ -43,7 +44,7 @@ def forward(layers, parameters, x, key):
     for number, layer in enumerate(layers):
         if layer["type"] == "linear":
             weight, bias = next(linears)
-            x = x @ weight + bias
+            x = x @ weight if bias is None else x @ weight + bias
         elif layer["type"] == "dropout":
             kept = 1 - layer["probability"]
             x = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, number), kept, x.shape), x / kept, 0)

@@ -27,7 +27,7 @@ class Sign(nn.Module):
 
 
 LAYERS = {
-    "linear": lambda layer: nn.Linear(layer["inputs"], layer["outputs"]),
+    "linear": lambda layer: nn.Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True)),
     "conv2d": lambda layer: nn.Conv2d(*convolution(layer), bias=layer["bias"]),
     "conv_transpose2d": lambda layer: nn.ConvTranspose2d(*convolution(layer), bias=layer["bias"]),
     "batch_norm": lambda layer: nn.BatchNorm2d(layer["channels"]),

@@ -137,6 +137,13 @@ struct SystemProcess: CustomStringConvertible {
             .split(whereSeparator: { " \t".contains($0) }).dropFirst().first.flatMap { Int($0) }
     }
 
+    /// Whether the process has a handler for a signal.
+    func catches(_ signal: Int32) -> Bool {
+        let line = read("status").split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
+        let mask = line.flatMap { UInt64($0.dropFirst("SigCgt:".count).trimmingCharacters(in: .whitespaces), radix: 16) } ?? 0
+        return mask >> UInt64(signal - 1) & 1 == 1
+    }
+
     /// Stopped, or without CPU time where the others have some: that is the rank that hangs.
     var description: String {
         let fields = read("stat").split(separator: ")").last?.split(separator: " ").map(String.init) ?? []

@@ -103,6 +103,11 @@ struct Runs {
         }
     }
 
+    /// status.json of the newest run.
+    func status() throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: readFile("\(newest)/status.json")) as? [String: Any])
+    }
+
     func steps(of run: String? = nil) throws -> [Int] { try stats(of: run).compactMap { $0["step"] as? Int } }
 
     /// The weights' SHA-256 after each step.

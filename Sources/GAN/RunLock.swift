@@ -1,0 +1,50 @@
+import Foundation
+import MessagePassing
+
+/// The lock on a run directory that makes it have one writer: the file `lock`, which also tells who that is.
+///
+/// It is a lock of the system on an open file, so that it ends with the process that holds it, however that ends. On file
+/// systems that hosts share it holds between hosts, as far as they lock at all.
+final class RunLock {
+    /// Why the file system cannot lock, where it cannot: nothing then keeps a second writer out.
+    let weakness: String?
+    private let descriptor: Int32
+
+    /// Takes the lock.
+    /// - Throws: `stopped` where another process holds it, telling which; an I/O failure.
+    init(on folder: String) throws {
+        let path = "\(folder)/lock"
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o666)
+        guard descriptor >= 0 else {
+            throw Failure(.inputOutput, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
+        }
+        var result: Int32
+        repeat { result = flock(descriptor, LOCK_EX | LOCK_NB) } while result != 0 && errno == EINTR
+        if result != 0, errno == EWOULDBLOCK {
+            let holder = RunLock.holder(descriptor)
+            close(descriptor)
+            throw Failure(
+                .stopped,
+                "\(folder) is being written by another run (\(holder)), and has one writer. Wait for its end, or stop it by "
+                    + "SIGUSR1, then try again")
+        }
+        weakness = result == 0 ? nil : String(cString: strerror(errno))
+        // A note for people: the lock itself does not depend on it.
+        ftruncate(descriptor, 0)
+        _ = StandardOutput.write("\(hostName()), process \(getpid()), since \(Date().rfc3339)\n", to: descriptor)
+    }
+
+    deinit { close(descriptor) }
+
+    private static func holder(_ descriptor: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        let text = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        return text.isEmpty ? "it has not said who it is" : text
+    }
+}
+
+extension Date {
+    /// `2026-11-28T17:04:20Z` (RFC 3339).
+    var rfc3339: String { formatted(.iso8601) }
+}

@@ -1,0 +1,2 @@
+/// Embedded Swift lacks it; a precision claims to be one.
+public protocol Codable {}

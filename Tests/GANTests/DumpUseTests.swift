@@ -1,0 +1,182 @@
+import Formats
+import Foundation
+import MessagePassing
+import Networks
+import Testing
+
+@testable import GAN
+@testable import Kernels
+
+/// A dump holds what its step used and nothing else: the random numbers that the kernels were asked for while the step ran.
+@Suite(.timeLimit(.minutes(10))) struct DumpUseTests {
+    /// Notes the streams and steps of the random numbers that kernels draw.
+    private final class Recorder: @unchecked Sendable {
+        private let lock = NSLock()
+        private var keys: Set<[UInt32]> = []
+        private var isPaused = false
+
+        func note(_ key: RandomKey) {
+            lock.withLock { if !isPaused { _ = keys.insert([key.stream, key.step]) } }
+        }
+
+        func take() -> [(stream: UInt32, step: Int)] {
+            lock.withLock {
+                defer { keys = [] }
+                return keys.map { ($0[0], Int($0[1])) }
+            }
+        }
+
+        func pausing(_ body: () throws -> Void) rethrows {
+            lock.withLock { isPaused = true }
+            defer { lock.withLock { isPaused = false } }
+            try body()
+        }
+
+        func listening(to kernels: Kernels) -> Kernels {
+            var listening = kernels
+            listening.randomWords = { self.note($0); kernels.randomWords($0, $1, $2, $3, $4) }
+            listening.randomNormals = { self.note($0); kernels.randomNormals($0, $1, $2, $3, $4) }
+            listening.dropout = { self.note($0); kernels.dropout($0, $1, $2, $3, $4, $5, $6) }
+            return listening
+        }
+    }
+
+    struct Case: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var change: @Sendable (inout Configuration) -> Void = { _ in }
+
+        init(_ name: String, _ change: @escaping @Sendable (inout Configuration) -> Void) {
+            (testDescription, self.change) = (name, change)
+        }
+    }
+
+    static let remedies: [Case] = [
+        Case("nothing") { _ in },
+        Case("the same fakes again") { $0.generatorStep = .reuse },
+        Case("instance noise") { $0.instanceNoise = 0.2 },
+        Case("instance noise on the same fakes again") {
+            $0.instanceNoise = 0.2
+            $0.generatorStep = .reuse
+        },
+        // Nothing of it is left in the second step.
+        Case("decreasing instance noise") {
+            $0.instanceNoise = 0.2
+            $0.instanceNoiseDecay = .steps(1)
+        },
+        Case("label smoothing, several updates of the critic") {
+            $0.loss = .bce
+            $0.labelSmoothing = 0.1
+            $0.criticSteps = 2
+        },
+        Case("label flips on the same fakes again, several updates of the critic") {
+            $0.loss = .mse
+            $0.labelFlip = 0.2
+            $0.criticSteps = 3
+            $0.generatorStep = .reuse
+            $0.instanceNoise = 0.1
+        },
+        Case("a gradient penalty") {
+            ($0.weightClip, $0.spectralNorm, $0.gradientPenalty, $0.criticSteps) = (0, false, 10, 2)
+        },
+        Case("an average, rmsprop") {
+            ($0.averageDecay, $0.averageRamp, $0.optimizer) = (0.9, true, .rmsprop)
+        },
+    ]
+
+    /// Presets; the largest is left out, whose step is that of `mlp-reuse` on convolutions.
+    @Test(arguments: Preset.all.map(\.preset).filter { $0 != "dcgan" && $0 != "mlp-wide" }, remedies)
+    func holdsWhatTheStepUsed(preset: String, remedy: Case) throws {
+        var configuration = try Preset.named(preset)
+        configuration.batchSize = 8
+        remedy.change(&configuration)
+        // Some remedies are not for all presets.
+        guard (try? configuration.validate()) != nil else { return }
+        try check(configuration, steps: 2)
+    }
+
+    /// Dropout in either network, in every pass, with a penalty too.
+    @Test(arguments: remedies) func masks(remedy: Case) throws {
+        var configuration = try smallModel().fresh()
+        configuration.generator.insert(.dropout(probability: 0.5), at: 2)
+        remedy.change(&configuration)
+        try check(configuration, steps: 2)
+    }
+
+    @Test func everyRemedyIsTried() throws {
+        for remedy in Self.remedies {
+            #expect(
+                Preset.all.contains { preset in
+                    var configuration = preset
+                    remedy.change(&configuration)
+                    return (try? configuration.validate()) != nil
+                }, "\(remedy)")
+        }
+    }
+
+    private func check(_ configuration: Configuration, steps: Int) throws {
+        let folder = try TemporaryFolder()
+        let layout = ShardLayout(shards: configuration.shards, ranks: 1)
+        let patience = try Patience(SoloCommunicator(), limit: 0)
+        let dataset = try Dataset(
+            configuration, folder: try folder.writeImages(40), layout: layout, patience: patience,
+            needsLabels: configuration.isConditional)
+        let recorder = Recorder()
+        let step = try TrainingStep(
+            configuration, dataset: dataset, layout: layout, patience: patience,
+            kernels: recorder.listening(to: Kernels.fastest), reduction: .tree)
+        try TrainingState(step: step, patience: patience).initialise(seed: configuration.seed)
+        let dump = Dump(step: step, patience: patience, folder: folder.path)
+        step.keepsGradients = true
+        step.afterDiscriminatorUpdate = { update in try recorder.pausing { try dump.noteDiscriminator(update: update) } }
+        for t in 0..<steps {
+            _ = recorder.take()
+            try step.run(t, requests: 0)
+            let used = recorder.take()
+            try recorder.pausing {
+                try step.settle()
+                try dump.write(after: t + 1)
+            }
+            let file = try SafetensorsFile(path: "\(folder.path)/step-00000\(t + 1).safetensors")
+            let outputs = ["grad.", "generator.main.", "discriminator.main."]
+            let inputs = file.tensorNames.filter { name in !outputs.contains { name.hasPrefix($0) } }
+            let expected = inputNames(configuration, t, used)
+            #expect(Set(inputs).subtracting(expected) == [], "in the dump of step \(t + 1), and not used")
+            #expect(expected.subtracting(inputs) == [], "used in step \(t + 1), and not in the dump")
+        }
+    }
+
+    /// The names of what a step used.
+    private func inputNames(_ configuration: Configuration, _ t: Int, _ used: [(stream: UInt32, step: Int)]) -> Set<String> {
+        let updates = configuration.criticSteps
+        func suffix(_ update: Int) -> String { updates > 1 ? ".\(update % updates + 1)" : "" }
+        let own = updates * t..<updates * (t + 1)
+        var names = Set(own.map { "real" + suffix($0) })
+        if configuration.isConditional { names.formUnion(own.map { "labels_real" + suffix($0) }) }
+        for (stream, number) in used {
+            // What is the generator's step's is numbered by steps.
+            let isOfUpdate: Bool
+            let name: String
+            switch stream {
+            case RandomStream.shuffle: continue
+            case RandomStream.discriminatorNoise: (name, isOfUpdate) = ("z_d", true)
+            case RandomStream.generatorNoise: (name, isOfUpdate) = ("z_g", false)
+            case RandomStream.generatorLabels: (name, isOfUpdate) = ("labels_g", false)
+            case RandomStream.realFlips: (name, isOfUpdate) = ("targets_real", true)
+            case RandomStream.fakeFlips: (name, isOfUpdate) = ("targets_fake", true)
+            case RandomStream.penaltyMix: (name, isOfUpdate) = ("epsilon", true)
+            case 16...18: (name, isOfUpdate) = (["noise.real", "noise.fake", "noise.generator"][Int(stream) - 16], stream != 18)
+            case 256...:
+                let masks = [
+                    "mask.real", "mask.fake", "mask.generator", "mask.penalty", "generator.mask.fake", "generator.mask.generator",
+                ]
+                let kind = Int(stream) / 256 - 1
+                name = (masks.indices.contains(kind) ? masks[kind] : "?") + ".\(stream % 256)"
+                isOfUpdate = ![2, 5].contains(kind)
+            default: (name, isOfUpdate) = ("stream \(stream)", false)
+            }
+            #expect(isOfUpdate ? own.contains(number) : number == t, "\(name) of \(number) in step \(t)")
+            names.insert(name + (isOfUpdate ? suffix(number) : ""))
+        }
+        return names
+    }
+}

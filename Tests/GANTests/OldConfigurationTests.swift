@@ -1,0 +1,95 @@
+import Foundation
+import MessagePassing
+import Networks
+import Testing
+
+@testable import GAN
+
+/// What configurations of version 0.1.0 mean, which lack fields that came later.
+@Suite(.timeLimit(.minutes(5))) struct OldConfigurationTests {
+    private static let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../Golden")
+
+    private func read(_ object: [String: Any], preset: String? = nil) throws -> Configuration {
+        try Configuration(json: JSONSerialization.data(withJSONObject: object), preset: preset, path: "model.json")
+    }
+
+    /// All fields of a preset, as 0.1.0 wrote them.
+    private func oldFields(_ preset: String) throws -> [String: Any] {
+        var object = try #require(
+            try JSONSerialization.jsonObject(with: Data(Preset.named(preset).json().utf8)) as? [String: Any])
+        for key in Configuration.laterFields.keys { object[key.rawValue] = nil }
+        return object
+    }
+
+    /// A whole configuration without a later field means what it meant; a few fields take the rest from the preset of today.
+    @Test func absentFieldsMeanWhatTheyMeant() throws {
+        #expect(try Preset.named("dcgan28").averageRamp)
+        #expect(try !read(oldFields("dcgan28")).averageRamp)
+        #expect(try !read(["preset": "dcgan28", "lr": 1e-3, "version": "0.1.0"]).averageRamp)
+        #expect(try read(["preset": "dcgan28", "lr": 1e-3]).averageRamp)
+        #expect(try read(oldFields("dcgan28").merging(["ema_ramp": true]) { $1 }).averageRamp)
+        // Without one of the fields that 0.1.0 wrote it is not whole.
+        var short = try oldFields("dcgan28")
+        short["beta2"] = nil
+        #expect(try read(short).averageRamp)
+        // What a preset is today does not come into an old configuration, and the rest is as it is in the file.
+        var expected = try Preset.named("lsgan")
+        expected.averageRamp = false
+        #expect(try read(oldFields("lsgan")) == expected)
+        #expect(try !read(oldFields("lsgan"), preset: "lsgan").averageRamp)
+    }
+
+    /// What training_options.json of a new run says is read as it is.
+    @Test(arguments: Preset.all.map(\.preset)) func newFilesAreWhole(name: String) throws {
+        let configuration = try Preset.named(name)
+        let text = try configuration.json(adding: ["version": "0.2.0"])
+        #expect(try Configuration(json: Data(text.utf8), preset: nil, path: "") == configuration)
+    }
+
+    /// `cgan` of 0.1.0, biases before normalisation and all.
+    @Test func cganOfOld() throws {
+        let path = Self.golden.appending(path: "cgan-0.1.0.json")
+        let old = try Configuration(json: Data(contentsOf: path), preset: nil, path: path.path)
+        let new = try Preset.named("cgan")
+        #expect(old.generator[1] == .linear(inputs: 110, outputs: 256))
+        #expect(new.generator[1] == .linear(inputs: 110, outputs: 256, hasBias: false))
+        #expect(try old.differences(from: new) == ["generator"])
+        let counts = try [old, new].map { try $0.networkPlans().generator.layout.parameterCount }
+        #expect(counts[0] - counts[1] == 2 * 256)
+    }
+
+    /// A checkpoint of 0.1.0, of preset dcgan28 with small networks and an average, after three steps. 0.1.0 went on to this
+    /// state of step seven.
+    @Test(arguments: [nil, [3], [2, 1]] as [[Int]?]) func oldCheckpointGoesOnToItsBytes(hosts: [Int]?) throws {
+        let folder = try TemporaryFolder()
+        let data = try folder.writeImages(30)
+        let path = Self.golden.appending(path: "checkpoint-0.1.0.safetensors").path
+        for preset in [nil, "dcgan28"] {
+            var request = ConfigurationRequest()
+            request.preset = preset
+            request.override = { $0.steps = 7 }
+            let run = try trainedRun(
+                request, data: data, outdir: folder.file("runs-\(preset ?? "")"), hosts: hosts, resume: .file(path))
+            let state = try Checkpoint(path: "\(run.path)/\(Checkpoint.name(step: 7))").hash(state: true)
+            #expect(state == "111fc0d05878dda85fe671a61066ebc1521e5c3b012ea68d7817fd84462c7437")
+        }
+    }
+
+    /// A short model file goes on with the checkpoint of its preset: what neither it nor a flag says is the checkpoint's.
+    @Test func shortFileGoesOn() throws {
+        let old = try read(oldFields("dcgan28"))
+        var request = modelFile(Data(#"{"preset": "dcgan28", "lr": 0.001}"#.utf8))
+        #expect(try request.resumed(from: old) == old)
+        #expect(try request.fresh().averageRamp)
+        request.override = { $0.averageRamp = true }
+        #expect(try request.resumed(from: old).differences(from: old) == ["ema_ramp"])
+        // Another preset is another configuration.
+        let other = modelFile(Data(#"{"preset": "lsgan", "lr": 0.001}"#.utf8))
+        #expect(try other.resumed(from: old).differences(from: old).contains("loss"))
+        // A whole one says everything, and no learning rate of a network's own.
+        var changed = old
+        changed.generatorLearningRate = 0.1
+        let whole = modelFile(try JSONSerialization.data(withJSONObject: oldFields("dcgan28")))
+        #expect(try whole.resumed(from: changed) == old)
+    }
+}
