@@ -140,8 +140,10 @@ public final class MPICommunicator: Communicator {
             let code = MPI_Win_allocate_shared(size, 1, cmpi_info_null(), hostWorld, &base, &window)
             // The ranks of a host fail together, and one that speaks is enough.
             if code != MPI_SUCCESS, local != 0 { sleep(3) }
+            let room = SharedMemoryRoom(wanted: byteCount)
+            let free = room.free.map { " where \($0) bytes are free" } ?? ""
             try verify(
-                code, "MPI_Win_allocate_shared of \(byteCount) bytes in \(SharedMemoryRoom.folder) on \(Place.here.host)")
+                code, "MPI_Win_allocate_shared of \(byteCount) bytes in \(room.folder)\(free) on \(Place.here.host)")
         }
         var bytes = 0
         var unit: Int32 = 0

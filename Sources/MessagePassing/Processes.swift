@@ -91,5 +91,6 @@ func readSystemFile(_ path: String) -> String {
     guard file >= 0 else { return "" }
     defer { Glibc.close(file) }
     var bytes = [UInt8](repeating: 0, count: 16_384)
-    return String(decoding: bytes.prefix(max(read(file, &bytes, bytes.count), 0)), as: UTF8.self)
+    let count = read(file, &bytes, bytes.count)
+    return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
 }

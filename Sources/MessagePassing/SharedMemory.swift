@@ -24,8 +24,8 @@ struct SharedMemoryRoom {
         free = statvfs(folder, &system) == 0 ? Int(system.f_bavail) * Int(system.f_frsize) : nil
     }
 
-    /// Open MPI adds a page or two of its own.
-    var isEnough: Bool { free.map { $0 >= wanted + 64 << 10 } ?? true }
+    /// Open MPI wants a few hundredths more, and places of its own.
+    var isEnough: Bool { free.map { $0 >= wanted + wanted / 16 + 256 << 10 } ?? true }
 
     /// Why it is not enough, and what to do.
     func shortage(on host: String) -> String {

@@ -77,9 +77,9 @@ import Testing
     func noPage() async {
         await #expect(processExitsWith: .exitCode(74)) {
             // A file that is shorter than its mapping, as a full file system is.
-            var name = Array("/tmp/short-XXXXXX".utf8CString)
-            let file = mkstemp(&name)
-            unlink(name)
+            var path = Array("/tmp/gan-dist-short-XXXXXX".utf8CString)
+            let file = mkstemp(&path)
+            unlink(path)
             guard let memory = mmap(nil, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0), memory != MAP_FAILED else { return }
             SharedRegions.watch(memory, byteCount: 8192)
             memory.storeBytes(of: 1, as: UInt8.self)
