@@ -178,15 +178,15 @@ final class Trainer {
         let s = step.statistics
         let probe = due.isLogged ? try drawProbe(done) : nil
         let look = probe.map { watch.look(step: done, s, fakes: $0) }
-        try writeStatus()
+        var lines: [String] = []
         if due.isLogged {
             let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
-            try log.print(
+            lines.append(
                 "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], "
                     + "d_loss: \(s.lossDiscriminator.readable(4)), g_loss: \(s.lossGenerator.readable(4)), "
                     + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
         }
-        for warning in look?.warnings ?? [] { try log.print("Warning: \(warning)") }
+        lines += look?.warnings.map { "Warning: \($0)" } ?? []
         let exchange = step.exchangeSeconds
         let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
         var line =
@@ -200,7 +200,11 @@ final class Trainer {
             + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
         if let look { line += ", \(look.fields)" }
         if due.isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
-        try stats?.append(line + "}")
+        try patience.storing("writing to its log") {
+            for line in lines { try log.print(line) }
+            try stats?.append(line + "}")
+            try writeStatus()
+        }
         lineStep = done
         lineExchange = exchange
         lineStart = monotonicSeconds()
@@ -221,7 +225,9 @@ final class Trainer {
     private func drawInitial(_ first: Int) throws {
         guard first == 0 else { return }
         if let run {
-            try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
+            try patience.storing("writing pictures") {
+                try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
+            }
         }
         try drawSamples("fakes-init.png")
     }
@@ -241,9 +247,10 @@ final class Trainer {
         let columns = configuration.isConditional ? Dataset.classes : 8
         let drawn = average == nil ? probe ?? [] : []
         let first = drawn.count / configuration.pixelCount
-        try Pictures.writeGrid(
-            drawn + sampler.pictures(first: first, count: 8 * columns - first), side: configuration.imageSize, columns: columns,
-            to: "\(run.path)/\(name)")
+        let pictures = try drawn + sampler.pictures(first: first, count: 8 * columns - first)
+        try patience.storing("writing pictures") {
+            try Pictures.writeGrid(pictures, side: configuration.imageSize, columns: columns, to: "\(run.path)/\(name)")
+        }
     }
 
     private func saveCheckpoint(_ done: Int) throws {
@@ -257,7 +264,7 @@ final class Trainer {
                 "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current,
                 "data_sha256": dataset.digest, "configuration": try configuration.json(), Watch.memoryKey: try watch.memory(),
             ], configuration: configuration, extra: watch.tensors)
-        try retention?.add(step: done, path: path)
+        try patience.storing("removing checkpoints") { try retention?.add(step: done, path: path) }
         if let weakness, !hasToldOfDisk {
             hasToldOfDisk = true
             try log.print("Note: \(weakness): a checkpoint may be lost where the machine loses power")

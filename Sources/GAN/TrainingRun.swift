@@ -15,8 +15,9 @@ public func train(
     do {
         try train(request, options, resume: resume, patience: patience)
     } catch let failure as Failure {
-        if !failure.isShared { patience.announceEnd() }
-        throw failure
+        // Another rank of this host may be saying already why the run ends.
+        let isHeard = failure.isShared || failure.description.isEmpty || patience.announceEnd()
+        throw isHeard ? failure : Failure(failure.code, "")
     }
 }
 
@@ -87,6 +88,7 @@ private func train(
         {
             try log.print(line)
         }
+        if let crowding = patience.crowding { try log.print("Note: \(crowding)") }
         for note in try request.notes(from: resumption?.checkpoint.configuration) { try log.print("Note: \(note)") }
     }
     let trainer = try Trainer(

@@ -77,11 +77,17 @@ struct TrainingState {
             return nil
         }
         return try withFiles {
-            let file = try AtomicFile(path: path)
-            let writer = try SafetensorsWriter(
-                file: file, tensors: Checkpoint.tensors(configuration) + extra.map { ($0.name, $0.shape) }, metadata: metadata)
+            // Not around all of it: what is collected from other ranks is collected on this thread.
+            func storing<Result>(_ body: () throws -> Result) throws -> Result {
+                try patience.storing("writing a checkpoint", body)
+            }
+            let writer = try storing {
+                let file = try AtomicFile(path: path)
+                return try SafetensorsWriter(
+                    file: file, tensors: Checkpoint.tensors(configuration) + extra.map { ($0.name, $0.shape) }, metadata: metadata)
+            }
             func append(_ tensor: Tensor, _ buffer: UnsafePointer<Float>) throws {
-                try tensor.values(in: buffer).withUnsafeBufferPointer(writer.append)
+                try tensor.values(in: buffer).withUnsafeBufferPointer { values in try storing { try writer.append(values) } }
             }
             for part in parts { for tensor in part.network.layout.tensors { try append(tensor, part.reducer.parameters) } }
             for part in parts { for tensor in part.network.bufferLayout.tensors { try append(tensor, part.network.buffers) } }
@@ -93,8 +99,10 @@ struct TrainingState {
             if let average = try sampledParameters() {
                 for tensor in step.generator.layout.tensors { try append(tensor, average) }
             }
-            for tensor in extra { try tensor.values.withUnsafeBufferPointer(writer.append) }
-            return try writer.finish()
+            return try storing {
+                for tensor in extra { try tensor.values.withUnsafeBufferPointer(writer.append) }
+                return try writer.finish()
+            }
         }
     }
 

@@ -16,10 +16,7 @@ enum SeparatedPairs: Format {
     @inline(__always) static var mustPack: Bool { true }
     @inline(__always) static func places(_ count: Int) -> Int { (count + 1) & ~1 }
     @inline(__always) static func multiplyAdd(_ a: Vector, _ b: Vector, _ sum: Vector) -> Vector { flushedFMA(a, b, sum) }
-    // A plain product would be flushed as each CPU does it; −0 leaves every product as it is.
-    @inline(__always) static func scaled(_ sum: Vector, by slope: Float) -> Vector {
-        flushedFMA(Vector(repeating: slope), sum, Vector(repeating: -0.0))
-    }
+    @inline(__always) static func scaled(_ sum: Vector, by slope: Float) -> Vector { flushedProduct(slope, sum) }
 
     @inline(__always)
     static func pack(even: Vector, odd: Vector, _ target: UnsafeMutablePointer<Float>, stride: Int) {

@@ -29,6 +29,8 @@ typealias Bytes = SIMD8<UInt8>
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
 /// `fma` while denormals are flushed.
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
+/// a · x while denormals are flushed.
+@inline(__always) func flushedProduct(_ a: Float, _ x: Vector) -> Vector { a * x }
 
 /// The first `count` elements, fewer than a vector holds, and zeros.
 @inline(__always) func loadFirst(_ x: UnsafePointer<Float>, _ count: Int) -> Vector { gather(x, 1, count) }

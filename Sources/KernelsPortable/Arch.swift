@@ -29,11 +29,17 @@ typealias Bytes = SIMD4<UInt8>
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { c.addingProduct(a, b) }
 /// `fma` while denormals are flushed.
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { csimd_flushed_fma4(a, b, c) }
+/// a · x while denormals are flushed: −0 leaves every product as it is.
+@inline(__always) func flushedProduct(_ a: Float, _ x: Vector) -> Vector {
+    flushedFMA(Vector(repeating: a), x, Vector(repeating: -0.0))
+}
 #else
 /// a · b + c, rounded once, on a CPU that may lack the instruction.
 @inline(__always) func fma(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { csimd_soft_fma4(a, b, c) }
 /// `fma` while denormals are flushed.
 @inline(__always) func flushedFMA(_ a: Vector, _ b: Vector, _ c: Vector) -> Vector { fma(a, b, c) }
+/// a · x while denormals are flushed.
+@inline(__always) func flushedProduct(_ a: Float, _ x: Vector) -> Vector { a * x }
 #endif
 
 /// The first `count` elements, fewer than a vector holds, and zeros.

@@ -24,6 +24,11 @@ public protocol Communicator: AnyObject {
     func allocateShared(byteCount: Int) throws -> UnsafeMutableRawPointer
     /// Ends every rank of the job with this exit code.
     func abort(_ code: Int32) -> Never
+    /// Ends this rank without a word, since the launcher or another rank is ending all of them and tells why. Where nobody
+    /// does within seconds, as `abort`.
+    func leave(_ code: Int32) -> Never
+    /// Steps have been done: from here on what fails between the ranks is worth a resume, and not only the same again.
+    func noteProgress()
     /// Leaves in order, all ranks together.
     func close() throws
 }
@@ -39,6 +44,8 @@ public struct Request: Sendable {
 }
 
 extension Communicator {
+    public func leave(_ code: Int32) -> Never { abort(code) }
+    public func noteProgress() {}
     public var size: Int { hosts[hosts.count - 1].upperBound }
     /// The index of this rank's host.
     public var host: Int { hosts.firstIndex { $0.contains(rank) } ?? 0 }

@@ -1,5 +1,5 @@
 import CMPI
-import Glibc
+import Foundation
 
 /// Ranks that `mpirun` or `srun` launched. Ranks are renumbered so that those of a host are consecutive.
 public final class MPICommunicator: Communicator {
@@ -11,6 +11,8 @@ public final class MPICommunicator: Communicator {
     private let capacity = 4096
     private var free: [Int]
     private let calls: CallWatch
+    /// How a call of MPI that fails ends the run: before the first step it would only fail again.
+    private var fault = ExitCode.internalError
 
     /// Initialises MPI.
     ///
@@ -89,7 +91,7 @@ public final class MPICommunicator: Communicator {
 
     public func startSend(_ bytes: UnsafeRawBufferPointer, to rank: Int, tag: Tag) throws -> Request {
         let index = try freeRequest()
-        try check(
+        try verify(
             MPI_Isend(bytes.baseAddress, count(bytes.count), cmpi_byte(), Int32(rank), tag.rawValue, world, requests + index),
             "MPI_Isend to rank \(rank)")
         return Request(index: index)
@@ -97,7 +99,7 @@ public final class MPICommunicator: Communicator {
 
     public func startReceive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Tag) throws -> Request {
         let index = try freeRequest()
-        try check(
+        try verify(
             MPI_Irecv(bytes.baseAddress, count(bytes.count), cmpi_byte(), Int32(rank), tag.rawValue, world, requests + index),
             "MPI_Irecv from rank \(rank)")
         return Request(index: index)
@@ -105,7 +107,7 @@ public final class MPICommunicator: Communicator {
 
     public func startSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> Request {
         let index = try freeRequest()
-        try check(
+        try verify(
             MPI_Iallreduce(
                 cmpi_in_place(), values.baseAddress, count(values.count), cmpi_float(), cmpi_sum(), world, requests + index),
             "MPI_Iallreduce")
@@ -114,7 +116,7 @@ public final class MPICommunicator: Communicator {
 
     public func isComplete(_ request: Request) throws -> Bool {
         var flag: Int32 = 0
-        try check(MPI_Test(requests + request.index, &flag, cmpi_status_ignore()), "MPI_Test")
+        try verify(MPI_Test(requests + request.index, &flag, cmpi_status_ignore()), "MPI_Test")
         if flag != 0 { free.append(request.index) }
         return flag != 0
     }
@@ -122,36 +124,78 @@ public final class MPICommunicator: Communicator {
     public func pendingSender(tag: Tag) throws -> Int? {
         var flag: Int32 = 0
         var status = MPI_Status()
-        try check(MPI_Iprobe(cmpi_any_source(), tag.rawValue, world, &flag, &status), "MPI_Iprobe")
+        try verify(MPI_Iprobe(cmpi_any_source(), tag.rawValue, world, &flag, &status), "MPI_Iprobe")
         return flag != 0 ? Int(status.MPI_SOURCE) : nil
     }
 
     public func allocateShared(byteCount: Int) throws -> UnsafeMutableRawPointer {
         var local: Int32 = 0
-        try check(MPI_Comm_rank(hostWorld, &local), "MPI_Comm_rank")
+        try verify(MPI_Comm_rank(hostWorld, &local), "MPI_Comm_rank")
         var base: UnsafeMutableRawPointer?
         var window: MPI_Win?
         // Pages of the segment exist from the first write on, so that each host pays for what its ranks touch.
         let size = local == 0 ? byteCount.roundedUp(to: 64) + 64 : 0
         try calls.watch("MPI_Win_allocate_shared") {
-            try check(
-                MPI_Win_allocate_shared(size, 1, cmpi_info_null(), hostWorld, &base, &window), "MPI_Win_allocate_shared")
+            try checkRoom(size)
+            let code = MPI_Win_allocate_shared(size, 1, cmpi_info_null(), hostWorld, &base, &window)
+            // The ranks of a host fail together, and one that speaks is enough.
+            if code != MPI_SUCCESS, local != 0 { sleep(3) }
+            let room = SharedMemoryRoom(wanted: byteCount)
+            let free = room.free.map { " where \($0) bytes are free" } ?? ""
+            try verify(
+                code, "MPI_Win_allocate_shared of \(byteCount) bytes in \(room.folder)\(free) on \(Place.here.host)")
         }
         var bytes = 0
         var unit: Int32 = 0
-        try check(MPI_Win_shared_query(window, 0, &bytes, &unit, &base), "MPI_Win_shared_query")
+        try verify(MPI_Win_shared_query(window, 0, &bytes, &unit, &base), "MPI_Win_shared_query")
         guard let base else { throw Failure(.internalError, "MPI_Win_shared_query gave no memory") }
+        SharedRegions.watch(base, byteCount: bytes)
         return UnsafeMutableRawPointer(bitPattern: Int(bitPattern: base).roundedUp(to: 64)) ?? base
     }
 
+    /// Refuses, on all ranks together, what a host has no room for.
+    private func checkRoom(_ size: Int) throws {
+        let room = SharedMemoryRoom(wanted: size)
+        let shortage = size > 0 && !room.isEnough ? Array(room.shortage(on: Place.here.host).utf8.prefix(1023)) : []
+        let length = 1024
+        var own = shortage + [UInt8](repeating: 0, count: length - shortage.count)
+        var all = [UInt8](repeating: 0, count: length * self.size)
+        try verify(
+            MPI_Allgather(&own, Int32(length), cmpi_byte(), &all, Int32(length), cmpi_byte(), world), "MPI_Allgather")
+        let texts = stride(from: 0, to: all.count, by: length).map {
+            String(decoding: all[$0..<$0 + length].prefix { $0 != 0 }, as: UTF8.self)
+        }
+        guard let first = texts.first(where: { !$0.isEmpty }) else { return }
+        throw Failure(.inputOutput, first, isShared: true)
+    }
+
+    public func noteProgress() { fault = .stopped }
+
     public func abort(_ code: Int32) -> Never {
         fflush(nil)
+        // MPI asks the launcher to end the job, and a launcher that is stopped does not answer.
+        Thread.detachNewThread {
+            sleep(10)
+            _exit(code)
+        }
         MPI_Abort(cmpi_comm_world(), code)
         _exit(code)
     }
 
+    public func leave(_ code: Int32) -> Never {
+        fflush(nil)
+        // A signal that all ranks got: the launcher is at it.
+        if code > 128 { _exit(code) }
+        sleep(5)
+        abort(code)
+    }
+
     public func close() throws {
-        try calls.watch("MPI_Finalize") { try check(MPI_Finalize(), "MPI_Finalize") }
+        try calls.watch("MPI_Finalize") { try verify(MPI_Finalize(), "MPI_Finalize") }
+    }
+
+    private func verify(_ code: Int32, _ call: @autoclosure () -> String) throws {
+        if code != MPI_SUCCESS { try check(code, call(), fault) }
     }
 
     private func freeRequest() throws -> Int {
@@ -168,11 +212,11 @@ public final class MPICommunicator: Communicator {
 }
 
 /// Throws the library's own text for a return code that is not success, naming the call.
-private func check(_ code: Int32, _ call: @autoclosure () -> String) throws {
+private func check(_ code: Int32, _ call: @autoclosure () -> String, _ fault: ExitCode = .internalError) throws {
     guard code != MPI_SUCCESS else { return }
     var text = [CChar](repeating: 0, count: Int(cmpi_max_error_string()) + 1)
     var length: Int32 = 0
     MPI_Error_string(code, &text, &length)
     let reason = String(decoding: text.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    throw Failure(.stopped, "\(call()) failed: \(reason)")
+    throw Failure(fault, "\(call()) failed: \(reason)")
 }

@@ -114,7 +114,8 @@ final class Launch {
             Foundation.exit(code)
         }
         guard failure.isShared else {
-            Launch.report(failure.description.isEmpty ? "" : "rank \(communicator.rank): \(failure.description)")
+            if failure.description.isEmpty { communicator.leave(code) }
+            Launch.report("rank \(communicator.rank): \(failure.description)")
             communicator.abort(code)
         }
         if communicator.rank == 0 { Launch.report(failure.description) }

@@ -14,7 +14,8 @@ import Testing
         var configuration = try Preset.named("dcgan28")
         #expect((configuration.averageDecay, configuration.averageRamp) == (0.999, true))
         let decays = [1, 2, 90, 8_989, 8_990, 8_991, 1 << 40].map { configuration.averageDecay(update: $0) }
-        #expect(decays == [2.0 / 11, 3.0 / 12, 91.0 / 100, 8_990.0 / 8_999, 0.999, 0.999, 0.999])
+        let expected: [Double] = [2.0 / 11, 3.0 / 12, 91.0 / 100, 8_990.0 / 8_999, 0.999, 0.999, 0.999]
+        #expect(decays == expected)
         configuration.averageRamp = false
         #expect([1, 2, 90].map { configuration.averageDecay(update: $0) } == [0.999, 0.999, 0.999])
         for preset in Preset.all { #expect(preset.averageRamp == (preset.averageDecay > 0), "\(preset.preset)") }
