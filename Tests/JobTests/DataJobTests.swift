@@ -113,7 +113,7 @@ extension Jobs {
                 #expect(chmod(path, 0) == 0)
                 defer { chmod(path, mode_t(mode)) }
                 let outcome = try Job.run(Unprivileged.prefix + [Program.path] + Runs().arguments(["--data", data, "--steps", "2"]))
-                expectRefusal(outcome, 74, [images, "Permission denied"])
+                expectRefusal(outcome, 74, [data, "train-images-idx3-ubyte: ", "Permission denied"])
                 #expect(!outcome.errors.contains("fetch-mnist"))
             }
         }
