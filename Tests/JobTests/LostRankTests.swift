@@ -77,7 +77,7 @@ extension Jobs {
             try runs.waitForStep(5, of: job)
             kill(ranks[1].pid, SIGSTOP)
             expectRefusal(
-                try job.wait(), 75, ["rank 1 (", "process \(ranks[1].pid)", "does not answer: it is stopped"], within: .infinity)
+                try job.wait(), 75, ["rank 1 (", "process \(ranks[1].pid)", "does not answer: it is stopped"])
         }
     }
 
@@ -144,7 +144,7 @@ extension Jobs {
             let runs = try Runs()
             let outcome = try train(runs, preset: "dcgan", room: "64m")
             let parts = ["bytes of shared memory", "/dev/shm has", "--shm-size=", "remount,size="]
-            expectRefusal(outcome, 74, parts, within: .infinity)
+            expectRefusal(outcome, 74, parts)
             #expect(runs.names == [], "no run began")
         }
 
