@@ -198,7 +198,7 @@ final class Trainer {
             + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
             + "\"waiting_seconds\": [\(spent.map { $0.0.fixed(6) }.joined(separator: ", "))], "
             + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
-        if let look { line += ", \(look.fields)" }
+        if let look { line += ", \"probe_of\": \"generator\", \(look.fields)" }
         if due.isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
         try patience.storing("writing to its log") {
             for line in lines { try log.print(line) }

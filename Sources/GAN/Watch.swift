@@ -71,7 +71,7 @@ struct Watch {
         let change = last.map { Variety.change(from: $0, to: fakes) }
         last = fakes
         movement += change ?? 0
-        let fields = "\"probe_of\": \"generator\", \"spread_fake\": \(fake.spread.json), \"spread_real\": \(real.spread.json), "
+        let fields = "\"spread_fake\": \(fake.spread.json), \"spread_real\": \(real.spread.json), "
             + "\"distance_fake\": \(fake.distance.json), \"distance_real\": \(real.distance.json)"
             + (change.map { ", \"probe_change\": \($0.json)" } ?? "")
         return Report(fields: fields, warnings: judge(step, statistics, fake))

@@ -8,6 +8,7 @@ extension Patience {
     /// - Parameters:
     ///   - doing: what the body does, as in "writing a checkpoint".
     ///   - body: must not talk to other ranks, and should do little but calls of the system.
+    @discardableResult
     public func storing<Result, Problem: Error>(
         _ doing: String, _ body: () throws(Problem) -> Result
     ) throws(Problem) -> Result {

@@ -19,6 +19,7 @@ final class Watchdog {
     private let here: Place
     private var outgoing: [(request: Request, message: UnsafeMutableBufferPointer<Int64>)] = []
     private var lastVisit = 0.0
+    private var isEndingElsewhere = false
     private var endNoticed: Double?
     private var lossNoticed: Double?
 
@@ -46,7 +47,7 @@ final class Watchdog {
     /// What a rank knows of another one.
     enum Condition: Int64 { case unknown, heard, unheard, stopped, gone }
 
-    private enum Kind: Int64 { case question = 1, answer }
+    private enum Kind: Int64 { case question = 1, answer, end }
 
     init(_ communicator: any Communicator, limit: Double, place: Place) throws {
         self.communicator = communicator
@@ -60,25 +61,29 @@ final class Watchdog {
         board[16 * communicator.rank].store(step * 16 + phase.rawValue, ordering: .relaxed)
     }
 
-    /// Marks the run as being ended by this rank, if no other rank of this host has done so.
-    func claimEnd() -> Bool {
+    /// Marks the run as being ended by this rank, if no other rank has done so, and tells the other hosts.
+    private func claimEnd() -> Bool {
         let mine = communicator.rank + 1
         let found = board[8].compareExchange(expected: 0, desired: mine, ordering: .acquiringAndReleasing)
-        return found.exchanged || found.original == mine
-    }
-
-    /// The same, over hosts: those behind the first leave the ones before them time to end the run.
-    func announceEnd() -> Bool {
-        guard claimEnd() else { return false }
-        let deadline = monotonicSeconds() + Double(min(communicator.host, 3))
-        while monotonicSeconds() < deadline {
-            if let end = Signals.pendingEnd, end != .stopped { return false }
-            usleep(10_000)
-        }
+        guard found.exchanged || found.original == mine, !isEndingElsewhere else { return false }
+        let others = (0..<communicator.size).filter { !communicator.neighbours.contains($0) }
+        if found.exchanged { send(.end, to: others, 0) }
         return true
     }
 
-    private var isEnding: Bool { board[8].load(ordering: .acquiring) != 0 }
+    /// The same for a failure of this rank's own: hosts behind the first leave those before them time to speak, since what
+    /// failed may have failed everywhere.
+    func announceEnd() -> Bool {
+        let deadline = monotonicSeconds() + Double(min(communicator.host, 3))
+        while !isEnding, monotonicSeconds() < deadline {
+            if let end = Signals.pendingEnd, end != .stopped { return false }
+            try? answer()
+            usleep(10_000)
+        }
+        return claimEnd()
+    }
+
+    private var isEnding: Bool { isEndingElsewhere || board[8].load(ordering: .acquiring) != 0 }
 
     /// A waiting rank looks around.
     ///
@@ -179,10 +184,9 @@ final class Watchdog {
         if speaker == communicator.rank { throw silently(.stopped, verdict()) }
         // The lowest rank that is awake speaks and ends the others.
         try answer(for: 5)
-        ask(seconds: 1)
-        // It has a reason to wait, and so has this one.
-        if answers[speaker] != nil { return true }
-        throw Failure(.stopped, "")
+        if isEnding { throw Failure(.stopped, "") }
+        // It has a reason to wait, or is lost too, which the next questions show.
+        return true
     }
 
     private var missing: [Int] {
@@ -236,6 +240,7 @@ final class Watchdog {
         switch Kind(rawValue: message[0]) {
         case .question: send(.answer, to: [sender], message[1])
         case .answer where message[1] == round: answers[sender] = report(message)
+        case .end: isEndingElsewhere = true
         default: break
         }
         return true

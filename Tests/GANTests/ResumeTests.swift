@@ -140,6 +140,8 @@ import Testing
     @Test func finishedRunHasNothingLeft() throws {
         _ = try trainedRun(try model(steps: 3), data: data, outdir: folder.file("runs"))
         let run = try trainedRun(goOn(steps: 3), data: data, outdir: folder.file("runs"), resume: .latest)
-        #expect(try run.lines("log.txt").last == "The checkpoint is at step 3 of 3: nothing is left to do.")
+        #expect(
+            try run.lines("log.txt").last
+                == "The checkpoint is at step 3 of 3: nothing is left to do. More --epochs or --steps go on from it.")
     }
 }

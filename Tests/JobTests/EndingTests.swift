@@ -265,7 +265,7 @@ extension Jobs {
                         "strace", "-f", "-o", "/dev/null", "-P", path, "-e", "trace=openat,open", "-e",
                         "inject=openat,open:error=\(error):when=1", Program.path,
                     ] + runs.arguments(["--preset", "mlp", "--steps", "5", "--resume", which]))
-                expectRefusal(outcome, 74, [path], within: .infinity)
+                expectRefusal(outcome, 74, [path])
                 #expect(Scratch.snapshot(runs.outdir) == before)
             }
         }

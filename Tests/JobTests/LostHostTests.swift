@@ -35,7 +35,7 @@ extension Jobs {
         @Test("A host that is cut off is named, by one rank, and no other")
         func linkCut() throws {
             let hosts = try Hosts(3)
-            let job = try hosts.start(ranks: 6, Self.endless + ["--watchdog", "1"])
+            let job = try hosts.start(ranks: 6, Self.endless + ["--watchdog", "4"])
             try hosts.runs.waitForStep(5, of: job)
             _ = try Job.run(["ip", "-n", "gan-dist-switch", "link", "set", "port3", "down"])
             let message = try hosts.message(of: job)
@@ -47,7 +47,7 @@ extension Jobs {
         @Test("Two hosts that do not hear each other, though a third hears both, are both named")
         func pairCut() throws {
             let hosts = try Hosts(3)
-            let job = try hosts.start(ranks: 3, Self.endless + ["--watchdog", "1"])
+            let job = try hosts.start(ranks: 3, Self.endless + ["--watchdog", "4"])
             try hosts.runs.waitForStep(5, of: job)
             // Packets from host2 to host3 go to a card that does not exist.
             _ = try Job.run([

@@ -21,7 +21,7 @@ extension Jobs {
             #expect(try runs.hashes() == Self.reference.get())
             let refused = try Job.run(
                 ["qemu-x86_64", "-cpu", "Nehalem", Program.path] + arguments + ["--isa", "avx2"], limit: 60)
-            expectRefusal(refused, 64, ["--isa avx2", "portable"], within: 30)
+            expectRefusal(refused, 64, ["--isa avx2", "portable"])
         }
 
         @Test("Every instruction set of this machine gives the same bytes", arguments: ["avx512", "avx2", "portable"])
@@ -70,7 +70,6 @@ extension Jobs {
                 limit: 60)
             #expect(short.code == 1, "\(short)")
             #expect(short.output.contains("not run"), "\(short)")
-            #expect(short.seconds < 20)
         }
 
         @Test("launch/verify tells a golden hash that differs, and its step")

@@ -42,7 +42,7 @@ import Testing
         let speaker = missing == 0 ? 1 : 0
         let first = endings[speaker]
         #expect(first.code == .stopped)
-        #expect((1..<3).contains(first.seconds), "\(first.seconds) s")
+        #expect(first.seconds >= 1, "\(first.seconds) s")
         #expect(first.text.hasPrefix("no progress for 1 s: rank \(missing) ("), "\(first.text)")
         #expect(first.text.contains("does not answer; the other ranks wait in step 7 reducing the discriminator's"), "\(first.text)")
         // Another rank of its host saw what it was doing, and told.

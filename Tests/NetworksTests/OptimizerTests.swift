@@ -49,7 +49,10 @@ import Testing
                 }
             }
             for t in 1...20 {
-                let g = (0..<count).map { i -> Float in Float((5 * t + 3 * i) % 11 - 4) * exp2(-Float(i)) }
+                let g = (0..<count).map { i -> Float in
+                    let whole: Int = (5 * t + 3 * i) % 11 - 4
+                    return Float(whole) * exp2(-Float(i))
+                }
                 var (first, second) = (moments[0], moments[1])
                 optimizer.apply(
                     update: t, gradient: g, parameters: &p, first: &first, second: &second, count: count, kernels: kernels)

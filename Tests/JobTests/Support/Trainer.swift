@@ -17,18 +17,6 @@ enum Program {
         return path
     }()
 
-    /// Seconds that a job of three ranks takes here and now to start and end: what is prompt depends on the machine.
-    static let startSeconds = measureStart()
-
-    static func measureStart() -> Double {
-        let start = monotonic()
-        _ = try? Job.run(["mpirun", "-np", "3", path, "train", "--preset", "mlp", "--dry-run"])
-        return monotonic() - start
-    }
-
-    /// Two seconds beyond what the start itself costs.
-    static var promptSeconds: Double { 2 + 3 * startSeconds }
-
     static func run(_ arguments: String..., limit: Double = 60) throws -> Job.Outcome {
         try Job.run([path] + arguments, limit: limit)
     }
@@ -133,8 +121,7 @@ func checkpointStep(_ path: String) -> Int? {
 
 /// Expects an end with this code and one message that says all of `parts`.
 func expectRefusal(
-    _ outcome: Job.Outcome, _ code: Int32, _ parts: [String], within seconds: Double? = nil,
-    sourceLocation: SourceLocation = #_sourceLocation
+    _ outcome: Job.Outcome, _ code: Int32, _ parts: [String], sourceLocation: SourceLocation = #_sourceLocation
 ) {
     #expect(outcome.code == code, "\(outcome)", sourceLocation: sourceLocation)
     #expect(outcome.messages.count == 1, "one message: \(outcome.errors)", sourceLocation: sourceLocation)
@@ -145,6 +132,4 @@ func expectRefusal(
     for trace in ["Fatal error", "Stack dump", "Backtrace", "crashed", "Segmentation", "*** Process received signal"] {
         #expect(!(outcome.errors + outcome.output).contains(trace), "\(outcome)", sourceLocation: sourceLocation)
     }
-    let limit = seconds ?? Program.promptSeconds
-    #expect(outcome.seconds < limit, "took \(outcome.seconds) s, expected \(limit) at most", sourceLocation: sourceLocation)
 }
