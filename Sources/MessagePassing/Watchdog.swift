@@ -180,8 +180,9 @@ final class Watchdog {
         if isLauncherToBlame(warn) { return true }
         if missing.isEmpty, answers.values.contains(where: \.isStoring) { return true }
         let heard = answers.values.flatMap { report in report.conditions.indices.filter { report.conditions[$0] == .heard } }
-        let speaker = ([communicator.rank] + answers.keys + heard).min() ?? communicator.rank
-        if speaker == communicator.rank { throw silently(.stopped, verdict()) }
+        // One that answers for its thread for files asks nothing, and has nothing to say.
+        let awake = (heard + answers.keys).filter { answers[$0]?.isStoring != true }
+        if awake.allSatisfy({ $0 >= communicator.rank }) { throw silently(.stopped, verdict()) }
         // The lowest rank that is awake speaks and ends the others.
         try answer(for: 5)
         if isEnding { throw Failure(.stopped, "") }

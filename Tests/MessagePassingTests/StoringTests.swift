@@ -45,8 +45,9 @@ import Testing
             }
         }
         let error = #expect(throws: Failure.self) { try results[1].get() }
-        // The lowest rank that is awake speaks: here rank 0 would, if it waited.
         #expect(error?.code == .stopped)
+        #expect(error?.description.contains(": rank 2 (") == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("rank 0 (") == false, "\(error?.description ?? "")")
     }
 
     @Test("What the body throws arrives, and so does what it returns; one call may lie within another")
