@@ -44,7 +44,12 @@ struct GANDist: ParsableCommand {
         guard launch.environmentRank == 0 else { Foundation.exit(0) }
         launch.finish {
             var tool = command
-            try tool.run()
+            do {
+                try tool.run()
+            } catch where !(error is Failure) && exitCode(for: error) == .success {
+                // Help is a command of its own.
+                try StandardOutput.printResult(fullMessage(for: error))
+            }
         }
     }
 

@@ -8,7 +8,7 @@ import Testing
 @testable import GAN
 
 /// The generator's moving average, with a ramp and without, against double precision.
-@Suite(.timeLimit(.minutes(5))) struct AverageTests {
+@Suite(.timeLimit(.minutes(15))) struct AverageTests {
     /// min(d, (1 + t) / (10 + t)) in update t, from 1; d without a ramp.
     @Test func decayOfAnUpdate() throws {
         var configuration = try Preset.named("dcgan28")

@@ -6,7 +6,7 @@ import Testing
 @testable import GAN
 
 /// Which images make up the batches, from the dumps of runs over images that tell their number.
-@Suite(.timeLimit(.minutes(5))) struct BatchTests {
+@Suite(.timeLimit(.minutes(15))) struct BatchTests {
     /// The numbers of the images of each step, row by row.
     private func batches(images: Int, batch: Int, steps: Int, hosts: [Int]? = nil, seed: Int = 5) throws -> [[Int]] {
         let folder = try TemporaryFolder()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import GAN
 
-@Suite(.timeLimit(.minutes(5))) struct CheckpointTests {
+@Suite(.timeLimit(.minutes(15))) struct CheckpointTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

@@ -6,7 +6,7 @@ import Testing
 @testable import GAN
 
 /// What ranks keep of a data set.
-@Suite(.timeLimit(.minutes(5))) struct DatasetTests {
+@Suite(.timeLimit(.minutes(15))) struct DatasetTests {
     struct Kept: Sendable {
         let range: Range<Int>
         let pixels, labels, firstImages: [UInt8]

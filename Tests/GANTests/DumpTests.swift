@@ -3,7 +3,7 @@ import GAN
 import Testing
 
 /// What `--dump-steps` writes, and what it is made of.
-@Suite(.timeLimit(.minutes(5))) struct DumpTests {
+@Suite(.timeLimit(.minutes(15))) struct DumpTests {
     @Test func holdsWhatTheStepUsed() throws {
         let folder = try TemporaryFolder()
         let run = try trainedRun(

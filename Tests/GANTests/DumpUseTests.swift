@@ -8,7 +8,7 @@ import Testing
 @testable import Kernels
 
 /// A dump holds what its step used and nothing else: the random numbers that the kernels were asked for while the step ran.
-@Suite(.timeLimit(.minutes(10))) struct DumpUseTests {
+@Suite(.timeLimit(.minutes(15))) struct DumpUseTests {
     /// Notes the streams and steps of the random numbers that kernels draw.
     private final class Recorder: @unchecked Sendable {
         private let lock = NSLock()

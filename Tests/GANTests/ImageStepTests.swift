@@ -8,7 +8,7 @@ import Testing
 
 /// Whole training steps of convolutional networks, batch normalisation and the gradient penalty among them: the same bytes
 /// at any number of ranks, and the messages that statistics of the batch take.
-@Suite(.timeLimit(.minutes(5))) struct ImageStepTests {
+@Suite(.timeLimit(.minutes(15))) struct ImageStepTests {
     private let folder: TemporaryFolder
     private let data: String
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import GAN
 
-@Suite(.timeLimit(.minutes(5))) struct MinibatchDiscriminationTests {
+@Suite(.timeLimit(.minutes(15))) struct MinibatchDiscriminationTests {
     @Test func comesBeforeTheLastLinearLayer() throws {
         let layers: [LayerSpecification] = [
             .linear(inputs: 784, outputs: 32), .leakyReLU(slope: 0.2), .dropout(probability: 0.3), .linear(inputs: 32, outputs: 1), .sigmoid,

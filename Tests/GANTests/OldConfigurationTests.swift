@@ -6,7 +6,7 @@ import Testing
 @testable import GAN
 
 /// What configurations of version 0.1.0 mean, which lack fields that came later.
-@Suite(.timeLimit(.minutes(5))) struct OldConfigurationTests {
+@Suite(.timeLimit(.minutes(15))) struct OldConfigurationTests {
     private static let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../Golden")
 
     private func read(_ object: [String: Any], preset: String? = nil) throws -> Configuration {

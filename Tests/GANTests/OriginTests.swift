@@ -5,7 +5,7 @@ import Testing
 @testable import GAN
 
 /// Where a number that is not finite came from.
-@Suite(.timeLimit(.minutes(2))) struct OriginTests {
+@Suite(.timeLimit(.minutes(15))) struct OriginTests {
     /// What a step says after `spoil` has been at its parameters and data, on three ranks.
     private func message(
         _ fields: [String: Any] = [:], spoil: @escaping @Sendable (TrainingStep, Dataset, _ rank: Int) -> Void

@@ -6,7 +6,7 @@ import Testing
 
 /// Runs that stop and go on have the bytes of the run that did not, at any numbers of ranks. Three steps an epoch: all
 /// stops lie within one.
-@Suite(.timeLimit(.minutes(5))) struct ResumeTests {
+@Suite(.timeLimit(.minutes(15))) struct ResumeTests {
     private let folder: TemporaryFolder
     private let data: String
 

@@ -4,7 +4,7 @@ import Testing
 @testable import GAN
 
 /// Spectral normalisation of transposed convolutions and of layers without a bias in whole runs.
-@Suite(.timeLimit(.minutes(5))) struct SpectralRunTests {
+@Suite(.timeLimit(.minutes(15))) struct SpectralRunTests {
     private func model(_ fields: [String: Any] = [:]) throws -> ConfigurationRequest {
         func convolution(
             _ type: String, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int, padding: Int, bias: Bool

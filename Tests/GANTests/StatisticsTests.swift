@@ -7,7 +7,7 @@ import Testing
 @testable import GAN
 
 /// Losses and scores: how they are summed, and how they are told.
-@Suite(.timeLimit(.minutes(2))) struct StatisticsTests {
+@Suite(.timeLimit(.minutes(15))) struct StatisticsTests {
     /// The balanced tree over the shards, written out.
     @Test func shardsAreAddedAsATree() {
         var sums = [Double](repeating: 0, count: 8 * StepStatistics.size)

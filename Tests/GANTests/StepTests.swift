@@ -6,7 +6,7 @@ import Testing
 
 /// Whole training steps against PyTorch: `VENV/bin/python pytorch_step.py .build/debug/gan-dist pytorch_step.json` made the
 /// expected values, in double precision, from the images, noise and masks of the program's dumps.
-@Suite(.timeLimit(.minutes(5))) struct StepTests {
+@Suite(.timeLimit(.minutes(15))) struct StepTests {
     struct Expected: Decodable, Sendable {
         struct Tensor: Decodable, Sendable {
             var largest: Double, norm: Double, sum: Double

@@ -4,7 +4,7 @@ import Testing
 @testable import GAN
 
 /// What the watch says of made-up trainings: pictures of 64 pixels, 64 a probe.
-@Suite(.timeLimit(.minutes(2))) struct WatchTests {
+@Suite(.timeLimit(.minutes(15))) struct WatchTests {
     private static let size = 64
 
     /// Pictures whose mean distance is about `distance`, all brighter by `level`.

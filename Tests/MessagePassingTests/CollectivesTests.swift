@@ -1,7 +1,7 @@
 import MessagePassing
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct CollectivesTests {
+@Suite(.timeLimit(.minutes(15))) struct CollectivesTests {
     typealias Kind = CommunicatorTests.Kind
 
     @Test(arguments: CommunicatorTests.kinds) func broadcastsFromEveryRank(kind: Kind) throws {

@@ -2,7 +2,7 @@ import MessagePassing
 import Testing
 
 /// What every communicator promises. The same tests run on one rank alone and on many in one process.
-@Suite(.timeLimit(.minutes(2))) struct CommunicatorTests {
+@Suite(.timeLimit(.minutes(15))) struct CommunicatorTests {
     enum Kind: Sendable, CustomTestStringConvertible {
         case solo
         case threads([Int])

@@ -4,7 +4,7 @@ import Testing
 @testable import MessagePassing
 
 /// What a rank finds out about its host: cores, other processes, room for shared memory.
-@Suite(.timeLimit(.minutes(1))) struct HostTests {
+@Suite(.timeLimit(.minutes(15))) struct HostTests {
     private func place(_ host: String, cores: [Int], quota: Int = .max) -> Place {
         Place(host: host, process: 1, namespace: "n", cores: CoreSet(numbers: Set(cores), quota: quota))
     }

@@ -3,7 +3,7 @@ import MessagePassing
 import Testing
 
 /// The watchdog: who does not come is named, soon after the limit, and not one that waits for it.
-@Suite(.timeLimit(.minutes(2))) struct PatienceTests {
+@Suite(.timeLimit(.minutes(15))) struct PatienceTests {
     private struct Ending: Sendable {
         var seconds: Double
         var code: ExitCode?

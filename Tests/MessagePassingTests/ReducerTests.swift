@@ -2,7 +2,7 @@ import MessagePassing
 import Testing
 
 /// Reductions over ranks that are threads, against the exact balanced tree over the shards' gradients.
-@Suite(.timeLimit(.minutes(5))) struct ReducerTests {
+@Suite(.timeLimit(.minutes(15))) struct ReducerTests {
     /// Fewer blocks of 16 than eight ranks, so that some own no element, and as many as leave uneven segments.
     static let counts = [80, 16 * 21]
     static let rounds = 3

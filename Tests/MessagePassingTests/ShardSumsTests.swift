@@ -3,7 +3,7 @@ import MessagePassing
 import Testing
 
 /// Sums over shards on ranks that are threads, against the exact balanced tree over the shards' numbers.
-@Suite(.timeLimit(.minutes(5))) struct ShardSumsTests {
+@Suite(.timeLimit(.minutes(15))) struct ShardSumsTests {
     static let shards = 8
     static let capacity = 24
     /// Numbers of a shard in each round: never the same twice in a row, so that what is left of a round would show.

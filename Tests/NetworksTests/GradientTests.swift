@@ -4,7 +4,7 @@ import Testing
 
 /// Forward and backward of every layer, alone and in every combination that fuses or shares something, against plain
 /// double precision: over both passes, uneven shards, and forests of several trees.
-@Suite(.timeLimit(.minutes(5))) struct GradientTests {
+@Suite(.timeLimit(.minutes(15))) struct GradientTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var name: String
         var inputs: Int

@@ -5,7 +5,7 @@ import Testing
 
 /// Layers of images and normalisations, alone and in the chains that fuse or share something, against PyTorch:
 /// `VENV/bin/python pytorch_layers.py pytorch_layers.json` made the expected values, in double precision.
-@Suite(.timeLimit(.minutes(5))) struct LayerTests {
+@Suite(.timeLimit(.minutes(15))) struct LayerTests {
     struct Expected: Decodable, Sendable {
         struct Summary: Decodable, Sendable {
             var largest: Double

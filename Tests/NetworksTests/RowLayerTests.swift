@@ -4,7 +4,7 @@ import Networks
 import Testing
 
 /// Layers against PyTorch's in double precision, and against themselves on other instruction sets and other ranks.
-@Suite(.timeLimit(.minutes(5))) struct RowLayerTests {
+@Suite(.timeLimit(.minutes(15))) struct RowLayerTests {
     /// A network and what `VENV/bin/python pytorch_row_layers.py pytorch_row_layers.json` made of it.
     struct Case: Decodable, Sendable, CustomTestStringConvertible {
         var name: String

@@ -4,7 +4,7 @@ import Testing
 
 /// Spectral normalisation of every layer that has a matrix, as PyTorch's `spectral_norm` defines it (dim 1 of a transposed
 /// convolution's weights is the output), against plain double precision.
-@Suite(.timeLimit(.minutes(5))) struct SpectralNormalizationTests {
+@Suite(.timeLimit(.minutes(15))) struct SpectralNormalizationTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var input: Shape
