@@ -54,12 +54,17 @@ extension Patience {
     }
 
     private func answer(until isDone: DispatchSemaphore, _ doing: String) {
-        let start = monotonicSeconds()
+        var start = monotonicSeconds()
+        var lastLook = start
         var nextWarning = limit
         while isDone.wait(timeout: .now() + .milliseconds(2)) == .timedOut {
             // What goes wrong with a message shows in the next wait.
             if communicator.size > 1 { try? watchdog.answer() }
-            let seconds = monotonicSeconds() - start
+            let now = monotonicSeconds()
+            // A rank that was itself stopped, and goes on, has not waited all that time.
+            if now - lastLook > limit / 2 { (start, nextWarning) = (now, limit) }
+            lastLook = now
+            let seconds = now - start
             guard limit > 0, seconds > nextWarning else { continue }
             nextWarning = seconds + limit
             let launcher = watchdog.launcher
