@@ -117,7 +117,7 @@ final class Watchdog {
         let noticed = lossNoticed ?? now
         lossNoticed = noticed
         // A launcher that notices it too ends the ranks, and tells by which signal the lost one ended.
-        guard now - noticed > 3 else { return }
+        guard now - noticed > (communicator.hosts.count > 1 ? 10 : 3) else { return }
         throw silently(
             .stopped,
             "\(gone.map(describe).joined(separator: "; ")) is gone: killed, or crashed. Look at that host's messages, then "
@@ -171,6 +171,7 @@ final class Watchdog {
     ///
     /// - Returns: true where there is a reason to go on waiting.
     private func inquire(_ warn: (String) -> Void) throws -> Bool {
+        if isEnding { throw Failure(.stopped, "") }
         ask(seconds: 1)
         if communicator.hosts.count > 1, communicator.size > 2 {
             // Then the others have asked too, and what they heard tells a host that is gone from a link that is cut.
@@ -183,10 +184,8 @@ final class Watchdog {
         // One that answers for its thread for files asks nothing, and has nothing to say.
         let awake = (heard + answers.keys).filter { answers[$0]?.isStoring != true }
         if awake.allSatisfy({ $0 >= communicator.rank }) { throw silently(.stopped, verdict()) }
-        // The lowest rank that is awake speaks and ends the others.
-        try answer(for: 5)
-        if isEnding { throw Failure(.stopped, "") }
-        // It has a reason to wait, or is lost too, which the next questions show.
+        // The lowest rank that is awake speaks and ends the others, unless it has a reason to wait, or is lost too, which the
+        // next questions show. Meanwhile this one must see whether what it waits for has come.
         return true
     }
 
