@@ -112,8 +112,9 @@ final class Watchdog {
             throw silently(
                 .stopped, "\(launcher.description) is gone, and with it whoever would end the ranks; resume with --resume latest")
         }
+        // Without memory: a step that waits allocates nothing.
+        guard places.indices.contains(where: hasEnded) else { return lossNoticed = nil }
         let gone = goneRanks
-        guard !gone.isEmpty else { return lossNoticed = nil }
         let noticed = lossNoticed ?? now
         lossNoticed = noticed
         // A launcher that notices it too ends the ranks, and tells by which signal the lost one ended.
@@ -122,6 +123,11 @@ final class Watchdog {
             .stopped,
             "\(gone.map(describe).joined(separator: "; ")) is gone: killed, or crashed. Look at that host's messages, then "
                 + "resume with --resume latest")
+    }
+
+    /// Whether a rank's process is no longer there.
+    private func hasEnded(_ rank: Int) -> Bool {
+        rank != communicator.rank && places[rank].isVisible(from: here) && kill(places[rank].process, 0) != 0 && errno == ESRCH
     }
 
     /// Ranks that have ended, as far as their processes can be seen from here.
