@@ -134,9 +134,11 @@ public final class MPICommunicator: Communicator {
         var base: UnsafeMutableRawPointer?
         var window: MPI_Win?
         // Pages of the segment exist from the first write on, so that each host pays for what its ranks touch.
-        let size = local == 0 ? byteCount.roundedUp(to: 64) + 64 : 0
+        let isAlone = neighbours.count == 1
+        let size = local == 0 && !isAlone ? byteCount.roundedUp(to: 64) + 64 : 0
         try calls.watch("MPI_Win_allocate_shared") {
             try checkRoom(size)
+            if isAlone { return }
             let code = MPI_Win_allocate_shared(size, 1, cmpi_info_null(), hostWorld, &base, &window)
             // The ranks of a host fail together, and one that speaks is enough.
             if code != MPI_SUCCESS, local != 0 { sleep(3) }
@@ -145,6 +147,8 @@ public final class MPICommunicator: Communicator {
             try verify(
                 code, "MPI_Win_allocate_shared of \(byteCount) bytes in \(room.folder)\(free) on \(Place.here.host)")
         }
+        // Where there is nobody to share with, MPI would take memory that is not zeroed.
+        if isAlone { return try mapZeroed(byteCount: byteCount) }
         var bytes = 0
         var unit: Int32 = 0
         try verify(MPI_Win_shared_query(window, 0, &bytes, &unit, &base), "MPI_Win_shared_query")

@@ -10,6 +10,15 @@ public func allocateZeroed(byteCount: Int) -> UnsafeMutableRawPointer {
     return memory
 }
 
+/// Zeroed memory aligned to a page whose pages exist from the first touch on; it lives as long as the process.
+func mapZeroed(byteCount: Int) throws -> UnsafeMutableRawPointer {
+    let memory = mmap(nil, max(byteCount, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let memory, memory != MAP_FAILED else {
+        throw Failure(.internalError, "\(byteCount) bytes of memory cannot be had: \(String(cString: strerror(errno)))")
+    }
+    return memory
+}
+
 extension Int {
     /// The next multiple of `alignment`, a power of two.
     public func roundedUp(to alignment: Int) -> Int { (self + alignment - 1) & ~(alignment - 1) }

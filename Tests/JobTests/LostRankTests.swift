@@ -79,6 +79,18 @@ extension Jobs {
             expectRefusal(
                 try job.wait(), 75, ["rank 1 (", "process \(ranks[1].pid)", "does not answer: it is stopped"])
         }
+
+        @Test("A rank that is alone on its host speaks, whatever its memory held before", arguments: [0, 1])
+        func aloneOnItsHost(victim: Int) throws {
+            let runs = try Runs()
+            let command = try ["mpirun", "-np", "2", Program.path] + runs.arguments(Self.endless + ["--watchdog", "4"])
+            // Memory from malloc is not zeroed.
+            let job = try Job(command, environment: Job.environment(["GAN_DIST_HOSTS": "0,1", "MALLOC_PERTURB_": "85"]))
+            let ranks = try job.ranks(2)
+            try runs.waitForStep(5, of: job)
+            kill(ranks[victim].pid, SIGSTOP)
+            expectRefusal(try job.wait(), 75, ["no progress for 4 s: rank \(victim) ("])
+        }
     }
 
     @Suite(.enabled(if: LostRankFixture.canTrace, "needs strace, and permission to trace"))
@@ -137,6 +149,15 @@ extension Jobs {
             let command = try ["mpirun", "-np", "2", Program.path] + runs.arguments(["--preset", preset, "--steps", "2"] + more)
             return try Job.run(
                 ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o size=\(room) tmpfs /dev/shm && exec \"$@\"", "sh"] + command)
+        }
+
+        @Test("Ranks that are alone on their hosts share nothing, and need no room")
+        func alone() throws {
+            let command = try ["mpirun", "-np", "2", Program.path] + Runs().arguments(["--preset", "dcgan", "--steps", "1"])
+            let outcome = try Job.run(
+                ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o size=32m tmpfs /dev/shm && exec \"$@\"", "sh"] + command,
+                environment: Job.environment(["GAN_DIST_HOSTS": "0,1"]), limit: 120)
+            #expect(outcome.code == 0, "\(outcome)")
         }
 
         @Test("Too little shared memory: 74, once, with what is wanted and the way out")
