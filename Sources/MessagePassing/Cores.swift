@@ -49,7 +49,8 @@ struct CoreSet {
             group = String(group[..<slash])
         }
         let old = "/sys/fs/cgroup/cpu/cpu.cfs_"
-        note(Double(readSystemFile(old + "quota_us").prefix { $0 != "\n" }), Double(readSystemFile(old + "period_us").prefix { $0 != "\n" }))
+        func number(_ name: String) -> Double? { Double(readSystemFile(old + name).prefix { $0 != "\n" }) }
+        note(number("quota_us"), number("period_us"))
         return least
     }
 }

@@ -31,8 +31,8 @@ struct SharedMemoryRoom {
     func shortage(on host: String) -> String {
         let megabytes = max(256, 2 * (wanted >> 20) + 2)
         return "the ranks on host \(host) want \(wanted) bytes of shared memory, and \(folder) has \(free ?? 0) free. Give it "
-            + "\(megabytes) MB or more: docker run --shm-size=\(megabytes)m; in Kubernetes an emptyDir of medium Memory at \(folder); "
-            + "as root mount -o remount,size=\(megabytes)m \(folder). Or name a folder on a disk with room: mpirun --mca "
+            + "\(megabytes) MB or more: docker run --shm-size=\(megabytes)m; in Kubernetes an emptyDir of medium Memory at "
+            + "\(folder); as root mount -o remount,size=\(megabytes)m \(folder). Or name a folder on a disk with room: mpirun --mca "
             + "osc_sm_backing_directory FOLDER"
     }
 }

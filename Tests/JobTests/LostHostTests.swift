@@ -75,7 +75,8 @@ final class Hosts {
 
     static let arePossible =
         geteuid() == 0 && !Program.root.hasPrefix("/tmp/")
-        && (try? Job.run(["sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; for i; do command -v $i || exit 1; done", "sh"] + tools).code) == 0
+        && (try? Job.run(["sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; for i; do command -v $i || exit 1; done", "sh"] + tools)
+            .code) == 0
         && (try? Job.run(["unshare", "--net", "--uts", "--ipc", "--mount", "--pid", "--fork", "true"]).code) == 0
 
     init(_ count: Int) throws {
@@ -102,8 +103,8 @@ final class Hosts {
     func start(ranks: Int, _ more: [String]) throws -> Job {
         let arguments = try runs.arguments(more + ["--data", "\(folder)/data"])
         return try Job(
-            ["sh", "-c", "cd \(folder) && exec \"$@\" 2>\(folder)/errors", "sh", Self.script, "run", "-np", "\(ranks)", Program.path]
-                + arguments,
+            ["sh", "-c", "cd \(folder) && exec \"$@\" 2>\(folder)/errors", "sh", Self.script, "run", "-np", "\(ranks)"]
+                + [Program.path] + arguments,
             environment: Job.environment.filter { $0.key != "OMPI_MCA_plm" && $0.key != "OMPI_MCA_rmaps_base_oversubscribe" })
     }
 
