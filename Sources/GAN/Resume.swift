@@ -65,10 +65,10 @@ struct CheckpointSearch {
     ///   may pass, and a fresh start in its place would lose the run.
     mutating func find(_ request: ResumeRequest) throws -> Resumption? {
         if case .file(let path) = request {
-            let resumption = try named(path)
-            // What is refused touches nothing.
-            if locks { lock = try resumption.directory.map { try RunLock(on: $0.path) } }
-            return resumption
+            let directory = try RunDirectory.containing(path)
+            // First: a run that is under way removes checkpoints.
+            if locks { lock = try directory.map { try RunLock(on: $0.path) } }
+            return try named(path, in: directory)
         }
         var locked: String?
         while true {
@@ -88,14 +88,14 @@ struct CheckpointSearch {
         }
     }
 
-    private func named(_ path: String) throws -> Resumption {
+    private func named(_ path: String, in directory: RunDirectory?) throws -> Resumption {
         if let newest = try folderCheckpoint(path) {
             throw Failure(.usage, "--resume \(path): a checkpoint is expected, found a folder\(newest)")
         }
         let checkpoint = try Checkpoint(path: path)
         let configuration = try wanted.resumed(from: checkpoint.configuration)
         try CheckpointSearch.refuseDifferences(configuration, checkpoint)
-        return Resumption(checkpoint: checkpoint, configuration: configuration, directory: try RunDirectory.containing(path))
+        return Resumption(checkpoint: checkpoint, configuration: configuration, directory: directory)
     }
 
     /// What to name instead where a path is that of a folder.

@@ -29,7 +29,10 @@ final class RunLock {
                     + "SIGUSR1, then try again")
         }
         weakness = result == 0 ? nil : String(cString: strerror(errno))
-        // A note for people: the lock itself does not depend on it.
+    }
+
+    /// Notes for people who holds it, once the run is sure to begin; the lock itself does not depend on it.
+    func sign() {
         ftruncate(descriptor, 0)
         _ = StandardOutput.write("\(hostName()), process \(getpid()), since \(Date().rfc3339)\n", to: descriptor)
     }

@@ -180,6 +180,7 @@ private struct PreparedRun {
             self.lock = try RunLock(on: directory.path)
             secondsBefore = 0
         }
+        self.lock.sign()
         let text = try configuration.json(
             pretty: true, adding: ["version": Version.current, "data_sha256": dataset.digest, "images": dataset.count])
         try directory.write(text + "\n", to: "training_options.json")
