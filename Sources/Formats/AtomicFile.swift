@@ -39,10 +39,9 @@ public final class AtomicFile {
         return try file.commit(isDurable: isDurable)
     }
 
-    /// Whether a file of this name is what a writer left that was killed: one of this class, or of Foundation's
-    /// atomic writing, which earlier versions used.
-    public static func isPartial(_ name: String) -> Bool {
-        name.hasPrefix(".dat.nosync") || name.wholeMatch(of: /.+\.partial-[0-9a-f]{16}/) != nil
+    /// The file that a writer was at when it was killed, by the name of what it left; nil for any other name.
+    public static func target(ofPartial name: String) -> String? {
+        name.wholeMatch(of: /(.+)\.partial-[0-9a-f]{16}/).map { String($0.1) }
     }
 
     /// - Precondition: Neither committed nor failed, here and below.

@@ -40,12 +40,20 @@ public struct RunDirectory: Sendable {
             .sorted { $0.0 > $1.0 }
     }
 
-    /// Removes the unfinished files of writers that were killed.
+    /// Removes the unfinished files of trainings that were killed, and none that `gan-dist sample` may be writing here.
     /// - Precondition: This process holds the folder's lock.
     func removeLeftovers() throws {
-        for name in try withFiles({ try folderEntries(path) ?? [] }) where AtomicFile.isPartial(name) {
+        for name in try withFiles({ try folderEntries(path) ?? [] }) where Self.isLeftover(name) {
             unlink("\(path)/\(name)")
         }
+    }
+
+    /// `.dat.nosync…` is what Foundation's atomic writing leaves, which earlier versions used.
+    static func isLeftover(_ name: String) -> Bool {
+        if name.hasPrefix(".dat.nosync") { return true }
+        guard let target = AtomicFile.target(ofPartial: name) else { return false }
+        return target.wholeMatch(
+            of: /training_options\.json|status\.json|(reals|fakes-init|fakes-\d{6,})\.png|checkpoint-\d{9,}\.safetensors/) != nil
     }
 
     func write(_ text: String, to name: String) throws {
