@@ -29,7 +29,7 @@ typedef struct {
     float slope;
     float *_Nonnull workspace;
     csimd_interlude interlude;
-} csimd_product;
+} csimd_gemm;
 
 /// One logical shard in a sum over the batch: the next `count` rows of every pass, one pass after the other into one
 /// accumulator. After them `merges` earlier subtrees are added, and the sum is either kept for a later merge (output < 0)

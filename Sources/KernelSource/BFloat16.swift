@@ -46,9 +46,9 @@ func roundedToBFloat16(_ x: Vector) -> Vector {
 }
 
 /// `product` in bf16.
-public func bfloat16Product(_ arguments: UnsafePointer<csimd_product>) {
+public func bfloat16GEMM(_ arguments: UnsafePointer<csimd_gemm>) {
     let before = csimd_flush_denormals()
-    product(SeparatedPairs.self, arguments.pointee)
+    gemm(SeparatedPairs.self, arguments.pointee)
     csimd_set_float_control(before)
 }
 
@@ -124,7 +124,7 @@ func pairedWeightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csim
             let source = p.b + column / 64 * p.b_panel + pass * p.b_pass
             while run.next(elements, p.shards + p.shard_count) {
                 packColumns(
-                    elements, source + run.row * p.b_row, row: p.b_row, depth: run.count,
+                    elements, source + run.row * p.b_row, rowStride: p.b_row, depth: run.count,
                     vectors: (columns + lanes - 1) / lanes, b + (pass * places + run.place) * 64, targetRow: 64)
             }
             pass += 1

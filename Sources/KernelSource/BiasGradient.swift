@@ -33,7 +33,7 @@ private func sumRows(_ p: csimd_weight_gradient, _ m: Int, _ height: Int) {
         var sum = Vector()
         var pass = 0
         while pass < p.passes {
-            add(a + pass * p.a_pass, row: p.a_row, height, count, to: &sum)
+            add(a + pass * p.a_pass, rowStride: p.a_row, height, count, to: &sum)
             pass += 1
         }
         a += count
@@ -60,14 +60,14 @@ private func sumRows(_ p: csimd_weight_gradient, _ m: Int, _ height: Int) {
 
 /// sum += the first `count` columns of some rows, one by one.
 @inline(__always)
-private func add(_ x: UnsafePointer<Float>, row: Int, _ height: Int, _ count: Int, to sum: inout Vector) {
+private func add(_ x: UnsafePointer<Float>, rowStride: Int, _ height: Int, _ count: Int, to sum: inout Vector) {
     var n = 0
     while n < count {
         if count - n <= lanes / 2 {
-            let columns = transposedHalf(x + n, row: row, height)
+            let columns = transposedHalf(x + n, rowStride: rowStride, height)
             forRows(count - n) { i in sum += columns[unchecked: i] }
         } else {
-            let columns = transposed(rowsOfBlock(x + n, row, height))
+            let columns = transposed(rowsOfBlock(x + n, rowStride, height))
             forRows(count - n < lanes ? count - n : lanes) { i in sum += columns[unchecked: i] }
         }
         n += lanes

@@ -237,7 +237,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             while place + count < part.places && depth.channel == 0 && Int(p.taps[depth.tap].weight) == weight + count {
                 count += depth.advance(p, limit: part.places - place - count)
             }
-            if part.vector == 0 { prefetch(a + Rows * part.aRow + weight, row: part.aRow, rows: Rows, columns: count) }
+            if part.vector == 0 { prefetch(a + Rows * part.aRow + weight, rowStride: part.aRow, rows: Rows, columns: count) }
             accumulate(
                 elements, &sums, a + weight, aRow: part.aRow, aDepth: 1, part.b + place * Vectors * lanes,
                 bDepth: Vectors * lanes, depth: count)

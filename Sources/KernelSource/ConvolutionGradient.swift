@@ -111,7 +111,7 @@ private func panel<Elements: Format>(
         if shard.output < 0 {
             sums += size
         } else {
-            copy(sums, to: p.outputs[Int(shard.output)] + p.output_offset + column, row: p.out_row, rows: p.rows, columns: width)
+            copy(sums, to: p.outputs[Int(shard.output)] + p.output_offset + column, rowStride: p.out_row, rows: p.rows, columns: width)
         }
         s += 1
     }
@@ -215,16 +215,16 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             r += 1
         }
     }
-    store(tile, sums, row: panelColumns)
+    store(tile, sums, rowStride: panelColumns)
 }
 
 /// Lays out some rows of a pixel of X: [count, 64], columns column ..< column + width in the lanes.
 @inline(never)
 private func packColumns<Elements: Format>(
-    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ run: Walk, _ row: Int, _ count: Int, _ column: Int,
+    _ elements: Elements.Type, _ p: csimd_convolution_gradient, _ run: Walk, _ rowStride: Int, _ count: Int, _ column: Int,
     _ width: Int, _ target: UnsafeMutablePointer<Float>
 ) {
-    let x = p.x + run.pass * p.x_pass + row
+    let x = p.x + run.pass * p.x_pass + rowStride
     var tap = column / p.channels
     var channel = column % p.channels
     var j = 0
@@ -253,7 +253,7 @@ func packVector<Elements: Format>(
     var n = 0
     while n < count {
         if count - n <= lanes / 2 {
-            let block = transposedHalf(x + n, row: channel, lanes)
+            let block = transposedHalf(x + n, rowStride: channel, lanes)
             store(elements, block, count - n, target + Elements.places(n) * panelColumns)
         } else {
             let block = transposed(rowsOfBlock(x + n, channel, lanes))
@@ -333,18 +333,18 @@ func add(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, count: In
     }
 }
 
-/// y[m · row + n] = x[m · 64 + n].
+/// y[m · rowStride + n] = x[m · 64 + n].
 @inline(__always)
-func copy(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, row: Int, rows: Int, columns: Int) {
+func copy(_ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, columns: Int) {
     var m = 0
     while m < rows {
         var n = 0
         while n + lanes <= columns {
-            store(load(x + m * panelColumns + n), y + m * row + n)
+            store(load(x + m * panelColumns + n), y + m * rowStride + n)
             n += lanes
         }
         while n < columns {
-            y[m * row + n] = x[m * panelColumns + n]
+            y[m * rowStride + n] = x[m * panelColumns + n]
             n += 1
         }
         m += 1

@@ -1,6 +1,6 @@
 import CSIMD
 
-// Kernels that touch each element of a feature-major matrix [features, columns] once; `row` is the row stride, and
+// Kernels that touch each element of a feature-major matrix [features, columns] once; `rowStride` is the distance between features, and
 // columns is a multiple of the vectors' lanes.
 
 @inline(__always)
@@ -17,36 +17,36 @@ func forEachVector(_ features: Int, _ columns: Int, _ body: (_ feature: Int, _ c
 }
 
 /// x = x > 0 ? x : slope · x.
-public func rectify(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int, slope: Float) {
+public func leakyReLU(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, rowStride: Int, slope: Float) {
     forEachVector(features, columns) { feature, column in
-        let target = x + feature * row + column
+        let target = x + feature * rowStride + column
         let value = load(target)
         store(select(value .> 0, value, slope * value), target)
     }
 }
 
 /// x = tanh x.
-public func tanhForward(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int) {
+public func tanhForward(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, rowStride: Int) {
     forEachVector(features, columns) { feature, column in
-        let target = x + feature * row + column
+        let target = x + feature * rowStride + column
         store(hyperbolicTangent(load(target)), target)
     }
 }
 
 /// x = 1 / (1 + e⁻ˣ).
-public func sigmoidForward(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int) {
+public func sigmoidForward(_ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, rowStride: Int) {
     forEachVector(features, columns) { feature, column in
-        let target = x + feature * row + column
+        let target = x + feature * rowStride + column
         store(sigmoid(load(target)), target)
     }
 }
 
-/// dx = y > 0 ? dx : slope · dx, where y is the output of `rectify`.
-public func rectifyBackward(
-    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, row: Int, slope: Float
+/// dx = y > 0 ? dx : slope · dx, where y is the output of `leakyReLU`.
+public func leakyReLUBackward(
+    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, rowStride: Int, slope: Float
 ) {
     forEachVector(features, columns) { feature, column in
-        let offset = feature * row + column
+        let offset = feature * rowStride + column
         let value = load(dx + offset)
         store(select(load(y + offset) .> 0, value, slope * value), dx + offset)
     }
@@ -54,10 +54,10 @@ public func rectifyBackward(
 
 /// dx = dx · (1 − y²), where y is the output of `tanhForward`.
 public func tanhBackward(
-    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, row: Int
+    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, rowStride: Int
 ) {
     forEachVector(features, columns) { feature, column in
-        let offset = feature * row + column
+        let offset = feature * rowStride + column
         let y = load(y + offset)
         store(load(dx + offset) * fma(-y, y, Vector(repeating: 1)), dx + offset)
     }
@@ -65,10 +65,10 @@ public func tanhBackward(
 
 /// dx = dx · y · (1 − y), where y is the output of `sigmoidForward`.
 public func sigmoidBackward(
-    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, row: Int
+    _ dx: UnsafeMutablePointer<Float>, y: UnsafePointer<Float>, features: Int, columns: Int, rowStride: Int
 ) {
     forEachVector(features, columns) { feature, column in
-        let offset = feature * row + column
+        let offset = feature * rowStride + column
         let y = load(y + offset)
         store(load(dx + offset) * (y * (Vector(repeating: 1) - y)), dx + offset)
     }
@@ -76,7 +76,7 @@ public func sigmoidBackward(
 
 /// out[i] = (bytes[i] / 255 − 1/2) / (1/2): torchvision's ToTensor and Normalize(0.5, 0.5), pixels in [−1, 1].
 /// Meanwhile as many bytes are fetched from `upcoming`, which need not be valid: images lie anywhere in a large file.
-public func pixels(
+public func normalizeBytes(
     _ bytes: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<Float>, count: Int, upcoming: UnsafePointer<UInt8>
 ) {
     var i = 0
@@ -104,10 +104,10 @@ public func pixels(
 /// out = y + scale[n] · (x − y) in column n, fused: between x and y of each column.
 public func mixColumns(
     _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, scale: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>,
-    features: Int, columns: Int, row: Int
+    features: Int, columns: Int, rowStride: Int
 ) {
     forEachVector(features, columns) { feature, column in
-        let place = feature * row + column
+        let place = feature * rowStride + column
         let other = load(y + place)
         store(fma(load(scale + column), load(x + place) - other, other), out + place)
     }
@@ -115,10 +115,10 @@ public func mixColumns(
 
 /// x = scale[n] · x in column n.
 public func scaleColumns(
-    _ x: UnsafeMutablePointer<Float>, scale: UnsafePointer<Float>, features: Int, columns: Int, row: Int
+    _ x: UnsafeMutablePointer<Float>, scale: UnsafePointer<Float>, features: Int, columns: Int, rowStride: Int
 ) {
     forEachVector(features, columns) { feature, column in
-        let place = feature * row + column
+        let place = feature * rowStride + column
         store(load(scale + column) * load(x + place), x + place)
     }
 }

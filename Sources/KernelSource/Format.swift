@@ -59,7 +59,7 @@ func pause(_ interlude: csimd_interlude) {
 /// column lie `targetRow` apart.
 @inline(__always)
 func packColumns<Elements: Format>(
-    _: Elements.Type, _ x: UnsafePointer<Float>, row: Int, depth: Int, vectors: Int,
+    _: Elements.Type, _ x: UnsafePointer<Float>, rowStride: Int, depth: Int, vectors: Int,
     _ target: UnsafeMutablePointer<Float>, targetRow: Int
 ) {
     var source = x
@@ -69,11 +69,11 @@ func packColumns<Elements: Format>(
         let hasOdd = k + 1 < depth
         var v = 0
         while v < vectors {
-            let odd = hasOdd ? load(source + row + v * lanes) : Vector()
+            let odd = hasOdd ? load(source + rowStride + v * lanes) : Vector()
             Elements.pack(even: load(source + v * lanes), odd: odd, target + v * lanes, stride: targetRow)
             v += 1
         }
-        source += 2 * row
+        source += 2 * rowStride
         target += Elements.places(2) * targetRow
         k += 2
     }

@@ -37,7 +37,7 @@ private func rows(_ random: csimd_random, from column: Int) -> Words {
 }
 
 /// The words themselves, out[4j + i, row] = word i of block j; out is [4 · blocks, columns].
-public func randomWords(_ random: csimd_random, _ out: UnsafeMutablePointer<UInt32>, blocks: Int, columns: Int, row: Int) {
+public func randomWords(_ random: csimd_random, _ out: UnsafeMutablePointer<UInt32>, blocks: Int, columns: Int, rowStride: Int) {
     var block = 0
     while block < blocks {
         var column = 0
@@ -45,7 +45,7 @@ public func randomWords(_ random: csimd_random, _ out: UnsafeMutablePointer<UInt
             let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: block), rows: rows(random, from: column))
             var i = 0
             while i < 4 {
-                UnsafeMutableRawPointer(out + (4 * block + i) * row + column).storeBytes(of: words[unchecked: i], as: Words.self)
+                UnsafeMutableRawPointer(out + (4 * block + i) * rowStride + column).storeBytes(of: words[unchecked: i], as: Words.self)
                 i += 1
             }
             column += lanes
@@ -54,19 +54,19 @@ public func randomWords(_ random: csimd_random, _ out: UnsafeMutablePointer<UInt
     }
 }
 
-/// Standard normals, out [features, columns] with row stride `row`, by Box and Muller (1958): of a block's words w,
+/// Standard normals, out [features, columns] with row stride `rowStride`, by Box and Muller (1958): of a block's words w,
 /// z₀ = √(−2 ln u(w₀)) cos(2π w₁/2³²), z₁ the same with sin, z₂ and z₃ likewise from w₂ and w₃,
 /// u(w) = fl(fl(w) · 2⁻³² + 2⁻³³), rounded once; within 1e-6 of these formulas.
-public func randomNormals(_ random: csimd_random, _ out: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int) {
+public func randomNormals(_ random: csimd_random, _ out: UnsafeMutablePointer<Float>, features: Int, columns: Int, rowStride: Int) {
     var feature = 0
     while feature < features {
         var column = 0
         while column < columns {
             let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: feature >> 2), rows: rows(random, from: column))
-            let target = out + feature * row + column
-            normals(words[unchecked: 0], words[unchecked: 1], target, row, count: features - feature)
+            let target = out + feature * rowStride + column
+            normals(words[unchecked: 0], words[unchecked: 1], target, rowStride, count: features - feature)
             if feature + 2 < features {
-                normals(words[unchecked: 2], words[unchecked: 3], target + 2 * row, row, count: features - feature - 2)
+                normals(words[unchecked: 2], words[unchecked: 3], target + 2 * rowStride, rowStride, count: features - feature - 2)
             }
             column += lanes
         }
@@ -76,17 +76,17 @@ public func randomNormals(_ random: csimd_random, _ out: UnsafeMutablePointer<Fl
 
 /// The pair of normals that two words make, or the first of it.
 @inline(__always)
-private func normals(_ word0: Words, _ word1: Words, _ target: UnsafeMutablePointer<Float>, _ row: Int, count: Int) {
+private func normals(_ word0: Words, _ word1: Words, _ target: UnsafeMutablePointer<Float>, _ rowStride: Int, count: Int) {
     let u = fma(floats(word0), Vector(repeating: 0x1p-32), Vector(repeating: 0x1p-33))
     let radius = squareRoot(logarithm(u) * Vector(repeating: -2))
     let (cosine, sine) = cosineAndSine(turns: word1)
     store(radius * cosine, target)
-    if count > 1 { store(radius * sine, target + row) }
+    if count > 1 { store(radius * sine, target + rowStride) }
 }
 
 /// x[feature, row] *= word < threshold ? scale : 0, the word as in `randomWords`: inverted dropout, forward and backward.
 public func dropout(
-    _ random: csimd_random, _ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, row: Int,
+    _ random: csimd_random, _ x: UnsafeMutablePointer<Float>, features: Int, columns: Int, rowStride: Int,
     threshold: UInt32, scale: Float
 ) {
     var feature = 0
@@ -95,12 +95,12 @@ public func dropout(
         while column < columns {
             let words = philox(random, block: random.first_block &+ UInt32(truncatingIfNeeded: feature >> 2), rows: rows(random, from: column))
             // Written out: a loop that the compiler leaves as one keeps the words in memory.
-            let target = x + feature * row + column
+            let target = x + feature * rowStride + column
             let count = features - feature
             drop(target, words[unchecked: 0], threshold, scale)
-            if count > 1 { drop(target + row, words[unchecked: 1], threshold, scale) }
-            if count > 2 { drop(target + 2 * row, words[unchecked: 2], threshold, scale) }
-            if count > 3 { drop(target + 3 * row, words[unchecked: 3], threshold, scale) }
+            if count > 1 { drop(target + rowStride, words[unchecked: 1], threshold, scale) }
+            if count > 2 { drop(target + 2 * rowStride, words[unchecked: 2], threshold, scale) }
+            if count > 3 { drop(target + 3 * rowStride, words[unchecked: 3], threshold, scale) }
             column += lanes
         }
         feature += 4

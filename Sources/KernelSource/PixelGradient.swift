@@ -97,7 +97,7 @@ private func panel<Elements: Format>(
             var t = 0
             while t < taps {
                 copy(
-                    sums + t * p.rows * groupColumns, to: output + t * p.channels, row: p.out_row, rows: p.rows,
+                    sums + t * p.rows * groupColumns, to: output + t * p.channels, rowStride: p.out_row, rows: p.rows,
                     columns: width)
                 t += 1
             }
@@ -282,5 +282,5 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             depth: part.places)
         r += 1
     }
-    store(tile, part.sums, row: groupColumns)
+    store(tile, part.sums, rowStride: groupColumns)
 }

@@ -111,13 +111,13 @@ func rectified<Elements: Format>(
 /// Stores the tile with the row stride given.
 @inline(__always)
 func store<let Rows: Int, let Vectors: Int>(
-    _ sums: Tile<Rows, Vectors>, _ c: UnsafeMutablePointer<Float>, row: Int
+    _ sums: Tile<Rows, Vectors>, _ c: UnsafeMutablePointer<Float>, rowStride: Int
 ) {
     var i = 0
     while i < Rows {
         var v = 0
         while v < Vectors {
-            store(sums[unchecked: i][unchecked: v], c + i * row + v * lanes)
+            store(sums[unchecked: i][unchecked: v], c + i * rowStride + v * lanes)
             v += 1
         }
         i += 1

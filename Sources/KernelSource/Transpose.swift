@@ -41,10 +41,10 @@ func transposed(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vector> {
 /// The transpose of the first half of the columns of a block, whose first `count` rows are at x, the others zero: rows i
 /// and i + n/2 share a vector, and each half of it is transposed by itself.
 @inline(__always)
-func transposedHalf(_ x: UnsafePointer<Float>, row: Int, _ count: Int) -> InlineArray<16, Vector> {
+func transposedHalf(_ x: UnsafePointer<Float>, rowStride: Int, _ count: Int) -> InlineArray<16, Vector> {
     var result = interleaveHalves(
         InlineArray { i in
-            i < lanes / 2 ? Vector(lowHalf: half(x, row, i, count), highHalf: half(x, row, i + lanes / 2, count)) : Vector()
+            i < lanes / 2 ? Vector(lowHalf: half(x, rowStride, i, count), highHalf: half(x, rowStride, i + lanes / 2, count)) : Vector()
         })
     if lanes > 4 { result = interleaveHalves(result) }
     if lanes > 8 { result = interleaveHalves(result) }
@@ -52,8 +52,8 @@ func transposedHalf(_ x: UnsafePointer<Float>, row: Int, _ count: Int) -> Inline
 }
 
 @inline(__always)
-private func half(_ x: UnsafePointer<Float>, _ row: Int, _ i: Int, _ count: Int) -> HalfVector {
-    i < count ? UnsafeRawPointer(x + i * row).loadUnaligned(as: HalfVector.self) : HalfVector()
+private func half(_ x: UnsafePointer<Float>, _ rowStride: Int, _ i: Int, _ count: Int) -> HalfVector {
+    i < count ? UnsafeRawPointer(x + i * rowStride).loadUnaligned(as: HalfVector.self) : HalfVector()
 }
 
 @inline(__always)
@@ -79,12 +79,12 @@ private func interleaveHalves(_ i: Int, _ block: InlineArray<16, Vector>, _ resu
 /// out[r · outRow + c] = x[r · row + c] for r < rows, c < columns, and nothing else is written: other columns of out are
 /// other ranks'.
 public func copyColumns(
-    _ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
+    _ x: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
 ) {
     let ahead = 16
     var r = 0
     while r < rows {
-        let x = x + r * row
+        let x = x + r * rowStride
         let out = out + r * outRow
         var c = 0
         while c + lanes <= columns {
@@ -103,12 +103,12 @@ public func copyColumns(
 /// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiple of the
 /// lanes of x's columns are read, and as many of out's columns (x's rows) are written.
 public func transpose(
-    _ x: UnsafePointer<Float>, row: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
+    _ x: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
 ) {
     var r = 0
     while r < rows {
-        if r + lanes < rows { prefetchToWrite(out + r + lanes, row: outRow, rows: columns) }
-        transposeBlocks(x + r * row, row, rows - r, columns, out + r, outRow)
+        if r + lanes < rows { prefetchToWrite(out + r + lanes, rowStride: outRow, rows: columns) }
+        transposeBlocks(x + r * rowStride, rowStride, rows - r, columns, out + r, outRow)
         r += lanes
     }
 }
@@ -116,11 +116,11 @@ public func transpose(
 /// Up to a vector of rows.
 @inline(never)
 private func transposeBlocks(
-    _ x: UnsafePointer<Float>, _ row: Int, _ rows: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>, _ outRow: Int
+    _ x: UnsafePointer<Float>, _ rowStride: Int, _ rows: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>, _ outRow: Int
 ) {
     var c = 0
     while c < columns {
-        let block = transposed(rowsOfBlock(x + c, row, rows))
+        let block = transposed(rowsOfBlock(x + c, rowStride, rows))
         let count = columns - c < lanes ? columns - c : lanes
         forRows(count) { i in store(block[unchecked: i], out + (c + i) * outRow) }
         c += lanes
@@ -154,6 +154,6 @@ func forRows(_ count: Int, _ body: (Int) -> Void) {
 
 /// The first `count` rows of a block, and zeros.
 @inline(__always)
-func rowsOfBlock(_ x: UnsafePointer<Float>, _ row: Int, _ count: Int) -> InlineArray<16, Vector> {
-    InlineArray { i in i < lanes && i < count ? load(x + i * row) : Vector() }
+func rowsOfBlock(_ x: UnsafePointer<Float>, _ rowStride: Int, _ count: Int) -> InlineArray<16, Vector> {
+    InlineArray { i in i < lanes && i < count ? load(x + i * rowStride) : Vector() }
 }

@@ -67,7 +67,7 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     var shard = p.shards
     let end = p.shards + p.shard_count
     // The stores at the end would wait for their lines, and hold up those of the next tile.
-    prefetchToWrite(p.outputs[0] + p.output_offset + m * p.c_row + column, row: p.c_row, rows: Rows, columns: Vectors * lanes)
+    prefetchToWrite(p.outputs[0] + p.output_offset + m * p.c_row + column, rowStride: p.c_row, rows: Rows, columns: Vectors * lanes)
     while shard < end {
         var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
         let count = Int(shard.pointee.count)
@@ -102,15 +102,15 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
         }
         let output = Int(shard.pointee.output)
         if output < 0 {
-            store(sums, free, row: Vectors * lanes)
+            store(sums, free, rowStride: Vectors * lanes)
             free += size
         } else {
             let c = p.outputs[output] + p.output_offset + m * p.c_row + column
             if column + Vectors * lanes <= p.columns {
-                store(sums, c, row: p.c_row)
+                store(sums, c, rowStride: p.c_row)
             } else {
-                store(sums, free, row: Vectors * lanes)
-                copy(free, row: Vectors * lanes, to: c, row: p.c_row, rows: Rows, columns: p.columns - column)
+                store(sums, free, rowStride: Vectors * lanes)
+                copy(free, rowStride: Vectors * lanes, to: c, rowStride: p.c_row, rows: Rows, columns: p.columns - column)
             }
         }
         shard += 1
@@ -156,13 +156,13 @@ private func add<let Rows: Int, let Vectors: Int>(_ kept: UnsafePointer<Float>, 
 /// Copies the first `columns` of each of `rows` rows.
 @inline(never)
 private func copy(
-    _ x: UnsafePointer<Float>, row: Int, to c: UnsafeMutablePointer<Float>, row cRow: Int, rows: Int, columns: Int
+    _ x: UnsafePointer<Float>, rowStride: Int, to c: UnsafeMutablePointer<Float>, rowStride cRow: Int, rows: Int, columns: Int
 ) {
     var i = 0
     while i < rows {
         var j = 0
         while j < columns {
-            c[i * cRow + j] = x[i * row + j]
+            c[i * cRow + j] = x[i * rowStride + j]
             j += 1
         }
         i += 1

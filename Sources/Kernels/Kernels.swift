@@ -92,68 +92,68 @@ public struct Kernels: Sendable {
             _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
         ) -> Void
 
-    public internal(set) var product: @Sendable (_ arguments: UnsafePointer<Product>) -> Void
+    public internal(set) var gemm: @Sendable (_ arguments: UnsafePointer<GEMM>) -> Void
     public internal(set) var weightGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
     /// Sums over the batch whose second factor is one: never rounded.
     public internal(set) var biasGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void
     public internal(set) var convolution: @Sendable (_ arguments: UnsafePointer<Convolution>) -> Void
     public internal(set) var convolutionGradient: @Sendable (_ arguments: UnsafePointer<ConvolutionGradient>) -> Void
     public let sumPixels:
-        @Sendable (_ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ sums: MutableFloats) -> Void
+        @Sendable (_ x: Floats, _ pixels: Int, _ columns: Int, _ rowStride: Int, _ sums: MutableFloats) -> Void
     public let moments:
         @Sendable (
-            _ x: MutableFloats, _ y: Floats, _ gate: Floats?, _ slope: Float, _ pixels: Int, _ columns: Int, _ row: Int,
+            _ x: MutableFloats, _ y: Floats, _ gate: Floats?, _ slope: Float, _ pixels: Int, _ columns: Int, _ rowStride: Int,
             _ sums: UnsafeMutablePointer<Double>
         ) -> Void
     public let normalize:
         @Sendable (
-            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Float, _ scale: Float,
+            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ columns: Int, _ rowStride: Int, _ mean: Float, _ scale: Float,
             _ shift: Float, _ slope: Float
         ) -> Void
     public let normalizeBackward:
         @Sendable (
-            _ dx: MutableFloats, _ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Float, _ a: Float,
+            _ dx: MutableFloats, _ x: Floats, _ pixels: Int, _ columns: Int, _ rowStride: Int, _ mean: Float, _ a: Float,
             _ b: Float, _ c: Float
         ) -> Void
     public let normalizeRows:
         @Sendable (
-            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ channels: Int, _ columns: Int, _ row: Int, _ mean: Floats,
+            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ channels: Int, _ columns: Int, _ rowStride: Int, _ mean: Floats,
             _ inverse: Floats, _ scale: Floats, _ shift: Floats, _ slope: Float
         ) -> Void
     public let normalizeRowsBackward:
         @Sendable (
-            _ dx: MutableFloats, _ x: Floats, _ features: Int, _ columns: Int, _ row: Int, _ mean: Floats, _ a: Floats,
+            _ dx: MutableFloats, _ x: Floats, _ features: Int, _ columns: Int, _ rowStride: Int, _ mean: Floats, _ a: Floats,
             _ b: Floats, _ c: Floats
         ) -> Void
     public let scaleChannels:
         @Sendable (
-            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ channels: Int, _ columns: Int, _ row: Int, _ scale: Floats
+            _ x: Floats, _ y: MutableFloats, _ pixels: Int, _ channels: Int, _ columns: Int, _ rowStride: Int, _ scale: Floats
         ) -> Void
     public let sumNormalized:
         @Sendable (
-            _ dy: Floats, _ x: Floats, _ pixels: Int, _ columns: Int, _ row: Int, _ mean: Floats, _ inverse: Floats,
+            _ dy: Floats, _ x: Floats, _ pixels: Int, _ columns: Int, _ rowStride: Int, _ mean: Floats, _ inverse: Floats,
             _ sums: MutableFloats
         ) -> Void
     public let similarities:
-        @Sendable (_ x: Floats, _ dimensions: Int, _ count: Int, _ row: Int, _ out: MutableFloats) -> Void
+        @Sendable (_ x: Floats, _ dimensions: Int, _ count: Int, _ rowStride: Int, _ out: MutableFloats) -> Void
     public let similaritiesBackward:
         @Sendable (
-            _ x: Floats, _ gradient: Floats, _ dimensions: Int, _ count: Int, _ row: Int, _ scratch: MutableFloats,
+            _ x: Floats, _ gradient: Floats, _ dimensions: Int, _ count: Int, _ rowStride: Int, _ scratch: MutableFloats,
             _ dx: MutableFloats
         ) -> Void
     public let copyColumns:
-        @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
+        @Sendable (_ x: Floats, _ rowStride: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRowStride: Int) -> Void
     public let transpose:
-        @Sendable (_ x: Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRow: Int) -> Void
-    public let rectify: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) -> Void
-    public let tanh: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int) -> Void
-    public let sigmoid: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int) -> Void
-    public let rectifyBackward:
-        @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ row: Int, _ slope: Float) -> Void
+        @Sendable (_ x: Floats, _ rowStride: Int, _ rows: Int, _ columns: Int, _ out: MutableFloats, _ outRowStride: Int) -> Void
+    public let leakyReLU: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int, _ slope: Float) -> Void
+    public let tanh: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int) -> Void
+    public let sigmoid: @Sendable (_ x: MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int) -> Void
+    public let leakyReLUBackward:
+        @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ rowStride: Int, _ slope: Float) -> Void
     public let tanhBackward:
-        @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ row: Int) -> Void
+        @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ rowStride: Int) -> Void
     public let sigmoidBackward:
-        @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ row: Int) -> Void
+        @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ rowStride: Int) -> Void
     public let binaryCrossEntropy: HardLoss
     public let softBinaryCrossEntropy: SoftLoss
     public let squaredError: HardLoss
@@ -162,22 +162,22 @@ public struct Kernels: Sendable {
     public let linearLoss: HardLoss
     public let mixColumns:
         @Sendable (
-            _ x: Floats, _ y: Floats, _ scale: Floats, _ out: MutableFloats, _ features: Int, _ columns: Int, _ row: Int
+            _ x: Floats, _ y: Floats, _ scale: Floats, _ out: MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int
         ) -> Void
     public let scaleColumns:
-        @Sendable (_ x: MutableFloats, _ scale: Floats, _ features: Int, _ columns: Int, _ row: Int) -> Void
+        @Sendable (_ x: MutableFloats, _ scale: Floats, _ features: Int, _ columns: Int, _ rowStride: Int) -> Void
     public let addScaled: @Sendable (_ x: MutableFloats, _ y: Floats, _ scale: Float, _ count: Int) -> Void
-    public let pixels:
+    public let normalizeBytes:
         @Sendable (
             _ bytes: UnsafePointer<UInt8>, _ out: MutableFloats, _ count: Int, _ upcoming: UnsafePointer<UInt8>
         ) -> Void
     public internal(set) var randomWords:
-        @Sendable (_ random: RandomKey, _ out: UnsafeMutablePointer<UInt32>, _ blocks: Int, _ columns: Int, _ row: Int) -> Void
+        @Sendable (_ random: RandomKey, _ out: UnsafeMutablePointer<UInt32>, _ blocks: Int, _ columns: Int, _ rowStride: Int) -> Void
     public internal(set) var randomNormals:
-        @Sendable (_ random: RandomKey, _ out: MutableFloats, _ features: Int, _ columns: Int, _ row: Int) -> Void
+        @Sendable (_ random: RandomKey, _ out: MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int) -> Void
     public internal(set) var dropout:
         @Sendable (
-            _ random: RandomKey, _ x: MutableFloats, _ features: Int, _ columns: Int, _ row: Int,
+            _ random: RandomKey, _ x: MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int,
             _ threshold: UInt32, _ scale: Float
         ) -> Void
     public internal(set) var treeSum:
@@ -222,7 +222,7 @@ public struct Kernels: Sendable {
     public static var fastest: Kernels { select(InstructionSet.available[0]) ?? portable(as: .portable) }
 }
 
-public typealias Product = csimd_product
+public typealias GEMM = csimd_gemm
 public typealias WeightGradient = csimd_weight_gradient
 public typealias Convolution = csimd_convolution
 public typealias ConvolutionGradient = csimd_convolution_gradient
@@ -235,7 +235,7 @@ public typealias RandomKey = csimd_random
 public typealias AdamConstants = csimd_adam
 public typealias RMSpropConstants = csimd_rmsprop
 
-extension Product {
+extension GEMM {
     /// Floats that the workspace of a product or convolution holds: 64 columns of B, 256 deep; a block of A, 3072 elements
     /// and a vector; and a convolution's 64 columns of 48 sums.
     public static let workspaceCount = 64 * 256 + 3_072 + 16 + 64 * 48

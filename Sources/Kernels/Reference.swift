@@ -11,7 +11,7 @@ extension Kernels {
     public static var reference: Kernels {
         Kernels(
             instructionSet: .portable,
-            product: Reference.product,
+            gemm: Reference.gemm,
             weightGradient: Reference.weightGradient,
             biasGradient: Reference.weightGradient,
             convolution: Reference.convolution,
@@ -28,10 +28,10 @@ extension Kernels {
             similaritiesBackward: Reference.similaritiesBackward,
             copyColumns: Reference.copyColumns,
             transpose: Reference.transpose,
-            rectify: Reference.rectify,
+            leakyReLU: Reference.leakyReLU,
             tanh: Reference.tanh,
             sigmoid: Reference.sigmoid,
-            rectifyBackward: Reference.rectifyBackward,
+            leakyReLUBackward: Reference.leakyReLUBackward,
             tanhBackward: Reference.tanhBackward,
             sigmoidBackward: Reference.sigmoidBackward,
             binaryCrossEntropy: Reference.binaryCrossEntropy,
@@ -43,7 +43,7 @@ extension Kernels {
             mixColumns: Reference.mixColumns,
             scaleColumns: Reference.scaleColumns,
             addScaled: Reference.addScaled,
-            pixels: Reference.pixels,
+            normalizeBytes: Reference.normalizeBytes,
             randomWords: Reference.randomWords,
             randomNormals: Reference.randomNormals,
             dropout: Reference.dropout,
@@ -62,7 +62,7 @@ extension Kernels {
     public static var bfloat16Reference: Kernels {
         var kernels = reference
         kernels.precision = .bf16
-        kernels.product = Reference.bfloat16Product
+        kernels.gemm = Reference.bfloat16GEMM
         kernels.weightGradient = Reference.bfloat16WeightGradient
         kernels.biasGradient = Reference.flushedWeightGradient
         kernels.convolution = Reference.bfloat16Convolution

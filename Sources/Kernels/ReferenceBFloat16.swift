@@ -23,7 +23,7 @@ extension Reference {
     }
 
     /// `product` of factors rounded to bf16, k in pairs.
-    static func bfloat16Product(_ arguments: UnsafePointer<Product>) {
+    static func bfloat16GEMM(_ arguments: UnsafePointer<GEMM>) {
         let p = arguments.pointee
         for m in 0..<p.rows {
             for n in 0..<p.columns {

@@ -5,7 +5,7 @@ import CSIMD
 extension Reference {
     /// C[m, n] = bias[m] + Σ_k A[m, k] B[k, n], k ascending; then, if asked, C = sign > 0 ? C : slope · C, where sign
     /// is gate[m, n], or C itself without a gate.
-    static func product(_ arguments: UnsafePointer<Product>) {
+    static func gemm(_ arguments: UnsafePointer<GEMM>) {
         let p = arguments.pointee
         for m in 0..<p.rows {
             for n in 0..<p.columns {
@@ -56,19 +56,19 @@ extension Reference {
 
     /// out[r, c] = x[r, c].
     static func copyColumns(
-        _ x: Kernels.Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: Kernels.MutableFloats, _ outRow: Int
+        _ x: Kernels.Floats, _ rowStride: Int, _ rows: Int, _ columns: Int, _ out: Kernels.MutableFloats, _ outRow: Int
     ) {
         for r in 0..<rows {
-            for c in 0..<columns { out[r * outRow + c] = x[r * row + c] }
+            for c in 0..<columns { out[r * outRow + c] = x[r * rowStride + c] }
         }
     }
 
     /// out[c, r] = x[r, c].
     static func transpose(
-        _ x: Kernels.Floats, _ row: Int, _ rows: Int, _ columns: Int, _ out: Kernels.MutableFloats, _ outRow: Int
+        _ x: Kernels.Floats, _ rowStride: Int, _ rows: Int, _ columns: Int, _ out: Kernels.MutableFloats, _ outRow: Int
     ) {
         for r in 0..<rows {
-            for c in 0..<columns { out[c * outRow + r] = x[r * row + c] }
+            for c in 0..<columns { out[c * outRow + r] = x[r * rowStride + c] }
         }
     }
 }

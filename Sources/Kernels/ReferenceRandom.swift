@@ -30,11 +30,11 @@ extension Reference {
 
     /// out[4j + i, n] = word i of block j of row n.
     static func randomWords(
-        _ random: RandomKey, _ out: UnsafeMutablePointer<UInt32>, _ blocks: Int, _ columns: Int, _ row: Int
+        _ random: RandomKey, _ out: UnsafeMutablePointer<UInt32>, _ blocks: Int, _ columns: Int, _ rowStride: Int
     ) {
         for feature in 0..<4 * blocks {
             for column in 0..<columns {
-                out[feature * row + column] = words(random, block: feature / 4, column: column)[feature % 4]
+                out[feature * rowStride + column] = words(random, block: feature / 4, column: column)[feature % 4]
             }
         }
     }
@@ -48,27 +48,27 @@ extension Reference {
 
     /// out[f, n]: the normals of words (0, 1) of a block serve its elements 0 and 1, those of words (2, 3) the others.
     static func randomNormals(
-        _ random: RandomKey, _ out: Kernels.MutableFloats, _ features: Int, _ columns: Int, _ row: Int
+        _ random: RandomKey, _ out: Kernels.MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int
     ) {
         for feature in 0..<features {
             for column in 0..<columns {
                 let words = words(random, block: feature / 4, column: column)
                 let first = feature % 4 / 2 * 2
                 let pair = normals(words[first], turns: words[first + 1])
-                out[feature * row + column] = feature % 2 == 0 ? pair.0 : pair.1
+                out[feature * rowStride + column] = feature % 2 == 0 ? pair.0 : pair.1
             }
         }
     }
 
     /// x[f, n] = x[f, n] · (word < threshold ? scale : 0).
     static func dropout(
-        _ random: RandomKey, _ x: Kernels.MutableFloats, _ features: Int, _ columns: Int, _ row: Int,
+        _ random: RandomKey, _ x: Kernels.MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int,
         _ threshold: UInt32, _ scale: Float
     ) {
         for feature in 0..<features {
             for column in 0..<columns {
                 let word = words(random, block: feature / 4, column: column)[feature % 4]
-                x[feature * row + column] *= word < threshold ? scale : 0
+                x[feature * rowStride + column] *= word < threshold ? scale : 0
             }
         }
     }

@@ -11,7 +11,7 @@ extension Kernels {
     static var avx512: Kernels {
         Kernels(
             instructionSet: .avx512,
-            product: KernelsAVX512.product,
+            gemm: KernelsAVX512.gemm,
             weightGradient: KernelsAVX512.weightGradient,
             biasGradient: KernelsAVX512.biasGradient,
             convolution: KernelsAVX512.convolution,
@@ -28,10 +28,10 @@ extension Kernels {
             similaritiesBackward: KernelsAVX512.similaritiesBackward,
             copyColumns: KernelsAVX512.copyColumns,
             transpose: KernelsAVX512.transpose,
-            rectify: KernelsAVX512.rectify,
+            leakyReLU: KernelsAVX512.leakyReLU,
             tanh: KernelsAVX512.tanhForward,
             sigmoid: KernelsAVX512.sigmoidForward,
-            rectifyBackward: KernelsAVX512.rectifyBackward,
+            leakyReLUBackward: KernelsAVX512.leakyReLUBackward,
             tanhBackward: KernelsAVX512.tanhBackward,
             sigmoidBackward: KernelsAVX512.sigmoidBackward,
             binaryCrossEntropy: KernelsAVX512.binaryCrossEntropy,
@@ -43,7 +43,7 @@ extension Kernels {
             mixColumns: KernelsAVX512.mixColumns,
             scaleColumns: KernelsAVX512.scaleColumns,
             addScaled: KernelsAVX512.addScaled,
-            pixels: KernelsAVX512.pixels,
+            normalizeBytes: KernelsAVX512.normalizeBytes,
             randomWords: KernelsAVX512.randomWords,
             randomNormals: KernelsAVX512.randomNormals,
             dropout: KernelsAVX512.dropout,
@@ -60,7 +60,7 @@ extension Kernels {
     static var avx2: Kernels {
         Kernels(
             instructionSet: .avx2,
-            product: KernelsAVX2.product,
+            gemm: KernelsAVX2.gemm,
             weightGradient: KernelsAVX2.weightGradient,
             biasGradient: KernelsAVX2.biasGradient,
             convolution: KernelsAVX2.convolution,
@@ -77,10 +77,10 @@ extension Kernels {
             similaritiesBackward: KernelsAVX2.similaritiesBackward,
             copyColumns: KernelsAVX2.copyColumns,
             transpose: KernelsAVX2.transpose,
-            rectify: KernelsAVX2.rectify,
+            leakyReLU: KernelsAVX2.leakyReLU,
             tanh: KernelsAVX2.tanhForward,
             sigmoid: KernelsAVX2.sigmoidForward,
-            rectifyBackward: KernelsAVX2.rectifyBackward,
+            leakyReLUBackward: KernelsAVX2.leakyReLUBackward,
             tanhBackward: KernelsAVX2.tanhBackward,
             sigmoidBackward: KernelsAVX2.sigmoidBackward,
             binaryCrossEntropy: KernelsAVX2.binaryCrossEntropy,
@@ -92,7 +92,7 @@ extension Kernels {
             mixColumns: KernelsAVX2.mixColumns,
             scaleColumns: KernelsAVX2.scaleColumns,
             addScaled: KernelsAVX2.addScaled,
-            pixels: KernelsAVX2.pixels,
+            normalizeBytes: KernelsAVX2.normalizeBytes,
             randomWords: KernelsAVX2.randomWords,
             randomNormals: KernelsAVX2.randomNormals,
             dropout: KernelsAVX2.dropout,
@@ -107,7 +107,7 @@ extension Kernels {
     }
 
     mutating func setAVX512BFloat16(usesNative: Bool) {
-        product = usesNative ? KernelsAVX512.nativeBFloat16Product : KernelsAVX512.bfloat16Product
+        gemm = usesNative ? KernelsAVX512.nativeBFloat16GEMM : KernelsAVX512.bfloat16GEMM
         weightGradient = usesNative ? KernelsAVX512.nativeBFloat16WeightGradient : KernelsAVX512.bfloat16WeightGradient
         biasGradient = KernelsAVX512.flushedBiasGradient
         convolution = usesNative ? KernelsAVX512.nativeBFloat16Convolution : KernelsAVX512.bfloat16Convolution
@@ -119,7 +119,7 @@ extension Kernels {
     }
 
     mutating func setAVX2BFloat16() {
-        product = KernelsAVX2.bfloat16Product
+        gemm = KernelsAVX2.bfloat16GEMM
         weightGradient = KernelsAVX2.bfloat16WeightGradient
         biasGradient = KernelsAVX2.flushedBiasGradient
         convolution = KernelsAVX2.bfloat16Convolution
@@ -129,7 +129,7 @@ extension Kernels {
     #endif
 
     mutating func setPortableBFloat16() {
-        product = KernelsPortable.bfloat16Product
+        gemm = KernelsPortable.bfloat16GEMM
         weightGradient = KernelsPortable.bfloat16WeightGradient
         biasGradient = KernelsPortable.flushedBiasGradient
         convolution = KernelsPortable.bfloat16Convolution
@@ -140,7 +140,7 @@ extension Kernels {
     static func portable(as instructionSet: InstructionSet) -> Kernels {
         Kernels(
             instructionSet: instructionSet,
-            product: KernelsPortable.product,
+            gemm: KernelsPortable.gemm,
             weightGradient: KernelsPortable.weightGradient,
             biasGradient: KernelsPortable.biasGradient,
             convolution: KernelsPortable.convolution,
@@ -157,10 +157,10 @@ extension Kernels {
             similaritiesBackward: KernelsPortable.similaritiesBackward,
             copyColumns: KernelsPortable.copyColumns,
             transpose: KernelsPortable.transpose,
-            rectify: KernelsPortable.rectify,
+            leakyReLU: KernelsPortable.leakyReLU,
             tanh: KernelsPortable.tanhForward,
             sigmoid: KernelsPortable.sigmoidForward,
-            rectifyBackward: KernelsPortable.rectifyBackward,
+            leakyReLUBackward: KernelsPortable.leakyReLUBackward,
             tanhBackward: KernelsPortable.tanhBackward,
             sigmoidBackward: KernelsPortable.sigmoidBackward,
             binaryCrossEntropy: KernelsPortable.binaryCrossEntropy,
@@ -172,7 +172,7 @@ extension Kernels {
             mixColumns: KernelsPortable.mixColumns,
             scaleColumns: KernelsPortable.scaleColumns,
             addScaled: KernelsPortable.addScaled,
-            pixels: KernelsPortable.pixels,
+            normalizeBytes: KernelsPortable.normalizeBytes,
             randomWords: KernelsPortable.randomWords,
             randomNormals: KernelsPortable.randomNormals,
             dropout: KernelsPortable.dropout,

@@ -26,10 +26,10 @@ private enum Pairs: Format {
     }
 }
 
-/// `bfloat16Product` where the CPU has AVX-512 BF16.
-public func nativeBFloat16Product(_ arguments: UnsafePointer<csimd_product>) {
+/// `bfloat16GEMM` where the CPU has AVX-512 BF16.
+public func nativeBFloat16GEMM(_ arguments: UnsafePointer<csimd_gemm>) {
     let before = csimd_flush_denormals()
-    product(Pairs.self, arguments.pointee)
+    gemm(Pairs.self, arguments.pointee)
     csimd_set_float_control(before)
 }
 

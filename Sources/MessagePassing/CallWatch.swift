@@ -1,6 +1,6 @@
 import Foundation
 
-/// Watches calls of MPI that return only when all ranks have made them. Inside such a call nothing of `Patience` runs, so
+/// Watches calls of MPI that return only when all ranks have made them. Inside such a call nothing of `World` runs, so
 /// that a rank which never comes would leave the others hanging without a word.
 struct CallWatch: Sendable {
     /// Seconds that a call may last; 0 is for ever.
@@ -16,8 +16,8 @@ struct CallWatch: Sendable {
         guard limit > 0 else { return try body() }
         let hasReturned = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
-            let patience = limit + 3 * Double(min(rank, 5))
-            var left = patience
+            let world = limit + 3 * Double(min(rank, 5))
+            var left = world
             while true {
                 let start = monotonicSeconds()
                 guard hasReturned.wait(timeout: .now() + max(0.001, min(left, 0.1))) == .timedOut else { return }
@@ -31,7 +31,7 @@ struct CallWatch: Sendable {
                 if rank == 0 {
                     warnOnStandardError("\(launcher.description) is stopped; \(call) waits until it goes on")
                 }
-                left = patience
+                left = world
             }
             end(verdict(call))
         }

@@ -1,6 +1,6 @@
 /// Collective operations for set-up, checkpoints and agreement, made of the communicator's messages. They are rare;
 /// the reduction of gradients is in `Reducer`.
-extension Patience {
+extension World {
     /// Copies `bytes` of rank `root` to all ranks.
     public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
         if communicator.rank == root {

@@ -50,7 +50,7 @@ extension Communicator {
     /// The index of this rank's host.
     public var host: Int { hosts.firstIndex { $0.contains(rank) } ?? 0 }
     /// The ranks of this rank's host.
-    public var neighbours: Range<Int> { hosts[host] }
+    public var localRanks: Range<Int> { hosts[host] }
     /// Whether this rank acts for its host.
-    public var isHostLeader: Bool { rank == neighbours.lowerBound }
+    public var isHostLeader: Bool { rank == localRanks.lowerBound }
 }

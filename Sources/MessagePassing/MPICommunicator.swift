@@ -134,7 +134,7 @@ public final class MPICommunicator: Communicator {
         var base: UnsafeMutableRawPointer?
         var window: MPI_Win?
         // Pages of the segment exist from the first write on, so that each host pays for what its ranks touch.
-        let isAlone = neighbours.count == 1
+        let isAlone = localRanks.count == 1
         let size = local == 0 && !isAlone ? byteCount.roundedUp(to: 64) + 64 : 0
         try calls.watch("MPI_Win_allocate_shared") {
             try checkRoom(size)

@@ -38,7 +38,7 @@ public final class Reducer {
     /// Each rank's record, `recordSize` doubles; a rank fills its own before `publish` and reads all after `finish`.
     public let records: UnsafeMutablePointer<Double>
 
-    private let patience: Patience
+    private let world: World
     private let communicator: any Communicator
     private let layout: ShardLayout
     private let count: Int
@@ -78,7 +78,7 @@ public final class Reducer {
     public static func sharedBytes(
         count: Int, recordSize: Int, sharesGradients: Bool = false, layout: ShardLayout, communicator: any Communicator
     ) -> Int {
-        let trees = communicator.neighbours.sources(sharesGradients).reduce(0) {
+        let trees = communicator.localRanks.sources(sharesGradients).reduce(0) {
             $0 + ShardLayout.subtrees(layout.shards(of: $1)).count
         }
         return (1 + trees) * (count * 4).roundedUp(to: 64)
@@ -93,14 +93,14 @@ public final class Reducer {
     ///   - sharesGradients: whether the ranks of a host write one set of gradients, each a part of it.
     ///   - update: called with the sums of this rank's segment, a stretch at a time, up to one that is infinite or NaN.
     public init(
-        patience: Patience, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
+        world: World, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
         sharesGradients: Bool = false, algorithm: Algorithm = .tree, space: inout SharedSpace,
         treeSum: @escaping TreeSum, update: @escaping Update
     ) {
         precondition(count % 16 == 0, "\(count) elements are not a multiple of 16")
         precondition(!sharesGradients || algorithm == .tree, "shared gradients are added in tree order only")
-        self.patience = patience
-        communicator = patience.communicator
+        self.world = world
+        communicator = world.communicator
         self.layout = layout
         self.count = count
         self.recordSize = recordSize
@@ -111,10 +111,10 @@ public final class Reducer {
         let size = communicator.size
 
         parameters = space.take(count, of: Float.self)
-        let trees = communicator.neighbours.sources(sharesGradients).map { ranks in
+        let trees = communicator.localRanks.sources(sharesGradients).map { ranks in
             ShardLayout.subtrees(layout.shards(of: ranks)).map { _ in space.take(count, of: Float.self) }
         }
-        gradients = trees[sharesGradients ? 0 : rank - communicator.neighbours.lowerBound]
+        gradients = trees[sharesGradients ? 0 : rank - communicator.localRanks.lowerBound]
         records = space.take(max(1, recordSize * size), of: Double.self)
         flags = space.take(flagStride * size, of: Atomic<Int>.self)
         failedRound = space.take(flagStride, of: Atomic<Int>.self)
@@ -123,7 +123,7 @@ public final class Reducer {
         self.segment = segment(rank)
         scratch = allocateZeroed(byteCount: 4 * 32 * 16).bindMemory(to: Float.self, capacity: 32 * 16)
         remote = RemoteExchange(
-            patience: patience, layout: layout, sharesGradients: sharesGradients, segment: segment,
+            world: world, layout: layout, sharesGradients: sharesGradients, segment: segment,
             buckets: zip(buckets, buckets.dropFirst() + [count]).map { $0..<$1 }, parameters: parameters, records: records,
             recordSize: recordSize, localTrees: trees)
         if algorithm == .mpi {
@@ -148,10 +148,10 @@ public final class Reducer {
     /// the parameters over; returns when all ranks of the host have done so.
     /// - Parameter part: what this rank has been doing since the stopwatch's last lap.
     public func meet(during part: Stopwatch.Part) throws {
-        patience.stopwatch.lap(part)
+        world.stopwatch.lap(part)
         try publish(downTo: count)
-        try patience.wait { communicator.neighbours.allSatisfy { isReady($0, count) } }
-        patience.stopwatch.lap(.waiting)
+        try world.wait { communicator.localRanks.allSatisfy { isReady($0, count) } }
+        world.stopwatch.lap(.waiting)
         publishedAt = monotonicSeconds()
     }
 
@@ -193,33 +193,33 @@ public final class Reducer {
     public func finish() throws -> Bool {
         if let failure { throw failure }
         let awaited = monotonicSeconds()
-        let communication = patience.stopwatch.seconds(.communication)
-        while stage == .reducing, !communicator.neighbours.allSatisfy({ isReady($0, 0) }) {
-            try patience.wait {
+        let communication = world.stopwatch.seconds(.communication)
+        while stage == .reducing, !communicator.localRanks.allSatisfy({ isReady($0, 0) }) {
+            try world.wait {
                 try advance(.waiting)
-                return stage != .reducing || communicator.neighbours.allSatisfy { isReady($0, 0) }
+                return stage != .reducing || communicator.localRanks.allSatisfy { isReady($0, 0) }
             }
-            patience.stopwatch.lap(.waiting)
+            world.stopwatch.lap(.waiting)
         }
-        try patience.wait {
+        try world.wait {
             try advance(.communication)
             return stage == .finished
         }
-        for neighbour in communicator.neighbours {
-            let flag = published(of: neighbour)
-            try patience.wait { flag.pointee.load(ordering: .acquiring) >= round }
+        for rank in communicator.localRanks {
+            let flag = published(of: rank)
+            try world.wait { flag.pointee.load(ordering: .acquiring) >= round }
         }
-        patience.stopwatch.lap(.communication)
-        patience.stopwatch.noteReduction(
-            since: publishedAt, awaited: awaited, seconds: patience.stopwatch.seconds(.communication) - communication)
+        world.stopwatch.lap(.communication)
+        world.stopwatch.noteReduction(
+            since: publishedAt, awaited: awaited, seconds: world.stopwatch.seconds(.communication) - communication)
         return failedRound.pointee.load(ordering: .acquiring) != round
     }
 
     private func advance(_ part: Stopwatch.Part) throws {
         if stage == .reducing {
             if algorithm == .tree { try remote.sendSums(part, treeSum, scratch: scratch, isReady: isReady) }
-            guard communicator.neighbours.allSatisfy({ isReady($0, 0) }), try haveGradientsArrived() else { return }
-            patience.stopwatch.lap(part)
+            guard communicator.localRanks.allSatisfy({ isReady($0, 0) }), try haveGradientsArrived() else { return }
+            world.stopwatch.lap(part)
             let isFinite = updateSegment()
             if !isFinite { failedRound.pointee.store(round, ordering: .releasing) }
             try remote.sendParametersAndRecords(isFinite: isFinite)
@@ -248,7 +248,7 @@ public final class Reducer {
             let first = segment.lowerBound + start
             update(sums, parameters + first, first..<first + part.count)
         }
-        patience.stopwatch.lap(ownSum.onlyLeaf == nil ? .communication : .optimiser, seconds: adding, rest: .optimiser)
+        world.stopwatch.lap(ownSum.onlyLeaf == nil ? .communication : .optimiser, seconds: adding, rest: .optimiser)
         return isFinite
     }
 

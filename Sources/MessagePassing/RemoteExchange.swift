@@ -6,7 +6,7 @@ final class RemoteExchange {
     typealias Floats = UnsafeMutablePointer<Float>
 
     /// A segment of another host that this rank looks after.
-    private struct Ward {
+    private struct RemoteSegment {
         let owner: Int
         let segment: Range<Int>
         /// The segment by buckets, in the order of sending: the last first.
@@ -24,7 +24,7 @@ final class RemoteExchange {
         let incoming: Floats
     }
 
-    private let patience: Patience
+    private let world: World
     private let communicator: any Communicator
     private let layout: ShardLayout
     private let parameters: Floats
@@ -34,9 +34,9 @@ final class RemoteExchange {
     private let ownParameters: Floats
     private let records: UnsafeMutablePointer<Double>
     private let recordSize: Int
-    private var wards: [Ward] = []
+    private var remoteSegments: [RemoteSegment] = []
     private var peers: [Int: Peer] = [:]
-    /// Pieces of each ward that have been sent in this round.
+    /// Pieces of each remote that have been sent in this round.
     private var sentPieces: [Int] = []
     private let ownPieces: [Range<Int>]
     private var incomingGradients: [Request] = []
@@ -44,14 +44,14 @@ final class RemoteExchange {
     private var outgoing: [Request] = []
 
     init(
-        patience: Patience, layout: ShardLayout, sharesGradients: Bool, segment: (Int) -> Range<Int>, buckets: [Range<Int>],
+        world: World, layout: ShardLayout, sharesGradients: Bool, segment: (Int) -> Range<Int>, buckets: [Range<Int>],
         parameters: Floats, records: UnsafeMutablePointer<Double>, recordSize: Int, localTrees: [[Floats]]
     ) {
-        self.patience = patience
+        self.world = world
         self.layout = layout
         self.parameters = parameters
-        communicator = patience.communicator
-        sources = communicator.neighbours.sources(sharesGradients)
+        communicator = world.communicator
+        sources = communicator.localRanks.sources(sharesGradients)
         let hosts = communicator.hosts
         let host = communicator.host
         let rank = communicator.rank
@@ -73,23 +73,23 @@ final class RemoteExchange {
                 delegate: RemoteExchange.delegate(for: rank, among: ranks), subtrees: subtrees,
                 incoming: RemoteExchange.buffer(self.segment.count * subtrees.count))
             for owner in ranks where RemoteExchange.delegate(for: owner, among: hosts[host]) == rank {
-                let ward = segment(owner)
+                let segment = segment(owner)
                 let sums = plan.outputs.map { output in
                     let steps = zip(plan.steps, trees).filter { output.contains($0.0.leaf.lowerBound) }
                     return Addition(
-                        leaves: steps.map { UnsafePointer($0.1 + ward.lowerBound) }, merges: steps.map { Int32($0.0.merges) })
+                        leaves: steps.map { UnsafePointer($0.1 + segment.lowerBound) }, merges: steps.map { Int32($0.0.merges) })
                 }
-                wards.append(
-                    Ward(
-                        owner: owner, segment: ward, pieces: pieces(ward), sums: sums,
-                        outgoing: RemoteExchange.buffer(ward.count * sums.count),
-                        newParameters: RemoteExchange.buffer(ward.count + 1)))
+                remoteSegments.append(
+                    RemoteSegment(
+                        owner: owner, segment: segment, pieces: pieces(segment), sums: sums,
+                        outgoing: RemoteExchange.buffer(segment.count * sums.count),
+                        newParameters: RemoteExchange.buffer(segment.count + 1)))
             }
         }
-        sentPieces = Array(repeating: 0, count: wards.count)
+        sentPieces = Array(repeating: 0, count: remoteSegments.count)
         incomingGradients.reserveCapacity(peers.values.reduce(0) { $0 + ownPieces.count * $1.subtrees.count })
-        incoming.reserveCapacity(wards.count + hosts.count)
-        outgoing.reserveCapacity(wards.reduce(0) { $0 + $1.pieces.count * $1.sums.count } + 2 * hosts.count)
+        incoming.reserveCapacity(remoteSegments.count + hosts.count)
+        outgoing.reserveCapacity(remoteSegments.reduce(0) { $0 + $1.pieces.count * $1.sums.count } + 2 * hosts.count)
     }
 
     /// The sum of a segment over all shards: the trees of this host's sources, `own`, and the sums that other hosts send.
@@ -121,8 +121,8 @@ final class RemoteExchange {
                 }
             }
         }
-        for ward in wards {
-            incoming.append(try receive(ward.newParameters, ward.segment.count + 1, from: ward.owner, .parameters))
+        for remote in remoteSegments {
+            incoming.append(try receive(remote.newParameters, remote.segment.count + 1, from: remote.owner, .parameters))
         }
     }
 
@@ -131,27 +131,27 @@ final class RemoteExchange {
     func sendSums(
         _ part: Stopwatch.Part, _ treeSum: Reducer.TreeSum, scratch: Floats, isReady: (_ rank: Int, _ element: Int) -> Bool
     ) throws {
-        for (index, ward) in wards.enumerated() {
-            while sentPieces[index] < ward.pieces.count {
-                let piece = ward.pieces[sentPieces[index]]
-                guard communicator.neighbours.allSatisfy({ isReady($0, piece.lowerBound) }) else { break }
-                patience.stopwatch.lap(part)
-                let offset = piece.lowerBound - ward.segment.lowerBound
-                for (number, sum) in ward.sums.enumerated() {
-                    let place = ward.outgoing + number * ward.segment.count + offset
+        for (index, remote) in remoteSegments.enumerated() {
+            while sentPieces[index] < remote.pieces.count {
+                let piece = remote.pieces[sentPieces[index]]
+                guard communicator.localRanks.allSatisfy({ isReady($0, piece.lowerBound) }) else { break }
+                world.stopwatch.lap(part)
+                let offset = piece.lowerBound - remote.segment.lowerBound
+                for (number, sum) in remote.sums.enumerated() {
+                    let place = remote.outgoing + number * remote.segment.count + offset
                     // Whether the sums are finite is the owner's to find.
                     _ = sum.run(treeSum, to: place, offset..<offset + piece.count, scratch: scratch)
-                    outgoing.append(try send(place, piece.count, to: ward.owner, .gradients))
+                    outgoing.append(try send(place, piece.count, to: remote.owner, .gradients))
                 }
                 sentPieces[index] += 1
-                patience.stopwatch.lap(.communication)
+                world.stopwatch.lap(.communication)
             }
         }
     }
 
-    /// Whether the sums of this rank's segment are here, of all hosts, and those of its wards on their way.
+    /// Whether the sums of this rank's segment are here, of all hosts, and those of its remoteSegments on their way.
     func haveGradientsArrived() throws -> Bool {
-        for (index, ward) in wards.enumerated() where sentPieces[index] < ward.pieces.count { return false }
+        for (index, remote) in remoteSegments.enumerated() where sentPieces[index] < remote.pieces.count { return false }
         return try areComplete(&incomingGradients)
     }
 
@@ -167,22 +167,22 @@ final class RemoteExchange {
         func bytes(of ranks: Range<Int>) -> UnsafeMutableRawBufferPointer {
             UnsafeMutableRawBufferPointer(start: records + ranks.lowerBound * recordSize, count: 8 * ranks.count * recordSize)
         }
-        for ranks in communicator.hosts where ranks != communicator.neighbours {
+        for ranks in communicator.hosts where ranks != communicator.localRanks {
             incoming.append(try communicator.startReceive(bytes(of: ranks), from: ranks.lowerBound, tag: .records))
-            let own = UnsafeRawBufferPointer(bytes(of: communicator.neighbours))
+            let own = UnsafeRawBufferPointer(bytes(of: communicator.localRanks))
             outgoing.append(try communicator.startSend(own, to: ranks.lowerBound, tag: .records))
         }
     }
 
-    /// Puts the new parameters of this rank's wards in their place, once all messages of the round are through.
+    /// Puts the new parameters of this rank's remoteSegments in their place, once all messages of the round are through.
     /// - Returns: whether all owners concerned had finite gradients, as the last element of each message says; nil
     ///   while something is under way.
     func takeParametersAndRecords() throws -> Bool? {
         guard try areComplete(&incoming), try areComplete(&outgoing) else { return nil }
         var allFinite = true
-        for ward in wards {
-            (parameters + ward.segment.lowerBound).update(from: ward.newParameters, count: ward.segment.count)
-            if ward.newParameters[ward.segment.count] != 1 { allFinite = false }
+        for remote in remoteSegments {
+            (parameters + remote.segment.lowerBound).update(from: remote.newParameters, count: remote.segment.count)
+            if remote.newParameters[remote.segment.count] != 1 { allFinite = false }
         }
         return allFinite
     }

@@ -7,7 +7,7 @@ import Synchronization
 /// with those of other hosts. Two buffers take turns: who fills one again has seen everyone fill the other, and so be done
 /// with it.
 public final class ShardSums {
-    private let patience: Patience
+    private let world: World
     private let layout: ShardLayout
     private let capacity: Int
     /// [2, shards, capacity]
@@ -27,14 +27,14 @@ public final class ShardSums {
     }
 
     /// - Parameter capacity: the most numbers of a shard.
-    public init(patience: Patience, layout: ShardLayout, capacity: Int, space: inout SharedSpace) {
-        self.patience = patience
+    public init(world: World, layout: ShardLayout, capacity: Int, space: inout SharedSpace) {
+        self.world = world
         self.layout = layout
         self.capacity = capacity
         numbers = space.take(2 * layout.shards * capacity, of: Double.self)
-        published = space.take(ShardSums.flagStride * patience.communicator.size, of: Atomic<Int>.self)
+        published = space.take(ShardSums.flagStride * world.communicator.size, of: Atomic<Int>.self)
         completed = space.take(ShardSums.flagStride, of: Atomic<Int>.self)
-        otherHosts = patience.communicator.hosts.filter { $0 != patience.communicator.neighbours }
+        otherHosts = world.communicator.hosts.filter { $0 != world.communicator.localRanks }
         requests.reserveCapacity(2 * otherHosts.count)
     }
 
@@ -48,29 +48,29 @@ public final class ShardSums {
         progress: () -> Void
     ) throws {
         precondition(count <= capacity, "\(count) numbers of a shard, room for \(capacity)")
-        let communicator = patience.communicator
+        let communicator = world.communicator
         let buffer = numbers + round % 2 * layout.shards * capacity
         round += 1
         let shards = layout.shards(of: communicator.rank)
         (buffer + shards.lowerBound * count).update(from: own, count: shards.count * count)
         if communicator.size > 1 {
-            patience.stopwatch.lap(part)
+            world.stopwatch.lap(part)
             try exchange(buffer, count: count, progress)
         }
         for i in 0..<count { totals[i] = tree(0..<layout.shards, buffer + i, count) }
     }
 
     private func exchange(_ buffer: UnsafeMutablePointer<Double>, count: Int, _ progress: () -> Void) throws {
-        let communicator = patience.communicator
+        let communicator = world.communicator
         published[ShardSums.flagStride * communicator.rank].store(round, ordering: .releasing)
         func wait(_ isDone: () throws -> Bool) throws {
-            try patience.wait {
+            try world.wait {
                 progress()
                 return try isDone()
             }
         }
-        try wait { communicator.neighbours.allSatisfy { isPublished($0) } }
-        patience.stopwatch.lap(.waiting)
+        try wait { communicator.localRanks.allSatisfy { isPublished($0) } }
+        world.stopwatch.lap(.waiting)
         guard communicator.hosts.count > 1 else { return }
         if communicator.isHostLeader {
             func bytes(_ host: Range<Int>) -> UnsafeMutableRawBufferPointer {
@@ -82,7 +82,7 @@ public final class ShardSums {
             for host in otherHosts {
                 requests.append(try communicator.startReceive(bytes(host), from: host.lowerBound, tag: .statistics))
             }
-            let own = UnsafeRawBufferPointer(bytes(communicator.neighbours))
+            let own = UnsafeRawBufferPointer(bytes(communicator.localRanks))
             for host in otherHosts {
                 requests.append(try communicator.startSend(own, to: host.lowerBound, tag: .statistics))
             }
@@ -91,7 +91,7 @@ public final class ShardSums {
         } else {
             try wait { completed.pointee.load(ordering: .acquiring) >= round }
         }
-        patience.stopwatch.lap(.communication)
+        world.stopwatch.lap(.communication)
     }
 
     private func isPublished(_ rank: Int) -> Bool {

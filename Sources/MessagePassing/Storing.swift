@@ -1,7 +1,7 @@
 import Dispatch
 import Glibc
 
-extension Patience {
+extension World {
     /// Runs `body`, which reads or writes files, on a thread of its own, while this rank goes on answering the others: a call
     /// that the system has not answered is not a hang of ours. Once in each `limit` seconds it says what it waits for.
     ///

@@ -66,7 +66,7 @@ final class Watchdog {
         let mine = communicator.rank + 1
         let found = board[8].compareExchange(expected: 0, desired: mine, ordering: .acquiringAndReleasing)
         guard found.exchanged || found.original == mine, !isEndingElsewhere else { return false }
-        let others = (0..<communicator.size).filter { !communicator.neighbours.contains($0) }
+        let others = (0..<communicator.size).filter { !communicator.localRanks.contains($0) }
         if found.exchanged { send(.end, to: others, 0) }
         return true
     }
@@ -159,7 +159,7 @@ final class Watchdog {
             if communicator.hosts.count > 1 { try? answer(for: 0.5) }
             return Failure(end, "")
         }
-        // Mostly the launcher's patience is a second.
+        // Mostly the launcher waits a second.
         ask(seconds: 0.3)
         let others = (0..<communicator.size).filter { $0 != communicator.rank }
         let isLost = answers.values.contains { $0.conditions.contains(.gone) }
@@ -273,7 +273,7 @@ final class Watchdog {
         let isAskedToEnd = Signals.pendingEnd.map { $0 != .stopped } ?? false
         var message: [Int64] = [kind.rawValue, round, (isStoring ? 1 : 0) + (isAskedToEnd ? 2 : 0)]
         for rank in 0..<communicator.size {
-            message.append(communicator.neighbours.contains(rank) ? Int64(board[16 * rank].load(ordering: .relaxed)) : -1)
+            message.append(communicator.localRanks.contains(rank) ? Int64(board[16 * rank].load(ordering: .relaxed)) : -1)
         }
         for rank in 0..<communicator.size { message.append(condition(of: rank).rawValue) }
         for rank in ranks {
@@ -293,7 +293,7 @@ final class Watchdog {
     }
 
     private func describe(_ rank: Int) -> String {
-        let last = communicator.neighbours.contains(rank) ? seen(rank) : answers.values.lazy.compactMap { $0.states[rank] }.first
+        let last = communicator.localRanks.contains(rank) ? seen(rank) : answers.values.lazy.compactMap { $0.states[rank] }.first
         let place = places.indices.contains(rank) ? " (\(places[rank].description))" : ""
         return "rank \(rank)\(place)\(last.map { ", last seen \($0.description)," } ?? "")"
     }
@@ -334,7 +334,7 @@ final class Watchdog {
         let conditions = [condition(of: rank)] + answers.values.map { $0.conditions[rank] }
         if conditions.contains(.gone) { return "does not answer: it is gone, killed or crashed" }
         if conditions.contains(.stopped) { return "does not answer: it is stopped" }
-        guard let host = communicator.hosts.first(where: { $0.contains(rank) }), host != communicator.neighbours else {
+        guard let host = communicator.hosts.first(where: { $0.contains(rank) }), host != communicator.localRanks else {
             return "does not answer"
         }
         if let other = answers.sorted(by: { $0.key < $1.key }).first(where: { $0.value.conditions[rank] == .heard })?.key {

@@ -1,7 +1,7 @@
 import Kernels
 
 /// Batch normalisation (Ioffe and Szegedy 2015) over features or over the channels of an image, with the rectifier that
-/// follows it, if one does: v = γ (x − μ) / √(σ² + ε) + β, y = rectify(v).
+/// follows it, if one does: v = γ (x − μ) / √(σ² + ε) + β, y = leakyReLU(v).
 ///
 /// In training μ and σ² are the mean and the biased variance over all rows of the global batch and all pixels, so that
 /// all ranks normalise alike; the running mean and the running unbiased variance (momentum 0.1), as PyTorch keeps them,
@@ -15,7 +15,7 @@ final class BatchNormalization: Layer {
     let tensors: [Tensor]
     let buffers: [Tensor]
     var outputs: Int { inputs }
-    var sharesError: Bool { true }
+    var sharesGradient: Bool { true }
     var isPiecewiseLinear: Bool { false }
     var needs: LayerNeeds { LayerNeeds(saved: 4 * channels, statistics: 2 * channels) }
 
@@ -77,7 +77,7 @@ final class BatchNormalization: Layer {
         preconditionFailure("batch normalisation is not piecewise linear")
     }
 
-    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {
+    func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {
         guard let statistics = pass.statistics else { preconditionFailure("batch normalisation without statistics") }
         try sum(dy, times: x, gate: slope == 1 ? nil : y, statistics, pass)
         for channel in 0..<channels {

@@ -12,7 +12,7 @@ public final class BatchSums {
     /// [inputs / 64, slots · columns, 64]
     let transposed: UnsafeMutablePointer<Float>
     let scratch: UnsafeMutablePointer<Float>
-    /// [slots, channels, columns]: a convolution's error signals summed over the pixels.
+    /// [slots, channels, columns]: a convolution's output gradients summed over the pixels.
     let pixelSums: UnsafeMutablePointer<Float>
     let ones: UnsafeMutablePointer<Float>
     /// Whether the first shard of all is this rank's: it adds what is known of the whole batch.
@@ -59,7 +59,7 @@ public final class BatchSums {
         outputs.deallocate()
     }
 
-    /// The gradient of weights [outputs, inputs], of which dy [slots, outputs, stride] is the error signal and
+    /// The gradient of weights [outputs, inputs], of which dy [slots, outputs, stride] is the output gradient and
     /// x [slots, inputs, stride] the input: Σ dy xᵗ.
     /// - Parameter passStride: floats from a pass of dy to the next, if others lie between.
     func weightGradient(_ dy: Matrix, passStride: Int? = nil, x: Matrix, offset: Int) {
@@ -109,7 +109,7 @@ public final class BatchSums {
         kernels.weightGradient(&gradient)
     }
 
-    /// The gradient of a bias, of which dy [slots, outputs, stride] is the error signal: the weight of an input that is
+    /// The gradient of a bias, of which dy [slots, outputs, stride] is the output gradient: the weight of an input that is
     /// always 1. Where rows are shared, the layer's weights come before it.
     func biasGradient(_ dy: Matrix, offset: Int) {
         guard let shards = shards.baseAddress, let outputs = outputs.baseAddress, shared?.isLayingOut != true else { return }

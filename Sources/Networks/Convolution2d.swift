@@ -12,7 +12,7 @@ protocol AffineLayer: Layer {
     var isTransposed: Bool { get }
 }
 
-/// y = rectify(W ∗ x + b): `nn.Conv2d`, or its transpose `nn.ConvTranspose2d` (Dumoulin and Visin 2016), with the
+/// y = leakyReLU(W ∗ x + b): `nn.Conv2d`, or its transpose `nn.ConvTranspose2d` (Dumoulin and Visin 2016), with the
 /// rectifier that follows it, if one does.
 ///
 /// x is [H, W, C, rows], y [H′, W′, C′, rows]. W is PyTorch's [C′, C, k, k], or [C, C′, k, k] of a transposed one, in memory
@@ -64,7 +64,7 @@ final class Convolution2d: AffineLayer {
     var needs: LayerNeeds {
         LayerNeeds(
             // A product's, and the weights the other way round.
-            workspace: Product.workspaceCount + geometry.channels * geometry.taps * plan.scatterDepth,
+            workspace: GEMM.workspaceCount + geometry.channels * geometry.taps * plan.scatterDepth,
             gradientRows: hasBias ? outputChannels : 0,
             convolutionRows: geometry.outputs, convolutionPixels: geometry.channels % 16 == 0 ? geometry.pixels : 0,
             biasRows: hasBias ? outputChannels : 0)
@@ -87,9 +87,9 @@ final class Convolution2d: AffineLayer {
         }
     }
 
-    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+    func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         guard let slope, !isFusedWithNext else { return }
-        pass.kernels.rectifyBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
+        pass.kernels.leakyReLUBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
     }
 
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
@@ -144,7 +144,7 @@ final class Convolution2d: AffineLayer {
         _ x: Matrix, _ y: Matrix, bias: UnsafePointer<Float>?, gate: Matrix?, slope: Float?, _ memory: LayerMemory, _ pass: Pass
     ) {
         // [O, taps, C] → [C, taps, O], O padded, since whole vectors are written.
-        let weights = memory.workspace + Product.workspaceCount
+        let weights = memory.workspace + GEMM.workspaceCount
         let (channels, outputs, taps, depth) = (geometry.channels, geometry.outputs, geometry.taps, plan.scatterDepth)
         for tap in 0..<taps {
             pass.kernels.transpose(

@@ -3,14 +3,14 @@ import Kernels
 /// y = f(x) for a function whose derivative follows from its output: relu, leaky relu, tanh, sigmoid. Backward keeps y.
 final class Activation: Layer {
     enum Function: Sendable {
-        case rectify(slope: Float)
+        case leakyReLU(slope: Float)
         case tanh, sigmoid
     }
 
     let inputs: Int
     let function: Function
     var outputs: Int { inputs }
-    var sharesError: Bool { true }
+    var sharesGradient: Bool { true }
     var isColumnwise: Bool { true }
 
     init(features: Int, function: Function) {
@@ -25,26 +25,26 @@ final class Activation: Layer {
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         copy(x, y, features: inputs, columns: pass.columns)
         switch function {
-        case .rectify(let slope): pass.kernels.rectify(y.base, inputs, pass.columns, y.stride, slope)
+        case .leakyReLU(let slope): pass.kernels.leakyReLU(y.base, inputs, pass.columns, y.stride, slope)
         case .tanh: pass.kernels.tanh(y.base, inputs, pass.columns, y.stride)
         case .sigmoid: pass.kernels.sigmoid(y.base, inputs, pass.columns, y.stride)
         }
     }
 
     var isPiecewiseLinear: Bool {
-        if case .rectify = function { return true }
+        if case .leakyReLU = function { return true }
         return false
     }
 
     func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         copy(dx, dy, features: inputs, columns: pass.columns)
-        errorSignal(dy, x: y, y: y, memory, pass)
+        preactivationGradient(dy, x: y, y: y, memory, pass)
     }
 
-    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
+    func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        precondition(dy.stride == y.stride, "output gradient of stride \(dy.stride) for activations of \(y.stride)")
         switch function {
-        case .rectify(let slope): pass.kernels.rectifyBackward(dy.base, y.base, inputs, pass.columns, dy.stride, slope)
+        case .leakyReLU(let slope): pass.kernels.leakyReLUBackward(dy.base, y.base, inputs, pass.columns, dy.stride, slope)
         case .tanh: pass.kernels.tanhBackward(dy.base, y.base, inputs, pass.columns, dy.stride)
         case .sigmoid: pass.kernels.sigmoidBackward(dy.base, y.base, inputs, pass.columns, dy.stride)
         }
@@ -91,7 +91,7 @@ public final class Dropout: Layer {
     let threshold: UInt32
     let scale: Float
     public var outputs: Int { inputs }
-    public var sharesError: Bool { true }
+    public var sharesGradient: Bool { true }
 
     /// - Parameter index: the layer's number in the model file.
     init(index: Int, of network: NetworkRole, shape: Shape, probability: Double) {
@@ -105,7 +105,7 @@ public final class Dropout: Layer {
 
     /// A rectifier's derivative needs only the sign of its output, which dropout keeps where it does not cut it off.
     public func worksInPlace(after previous: any Layer) -> Bool {
-        if let activation = previous as? Activation, case .rectify = activation.function { return true }
+        if let activation = previous as? Activation, case .leakyReLU = activation.function { return true }
         return (previous as? any AffineLayer).map { !$0.isSpectral } ?? false
     }
 
@@ -119,7 +119,7 @@ public final class Dropout: Layer {
         if pass.isTraining { applyMask(dy, pass) }
     }
 
-    public func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+    public func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         if pass.isTraining { applyMask(dy, pass) }
     }
 

@@ -12,7 +12,7 @@ public protocol Layer: AnyObject, Sendable {
     var buffers: [Tensor] { get }
     var needs: LayerNeeds { get }
     /// Whether the gradient of the input takes the place of the output's.
-    var sharesError: Bool { get }
+    var sharesGradient: Bool { get }
     /// Multiplications of one row's forward pass in matrix products; padding counts.
     var products: Int { get }
     /// Whether, in one row, the layer is a piecewise linear function of its input.
@@ -30,10 +30,10 @@ public protocol Layer: AnyObject, Sendable {
     /// y being the output.
     func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass)
     /// dy [outputs, stride] becomes the gradient before this layer's nonlinearity; x and y are its input and output.
-    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws
-    /// After `errorSignal`: dx [inputs, stride] from dy [outputs, stride].
+    func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws
+    /// After `preactivationGradient`: dx [inputs, stride] from dy [outputs, stride].
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass)
-    /// After `errorSignal` of every pass: the sums over the batch of this layer's gradients, one buffer for each tree of the
+    /// After `preactivationGradient` of every pass: the sums over the batch of this layer's gradients, one buffer for each tree of the
     /// forest. dy is [slots, outputs, stride], x [slots, inputs, stride].
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums)
 }
@@ -43,12 +43,12 @@ extension Layer {
     public var buffers: [Tensor] { [] }
     public var needs: LayerNeeds { LayerNeeds() }
     public var products: Int { 0 }
-    public var sharesError: Bool { false }
+    public var sharesGradient: Bool { false }
     public var isPiecewiseLinear: Bool { true }
     public var sumsProductsOnly: Bool { tensors.isEmpty }
     public var isColumnwise: Bool { false }
     public func worksInPlace(after previous: any Layer) -> Bool { false }
-    public func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {}
+    public func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {}
     public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {}
 }
 

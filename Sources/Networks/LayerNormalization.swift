@@ -2,7 +2,7 @@ import Kernels
 
 /// Layer normalisation (Ba, Kiros and Hinton 2016) of features, or of an image with a scale and a shift for each channel, as
 /// `nn.GroupNorm(1, channels)` has it, with the rectifier that follows it, if one does: v = γ x̂ + β, x̂ = (x − μ) r,
-/// y = rectify(v).
+/// y = leakyReLU(v).
 ///
 /// μ and r = 1/√(σ² + ε) are those of a row alone: of its F features, all pixels and channels in memory order, σ² the biased
 /// variance, ε 1e-5. x and y are [pixels, channels, rows], γ and β [channels], at first 1 and 0. Backwards, with
@@ -56,14 +56,14 @@ final class LayerNormalization: Layer {
         preconditionFailure("layer normalisation is not piecewise linear")
     }
 
-    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+    func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         guard slope != 1 else { return }
-        precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
-        pass.kernels.rectifyBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
+        precondition(dy.stride == y.stride, "output gradient of stride \(dy.stride) for activations of \(y.stride)")
+        pass.kernels.leakyReLUBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
     }
 
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        precondition(dy.stride == dx.stride, "error signals of strides \(dy.stride) and \(dx.stride)")
+        precondition(dy.stride == dx.stride, "output gradients of strides \(dy.stride) and \(dx.stride)")
         pass.kernels.scaleChannels(dy.base, dx.base, pixels, channels, pass.columns, dx.stride, memory.parameters)     // e
         let (mean, inverse) = rows(memory.kept)
         let sums = self.sums(dx, x, memory, pass)
@@ -81,7 +81,7 @@ final class LayerNormalization: Layer {
     }
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
-        precondition(dy.stride == x.stride, "error signal of stride \(dy.stride) for an input of \(x.stride)")
+        precondition(dy.stride == x.stride, "output gradient of stride \(dy.stride) for an input of \(x.stride)")
         /// What `sum` makes of the pixels of each channel, summed over the batch.
         func add(_ offset: Int, _ sum: (_ slot: Int, _ channel: Int, _ sums: UnsafeMutablePointer<Float>) -> Void) {
             for slot in 0..<sums.biasSlots {

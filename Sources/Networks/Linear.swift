@@ -1,6 +1,6 @@
 import Kernels
 
-/// y = rectify(W x + b): a linear layer with the rectifier that follows it, if one does, fused into the product.
+/// y = leakyReLU(W x + b): a linear layer with the rectifier that follows it, if one does, fused into the product.
 ///
 /// W is [outputs, inputs], b [outputs], if there is a bias, x [inputs, rows], y [outputs, rows]. Initial values are uniform
 /// in ±1/√inputs, as PyTorch's `nn.Linear` draws them. Backward keeps x and y.
@@ -71,42 +71,42 @@ final class Linear: AffineLayer {
     var isColumnwise: Bool { !isSpectral }
     var needs: LayerNeeds {
         LayerNeeds(
-            workspace: Product.workspaceCount,
+            workspace: GEMM.workspaceCount,
             transposedInputs: isTransposed ? outputs : inputs, gradientRows: isTransposed ? inputs : outputs)
     }
 
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         let parameters = memory.parameters
-        var product = Product(
+        var product = GEMM(
             a: parameters, a_row: outputStride, a_depth: inputStride, b: x.base, b_depth: x.stride, c: y.base,
             c_row: y.stride, rows: outputs, columns: pass.columns, depth: inputs,
             bias: hasBias ? parameters + biasOffset : nil, gate: nil, gate_row: 0, rectifies: slope == nil ? 0 : 1,
             slope: slope ?? 1, workspace: memory.workspace, interlude: pass.interlude)
-        pass.kernels.product(&product)
+        pass.kernels.gemm(&product)
     }
 
     func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        var product = Product(
+        var product = GEMM(
             a: memory.parameters, a_row: outputStride, a_depth: inputStride, b: dx.base, b_depth: dx.stride, c: dy.base,
             c_row: dy.stride, rows: outputs, columns: pass.columns, depth: inputs, bias: nil, gate: y.base,
             gate_row: y.stride, rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: memory.workspace,
             interlude: pass.interlude)
-        pass.kernels.product(&product)
+        pass.kernels.gemm(&product)
     }
 
-    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+    func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         guard let slope, !isFusedWithNext else { return }
-        precondition(dy.stride == y.stride, "error signal of stride \(dy.stride) for activations of \(y.stride)")
-        pass.kernels.rectifyBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
+        precondition(dy.stride == y.stride, "output gradient of stride \(dy.stride) for activations of \(y.stride)")
+        pass.kernels.leakyReLUBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
     }
 
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        var product = Product(
+        var product = GEMM(
             a: memory.parameters, a_row: inputStride, a_depth: outputStride, b: dy.base, b_depth: dy.stride, c: dx.base,
             c_row: dx.stride, rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base,
             gate_row: x.stride, rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: memory.workspace,
             interlude: pass.interlude)
-        pass.kernels.product(&product)
+        pass.kernels.gemm(&product)
     }
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {

@@ -24,7 +24,7 @@ final class MinibatchDiscrimination: Layer {
     var products: Int { inputs * features }
     var needs: LayerNeeds {
         LayerNeeds(
-            workspace: Product.workspaceCount, columnWorkspace: 16, kept: 2 * features,
+            workspace: GEMM.workspaceCount, columnWorkspace: 16, kept: 2 * features,
             transposedInputs: inputs, gradientRows: features)
     }
 
@@ -41,11 +41,11 @@ final class MinibatchDiscrimination: Layer {
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         copy(x, y, features: inputs, columns: pass.columns)
         let (m, _) = parts(memory.kept)
-        var product = Product(
+        var product = GEMM(
             a: memory.parameters, a_row: inputs, a_depth: 1, b: x.base, b_depth: x.stride, c: m.base, c_row: m.stride,
             rows: features, columns: pass.columns, depth: inputs, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 1,
             workspace: memory.workspace, interlude: pass.interlude)
-        pass.kernels.product(&product)                                                                  // M = T f
+        pass.kernels.gemm(&product)                                                                  // M = T f
         forEachKernel(pass) { kernel, columns in
             pass.kernels.similarities(
                 m.base + kernel * dimensions * m.stride + columns.lowerBound, dimensions, columns.count, m.stride,
@@ -57,9 +57,9 @@ final class MinibatchDiscrimination: Layer {
         preconditionFailure("minibatch discrimination is not piecewise linear in one row alone")
     }
 
-    func errorSignal(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+    func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         let (m, dm) = parts(memory.kept)
-        let scratch = memory.workspace + Product.workspaceCount
+        let scratch = memory.workspace + GEMM.workspaceCount
         forEachKernel(pass) { kernel, columns in
             let first = kernel * dimensions * m.stride + columns.lowerBound
             pass.kernels.similaritiesBackward(
@@ -70,11 +70,11 @@ final class MinibatchDiscrimination: Layer {
 
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         let (_, dm) = parts(memory.kept)
-        var product = Product(
+        var product = GEMM(
             a: memory.parameters, a_row: 1, a_depth: inputs, b: dm.base, b_depth: dm.stride, c: dx.base, c_row: dx.stride,
             rows: inputs, columns: pass.columns, depth: features, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 1,
             workspace: memory.workspace, interlude: pass.interlude)
-        pass.kernels.product(&product)                                                                  // Tᵗ dM
+        pass.kernels.gemm(&product)                                                                  // Tᵗ dM
         for feature in 0..<inputs {
             pass.kernels.addScaled(dx.base + feature * dx.stride, dy.base + feature * dy.stride, 1, pass.columns)
         }

@@ -1,9 +1,9 @@
 import Kernels
 
-/// A chain of layers with the activations and error signals of one rank's rows.
+/// A chain of layers with the activations and output gradients of one rank's rows.
 ///
 /// Each layer's output is [slots, features, stride]: a slot for each pass whose activations are kept at once. The caller
-/// writes `input` and, for backward, the gradient at `outputError`.
+/// writes `input` and, for backward, the gradient at `outputGradient`.
 public final class Network {
     /// `generator` or `discriminator`: the first part of its tensors' names.
     public let name: String
@@ -13,7 +13,7 @@ public final class Network {
     /// [slots, outputs, stride]
     public var output: Matrix { activations[activations.count - 1] }
     /// [slots, outputs, stride]: the loss's gradient, then whatever backward makes of it.
-    public var outputError: Matrix { errors[errors.count - 1] }
+    public var outputGradient: Matrix { errors[errors.count - 1] }
     public let layers: [any Layer]
     /// The number in the specification of each layer.
     public let layerNumbers: [Int]
@@ -42,10 +42,10 @@ public final class Network {
     ///   - areJoined: whether they lie side by side in the columns of one pass, [features, slots, stride / slots], which
     ///     computes them together. Their layers must be columnwise.
     ///   - output: where the output goes, [outputs, stride], or nil for memory of its own.
-    ///   - keepsErrors: false for a network that only draws samples, whose layers' outputs are not kept.
+    ///   - keepsGradients: false for a network that only draws samples, whose layers' outputs are not kept.
     public init(
         name: String, plan: NetworkPlan, stride: Int, slots: Int = 1, areJoined: Bool = false, output: Matrix? = nil,
-        parameters: UnsafePointer<Float>, keepsErrors: Bool = true, arena: Arena
+        parameters: UnsafePointer<Float>, keepsGradients: Bool = true, arena: Arena
     ) {
         precondition(stride % 8 == 0, "a stride of \(stride) is not a multiple of 8")
         precondition(
@@ -82,7 +82,7 @@ public final class Network {
         }
         // A network that only draws samples needs a layer's input and its output, and nothing of the layers before.
         let largest = plan.layers.map(\.outputs).max() ?? 0
-        let turns = keepsErrors ? [] : (0..<2).map { _ in matrix(largest) }
+        let turns = keepsGradients ? [] : (0..<2).map { _ in matrix(largest) }
         var activations: [Matrix] = []
         var errors: [Matrix] = []
         for (index, layer) in layers.enumerated() {
@@ -97,8 +97,8 @@ public final class Network {
             } else {
                 activations.append(matrix(layer.outputs))
             }
-            let sharesError = index > 0 && layer.sharesError
-            errors.append(sharesError ? errors[index - 1] : matrix(keepsErrors ? layer.outputs : 0))
+            let sharesGradient = index > 0 && layer.sharesGradient
+            errors.append(sharesGradient ? errors[index - 1] : matrix(keepsGradients ? layer.outputs : 0))
         }
         self.activations = activations
         self.errors = errors
@@ -107,8 +107,8 @@ public final class Network {
     /// The output of a layer, [slots, features, stride].
     public func activation(of layer: Int) -> Matrix { activations[layer] }
 
-    /// The error signal of a layer, [slots, features, stride], before its nonlinearity once `backward` has been there.
-    public func errorSignal(of layer: Int) -> Matrix { errors[layer] }
+    /// The output gradient of a layer, [slots, features, stride], before its nonlinearity once `backward` has been there.
+    public func outputGradient(of layer: Int) -> Matrix { errors[layer] }
 
     /// Computes the output from the input.
     /// - Throws: what stops the exchange of statistics between ranks.
@@ -139,12 +139,12 @@ public final class Network {
         }
     }
 
-    /// Takes the gradient at `outputError` back through all layers; the gradient of the input goes to `inputError` if it
+    /// Takes the gradient at `outputGradient` back through all layers; the gradient of the input goes to `inputGradient` if it
     /// is given, and is not computed otherwise.
     /// - Parameters:
-    ///   - slot: of the error signals.
+    ///   - slot: of the output gradients.
     ///   - point: slot of the activations, if it is another.
-    public func backward(_ pass: Pass, slot: Int = 0, point: Int? = nil, inputError: Matrix? = nil) throws {
+    public func backward(_ pass: Pass, slot: Int = 0, point: Int? = nil, inputGradient: Matrix? = nil) throws {
         let point = point ?? slot
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             let dy = errors[index].slot(slot)
@@ -152,9 +152,9 @@ public final class Network {
             let memory = memory(of: index, slot: point)
             let y = activations[index].slot(point)
             spectral?.noteOutput(of: index, dy, y: y, slot: slot, pass)
-            try layers[index].errorSignal(dy, x: x, y: y, memory, pass)
+            try layers[index].preactivationGradient(dy, x: x, y: y, memory, pass)
             spectral?.noteBias(of: index, dy, slot: slot, pass)
-            guard let dx = index > 0 ? errors[index - 1].slot(slot) : inputError else { continue }
+            guard let dx = index > 0 ? errors[index - 1].slot(slot) : inputGradient else { continue }
             layers[index].inputGradient(dy, dx, x: x, memory, pass)
         }
     }

@@ -170,9 +170,9 @@ private struct LayerBuilder {
         return switch specification {
         case .tanh: Activation(features: features, function: .tanh)
         case .sigmoid: Activation(features: features, function: .sigmoid)
-        case .leakyReLU(let slope): Activation(features: features, function: .rectify(slope: Float(slope)))
+        case .leakyReLU(let slope): Activation(features: features, function: .leakyReLU(slope: Float(slope)))
         case .dropout(let probability): Dropout(index: index, of: role, shape: shape, probability: probability)
-        default: Activation(features: features, function: .rectify(slope: 0))
+        default: Activation(features: features, function: .leakyReLU(slope: 0))
         }
     }
 

@@ -106,7 +106,7 @@ final class SpectralNormalization {
         for i in 0..<count { out[i] = Float(scale * x[i]) }
     }
 
-    /// Before a layer's error signal: dy is the gradient of its rectified output y.
+    /// Before a layer's output gradient: dy is the gradient of its rectified output y.
     func noteOutput(of layer: Int, _ dy: Matrix, y: Matrix, slot: Int, _ pass: Pass) {
         guard let number = parts.firstIndex(where: { $0.layer == layer }) else { return }
         pass.kernels.moments(dy.base, y.base, nil, 1, dy.features, columns, dy.stride, rows)

@@ -21,7 +21,7 @@ final class Launch {
             number(rankVariables + (inSlurmStep ? ["SLURM_PROCID"] : [])) ?? 0
     }
 
-    /// Seconds of patience where no option is known yet.
+    /// Seconds of waiting where no option is known yet.
     static let startLimit = 60.0
 
     /// `--resume` without a value is `--resume latest`.
@@ -94,8 +94,8 @@ final class Launch {
     func refuse(_ message: String) -> Never {
         do {
             let communicator = try join()
-            let patience = try Patience(communicator, limit: Launch.startLimit)
-            try patience.agree { throw Failure(.usage, message.replacingOccurrences(of: "Error: ", with: "")) }
+            let world = try World(communicator, limit: Launch.startLimit)
+            try world.agree { throw Failure(.usage, message.replacingOccurrences(of: "Error: ", with: "")) }
             Foundation.exit(ExitCode.usage.rawValue)
         } catch let failure as Failure {
             end(failure)

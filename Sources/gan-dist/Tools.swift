@@ -29,7 +29,7 @@ struct Sample: ParsableCommand {
     var raw = false
 
     func run() throws {
-        try drawSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { isConditional in
+        try writeSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { isConditional in
             try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, isConditional: isConditional)
         }
     }

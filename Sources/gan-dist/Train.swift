@@ -106,12 +106,12 @@ struct Train: ParsableCommand {
     /// - Parameter command: the words that start this program again, before its options.
     func run(on communicator: any Communicator, command: String) throws {
         // A wrong option on one rank alone must end all of them.
-        let patience = try Patience(communicator, limit: watchdog.isFinite && watchdog >= 0 ? watchdog : Launch.startLimit)
-        let (request, options) = try patience.agree { (try self.request(), try self.options(command)) }
+        let world = try World(communicator, limit: watchdog.isFinite && watchdog >= 0 ? watchdog : Launch.startLimit)
+        let (request, options) = try world.agree { (try self.request(), try self.options(command)) }
         if dryRun {
-            let text = try patience.agree { try GAN.dryRun(request, options, resume: resumeRequest, ranks: communicator.size) }
+            let text = try world.agree { try GAN.dryRun(request, options, resume: resumeRequest, ranks: communicator.size) }
             // Nobody leaves while rank 0 may still fail to write.
-            try patience.agree { if communicator.rank == 0 { try StandardOutput.printResult(text) } }
+            try world.agree { if communicator.rank == 0 { try StandardOutput.printResult(text) } }
             return
         }
         try train(request, options, resume: resumeRequest, communicator: communicator)

@@ -68,7 +68,7 @@ import Testing
             let outdir = folder.file(name)
             let run = try trainedRun(try smallModel(["steps": 3].merging(fields) { $1 }), data: data, outdir: outdir)
             let out = folder.file("\(name).npy")
-            try drawSamples(checkpoint: "\(run.path)/\(Checkpoint.name(step: 3))", seed: nil, isRaw: isRaw, to: out) { _ in
+            try writeSamples(checkpoint: "\(run.path)/\(Checkpoint.name(step: 3))", seed: nil, isRaw: isRaw, to: out) { _ in
                 try SampleRequest(count: 3, grid: nil, isWalk: false, label: nil, isConditional: false)
             }
             return Array(try Data(contentsOf: URL(fileURLWithPath: out)))

@@ -68,7 +68,7 @@ import Testing
             let configuration = try smallModel(["batch_size": 10, "seed": 5]).fresh()
             let layout = ShardLayout(shards: 4, ranks: communicator.size)
             let dataset = try Dataset(
-                configuration, folder: data, layout: layout, patience: communicator.patience(), needsLabels: true)
+                configuration, folder: data, layout: layout, world: communicator.world(), needsLabels: true)
             let arena = Arena()
             let batches = Batches(
                 configuration, dataset: dataset, layout: layout, rank: communicator.rank, kernels: .fastest, arena: arena)

@@ -56,13 +56,13 @@ import Testing
         let path = try checkpoint()
         let copy = folder.file("copy.safetensors")
         try onRanks(hosts: hosts) { communicator in
-            let patience = try communicator.patience()
+            let world = try communicator.world()
             let configuration = try Checkpoint(path: path).configuration
             let step = try TrainingStep(
                 configuration, dataset: Dataset(synthetic: 30),
-                layout: ShardLayout(shards: configuration.shards, ranks: communicator.size), patience: patience,
+                layout: ShardLayout(shards: configuration.shards, ranks: communicator.size), world: world,
                 kernels: .fastest, reduction: .tree)
-            let state = TrainingState(step: step, patience: patience)
+            let state = TrainingState(step: step, world: world)
             let checkpoint = communicator.rank == 0 ? try Checkpoint(path: path) : nil
             try state.restore(checkpoint)
             var metadata = try Checkpoint(path: path).file.metadata

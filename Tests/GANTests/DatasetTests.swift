@@ -26,7 +26,7 @@ import Testing
         return try onRanks(hosts: hosts) { communicator in
             let configuration = try smallModel(["batch_size": 10], side: side).fresh()
             let layout = ShardLayout(shards: 4, ranks: communicator.size)
-            let dataset = try Dataset(configuration, folder: data, layout: layout, patience: communicator.patience())
+            let dataset = try Dataset(configuration, folder: data, layout: layout, world: communicator.world())
             let pixels = UnsafeBufferPointer(start: dataset.pixels, count: dataset.range.count * 784)
             return Kept(
                 range: dataset.range, pixels: Array(pixels), labels: dataset.labels, firstImages: dataset.firstImages,
@@ -75,7 +75,7 @@ import Testing
         return try onRanks(hosts: hosts) { communicator in
             let layout = ShardLayout(shards: 4, ranks: communicator.size)
             return try Dataset(
-                try smallModel().fresh(), folder: data, layout: layout, patience: communicator.patience(),
+                try smallModel().fresh(), folder: data, layout: layout, world: communicator.world(),
                 needsLabels: needsLabels
             ).warnings
         }
@@ -143,7 +143,7 @@ import Testing
             try onRanks(hosts: [2]) { communicator in
                 let configuration = try smallModel(["batch_size": batchSize, "critic_steps": criticSteps]).fresh()
                 _ = try Dataset(
-                    configuration, folder: data, layout: ShardLayout(shards: 4, ranks: 2), patience: communicator.patience())
+                    configuration, folder: data, layout: ShardLayout(shards: 4, ranks: 2), world: communicator.world())
             }
         }
         try open(batchSize - 1)

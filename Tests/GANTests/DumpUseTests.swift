@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    static let remedies: [Case] = [
+    static let perturbations: [Case] = [
         Case("nothing") { _ in },
         Case("the same fakes again") { $0.generatorStep = .reuse },
         Case("instance noise") { $0.instanceNoise = 0.2 },
@@ -83,14 +83,14 @@ import Testing
         },
     ]
 
-    @Test(arguments: Preset.all.map(\.preset), remedies) func holdsWhatTheStepUsed(preset: String, remedy: Case) throws {
+    @Test(arguments: Preset.all.map(\.preset), perturbations) func holdsWhatTheStepUsed(preset: String, remedy: Case) throws {
         var configuration = try Preset.named(preset)
         configuration.batchSize = 8
         configuration.generator = narrow(configuration.generator, inputs: configuration.latentDimension)
         configuration.discriminator = narrow(configuration.discriminator, inputs: 1)
         try configuration.validate()
         remedy.change(&configuration)
-        // Some remedies are not for all presets.
+        // Some perturbations are not for all presets.
         guard (try? configuration.validate()) != nil else { return }
         try check(configuration, steps: 2)
     }
@@ -129,7 +129,7 @@ import Testing
     }
 
     /// Dropout in either network, in every pass, with a penalty too.
-    @Test(arguments: remedies) func masks(remedy: Case) throws {
+    @Test(arguments: perturbations) func masks(remedy: Case) throws {
         var configuration = try smallModel().fresh()
         configuration.generator.insert(.dropout(probability: 0.5), at: 2)
         remedy.change(&configuration)
@@ -137,7 +137,7 @@ import Testing
     }
 
     @Test func everyRemedyIsTried() throws {
-        for remedy in Self.remedies {
+        for remedy in Self.perturbations {
             #expect(
                 Preset.all.contains { preset in
                     var configuration = preset
@@ -150,16 +150,16 @@ import Testing
     private func check(_ configuration: Configuration, steps: Int) throws {
         let folder = try TemporaryFolder()
         let layout = ShardLayout(shards: configuration.shards, ranks: 1)
-        let patience = try Patience(SoloCommunicator(), limit: 0)
+        let world = try World(SoloCommunicator(), limit: 0)
         let dataset = try Dataset(
-            configuration, folder: try folder.writeImages(40), layout: layout, patience: patience,
+            configuration, folder: try folder.writeImages(40), layout: layout, world: world,
             needsLabels: configuration.isConditional)
         let recorder = Recorder()
         let step = try TrainingStep(
-            configuration, dataset: dataset, layout: layout, patience: patience,
+            configuration, dataset: dataset, layout: layout, world: world,
             kernels: recorder.listening(to: Kernels.fastest), reduction: .tree)
-        try TrainingState(step: step, patience: patience).initialise(seed: configuration.seed)
-        let dump = Dump(step: step, patience: patience, folder: folder.path)
+        try TrainingState(step: step, world: world).initialise(seed: configuration.seed)
+        let dump = Dump(step: step, world: world, folder: folder.path)
         step.keepsGradients = true
         step.afterDiscriminatorUpdate = { update in try recorder.pausing { try dump.noteDiscriminator(update: update) } }
         for t in 0..<steps {

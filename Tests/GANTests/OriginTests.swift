@@ -12,14 +12,14 @@ import Testing
     ) throws -> String {
         let configuration = try smallModel(fields).fresh()
         let results = try outcomes(hosts: [2, 1]) { communicator in
-            let patience = try communicator.patience()
+            let world = try communicator.world()
             let dataset = Dataset(synthetic: 64)
             let step = try TrainingStep(
-                configuration, dataset: dataset, layout: ShardLayout(shards: 4, ranks: communicator.size), patience: patience,
+                configuration, dataset: dataset, layout: ShardLayout(shards: 4, ranks: communicator.size), world: world,
                 kernels: .fastest, reduction: .tree)
-            try TrainingState(step: step, patience: patience).initialise(seed: 1)
+            try TrainingState(step: step, world: world).initialise(seed: 1)
             spoil(step, dataset, communicator.rank)
-            try patience.agree {}
+            try world.agree {}
             try step.run(0, requests: 0)
             try step.settle()
         }
@@ -85,7 +85,7 @@ import Testing
             parameters[tensors[3].offset] = 2e38
             for i in 0..<tensors[2].count { parameters[tensors[2].offset + i] = 100 }
         }
-        #expect(text.contains("first seen in the error signal of discriminator layer 2 (real rows) on rank 0."), "\(text)")
+        #expect(text.contains("first seen in the output gradient of discriminator layer 2 (real rows) on rank 0."), "\(text)")
     }
 
     /// Nothing is infinite but the sum that is the gradient.

@@ -20,7 +20,7 @@ import Testing
         for set in InstructionSet.available {
             guard let kernels = Kernels.select(set) else { continue }
             var values = [Float](repeating: 0, count: 256)
-            kernels.pixels(bytes, &values, 256, bytes)
+            kernels.normalizeBytes(bytes, &values, 256, bytes)
             #expect((values[0], values[255]) == (-1, 1))
             #expect(values.map(Pictures.byte) == bytes, "\(set)")
         }

@@ -18,20 +18,20 @@ import Testing
         let dy = random.units(outputs * batch)
         for kernels in tables {
             let y = Memory<Float>(count: outputs * batch)
-            let workspace = Memory<Float>(count: Product.workspaceCount)
+            let workspace = Memory<Float>(count: GEMM.workspaceCount)
             defer { keep(workspace) }
-            var forward = Product(
+            var forward = GEMM(
                 a: w.base, a_row: inputs, a_depth: 1, b: x.base, b_depth: batch, c: y.base, c_row: batch,
                 rows: outputs, columns: batch, depth: inputs, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 0,
                 workspace: workspace.base, interlude: .none)
-            kernels.product(&forward)
+            kernels.gemm(&forward)
 
             let dx = Memory<Float>(count: inputs * batch)
-            var backward = Product(
+            var backward = GEMM(
                 a: w.base, a_row: 1, a_depth: inputs, b: dy.base, b_depth: batch, c: dx.base, c_row: batch,
                 rows: inputs, columns: batch, depth: outputs, bias: nil, gate: nil, gate_row: 0, rectifies: 0, slope: 0,
                 workspace: workspace.base, interlude: .none)
-            kernels.product(&backward)
+            kernels.gemm(&backward)
 
             let xRow = roundedUp(inputs)
             let rowMajor = Memory<Float>(count: roundedUp(batch) * xRow)

@@ -13,13 +13,13 @@ import Testing
         let b = Memory(factors.flatMap { Array(repeating: $0.1, count: columns) })
         let start = Memory([bias])
         let output = Memory<Float>(count: columns)
-        let workspace = Memory<Float>(count: Product.workspaceCount)
+        let workspace = Memory<Float>(count: GEMM.workspaceCount)
         defer { keep(a, b, start, workspace) }
-        var arguments = Product(
+        var arguments = GEMM(
             a: a.base, a_row: factors.count, a_depth: 1, b: b.base, b_depth: columns, c: output.base, c_row: columns, rows: 1,
             columns: columns, depth: factors.count, bias: UnsafePointer(start.base), gate: nil, gate_row: 0, rectifies: 0,
             slope: 0, workspace: workspace.base, interlude: interlude)
-        kernels.product(&arguments)
+        kernels.gemm(&arguments)
         for i in 1..<columns { #expect(areSame(output[i], output[0]), "\(kernels.name), column \(i)") }
         return output[0]
     }
@@ -102,14 +102,14 @@ import Testing
                 let zeros = Memory<Float>(Array(repeating: 0, count: columns))
                 let start = Memory<Float>([bias])
                 let output = Memory<Float>(count: 2 * columns)
-                let workspace = Memory<Float>(count: Product.workspaceCount)
+                let workspace = Memory<Float>(count: GEMM.workspaceCount)
                 let (positions, taps) = (Memory([ConvolutionPosition()]), Memory([ConvolutionTap()]))
                 defer { keep(zeros, start, workspace, positions, taps) }
-                var product = Product(
+                var product = GEMM(
                     a: zeros.base, a_row: 1, a_depth: 1, b: zeros.base, b_depth: columns, c: output.base, c_row: columns,
                     rows: 1, columns: columns, depth: 1, bias: start.base, gate: nil, gate_row: 0, rectifies: 1, slope: slope,
                     workspace: workspace.base, interlude: .none)
-                kernels.product(&product)
+                kernels.gemm(&product)
                 var convolution = Convolution(
                     a: zeros.base, a_output: 1, x: zeros.base, x_channel: columns, x_row: columns, y: output.base + columns,
                     y_channel: columns, y_row: columns, outputs: 1, channels: 1, columns: columns, positions: positions.base,
@@ -134,13 +134,13 @@ import Testing
                 let empty = Memory<Float>(count: 0)
                 let start = Memory<Float>([sum])
                 let output = Memory<Float>(count: columns)
-                let workspace = Memory<Float>(count: Product.workspaceCount)
+                let workspace = Memory<Float>(count: GEMM.workspaceCount)
                 defer { keep(gates, empty, start, workspace) }
-                var arguments = Product(
+                var arguments = GEMM(
                     a: empty.base, a_row: 0, a_depth: 1, b: empty.base, b_depth: columns, c: output.base, c_row: columns,
                     rows: 1, columns: columns, depth: 0, bias: start.base, gate: gates.base, gate_row: columns, rectifies: 1,
                     slope: slope, workspace: workspace.base, interlude: .none)
-                kernels.product(&arguments)
+                kernels.gemm(&arguments)
                 let expected = sum.isSubnormal ? slope * (sum.sign == .minus ? -0.0 : 0) : slope * sum
                 #expect((0..<columns).allSatisfy { areSame(output[$0], expected) }, "\(kernels.name), \(slope) · \(sum)")
             }

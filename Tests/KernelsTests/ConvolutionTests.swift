@@ -40,7 +40,7 @@ import Testing
         let blank = Memory<Float>(count: c.outputs * c.positions * row)
         return { kernels in
             let output = blank.copy
-            let workspace = Memory<Float>(count: Product.workspaceCount)
+            let workspace = Memory<Float>(count: GEMM.workspaceCount)
             defer { keep(workspace, tapList, positions, a, x, gate, bias) }
             var arguments = Convolution(
                 a: a.base, a_output: aRow, x: x.base, x_channel: xChannel, x_row: xRow, y: output.base, y_channel: yChannel, y_row: yRow,

@@ -10,12 +10,12 @@ import Testing
         let run: @Sendable (_ kernels: Kernels, _ x: Kernels.MutableFloats, _ y: Kernels.Floats, _ shape: Shape) -> Void
 
         static let all: [InPlace] = [
-            InPlace(testDescription: "rectify") { $0.rectify($1, $3.features, $3.columns, $3.row, 0.2) },
-            InPlace(testDescription: "rectify, slope 0") { $0.rectify($1, $3.features, $3.columns, $3.row, 0) },
+            InPlace(testDescription: "leakyReLU") { $0.leakyReLU($1, $3.features, $3.columns, $3.row, 0.2) },
+            InPlace(testDescription: "leakyReLU, slope 0") { $0.leakyReLU($1, $3.features, $3.columns, $3.row, 0) },
             InPlace(testDescription: "tanh") { $0.tanh($1, $3.features, $3.columns, $3.row) },
             InPlace(testDescription: "sigmoid") { $0.sigmoid($1, $3.features, $3.columns, $3.row) },
-            InPlace(testDescription: "rectifyBackward", usesOther: true) {
-                $0.rectifyBackward($1, $2, $3.features, $3.columns, $3.row, 0.2)
+            InPlace(testDescription: "leakyReLUBackward", usesOther: true) {
+                $0.leakyReLUBackward($1, $2, $3.features, $3.columns, $3.row, 0.2)
             },
             InPlace(testDescription: "tanhBackward", usesOther: true) { $0.tanhBackward($1, $2, $3.features, $3.columns, $3.row) },
             InPlace(testDescription: "sigmoidBackward", usesOther: true) {
@@ -195,7 +195,7 @@ import Testing
                 let expected = Memory<Float>((0..<count).map { (Float(bytes[$0]) / 255 - 0.5) / 0.5 })
                 for kernels in tables + [.reference] {
                     let output = Memory<Float>(count: count)
-                    kernels.pixels(bytes.base, output.base, count, bytes.base + 1_000_000)
+                    kernels.normalizeBytes(bytes.base, output.base, count, bytes.base + 1_000_000)
                     #expect(output.difference(from: expected) == nil, "\(kernels.instructionSet), \(count) pixels")
                 }
             }

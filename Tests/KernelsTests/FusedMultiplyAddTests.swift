@@ -99,13 +99,13 @@ import Testing
         let (left, right, bias) = (Memory(a), Memory(Array(b.prefix(columns))), Memory(c))
         func result(_ kernels: Kernels) -> Memory<Float> {
             let output = Memory<Float>(count: rows * columns)
-            let workspace = Memory<Float>(count: Product.workspaceCount)
+            let workspace = Memory<Float>(count: GEMM.workspaceCount)
             defer { keep(workspace) }
-            var arguments = Product(
+            var arguments = GEMM(
                 a: left.base, a_row: 1, a_depth: 1, b: right.base, b_depth: columns, c: output.base, c_row: columns,
                 rows: rows, columns: columns, depth: 1, bias: bias.base, gate: nil, gate_row: 0, rectifies: 0, slope: 0,
                 workspace: workspace.base, interlude: .none)
-            kernels.product(&arguments)
+            kernels.gemm(&arguments)
             return output
         }
         for family in families {

@@ -11,12 +11,12 @@ extension TwinTests.Pin {
     private static let sums = [
         Self("product", 0x7a20_4a56_ef04_a6e9) { kernels, results in
             for (number, values) in Values.allCases.enumerated() {
-                for rectification in ProductTests.Rectification.allCases {
+                for rectification in GEMMTests.Rectification.allCases {
                     for (rows, columns, depth) in [(5, 16, 9), (3, 24, 0), (2, 48, 2)] {
-                        let c = ProductTests.Case(
+                        let c = GEMMTests.Case(
                             rows: rows, columns: columns, depth: depth, form: depth == 9 ? .plain : .transposed,
                             bias: depth != 2, rectification: rectification, padding: (1, 2, 3), values: values, slope: slope)
-                        results.add(ProductTests.results(c, seed: UInt64(number + depth))(kernels))
+                        results.add(GEMMTests.results(c, seed: UInt64(number + depth))(kernels))
                     }
                 }
             }
@@ -126,8 +126,8 @@ extension TwinTests.Pin {
         Self("transpose", 0x8e98_c338_cba5_b96d) { kernels, results in
             results.addMatrices(2) { kernels.transpose($0[1], $2, $1, $2, $0[0], $1) }
         },
-        Self("rectify", 0xeb09_f27a_80f0_7e59) { kernels, results in
-            results.addMatrices(1) { kernels.rectify($0[0], $1, $2, $2, slope) }
+        Self("leakyReLU", 0xeb09_f27a_80f0_7e59) { kernels, results in
+            results.addMatrices(1) { kernels.leakyReLU($0[0], $1, $2, $2, slope) }
         },
         Self("tanh", 0x1233_4b1a_1214_6c29) { kernels, results in
             results.addMatrices(1) { kernels.tanh($0[0], $1, $2, $2) }
@@ -135,8 +135,8 @@ extension TwinTests.Pin {
         Self("sigmoid", 0x7147_e9e0_90f7_1e41) { kernels, results in
             results.addMatrices(1) { kernels.sigmoid($0[0], $1, $2, $2) }
         },
-        Self("rectifyBackward", 0x4a7f_d196_0607_c869) { kernels, results in
-            results.addMatrices(2) { kernels.rectifyBackward($0[0], $0[1], $1, $2, $2, slope) }
+        Self("leakyReLUBackward", 0x4a7f_d196_0607_c869) { kernels, results in
+            results.addMatrices(2) { kernels.leakyReLUBackward($0[0], $0[1], $1, $2, $2, slope) }
         },
         Self("tanhBackward", 0x782b_5881_d541_6405) { kernels, results in
             results.addMatrices(2) { kernels.tanhBackward($0[0], $0[1], $1, $2, $2) }
@@ -156,7 +156,7 @@ extension TwinTests.Pin {
         Self("pixels", 0x45e8_7f3e_cfd9_3125) { kernels, results in
             let bytes = Memory<UInt8>((0..<256).map { UInt8($0) })
             let output = Memory<Float>(count: 256)
-            kernels.pixels(bytes.base, output.base, 256, bytes.base)
+            kernels.normalizeBytes(bytes.base, output.base, 256, bytes.base)
             keep(bytes)
             results.add(output)
         },

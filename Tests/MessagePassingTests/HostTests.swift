@@ -31,9 +31,9 @@ import Testing
     @Test("A rank learns of the crowd that it is part of")
     func measured() throws {
         let count = 4 * sysconf(Int32(_SC_NPROCESSORS_ONLN))
-        let notes = try onRanks(hosts: [count]) { try Patience($0, limit: 30).crowding }
+        let notes = try onRanks(hosts: [count]) { try World($0, limit: 30).crowding }
         #expect(notes.allSatisfy { $0?.hasPrefix("the \(count) ranks on host ") == true }, "\(notes)")
-        #expect(try Patience(SoloCommunicator(), limit: 30).crowding == nil)
+        #expect(try World(SoloCommunicator(), limit: 30).crowding == nil)
     }
 
     @Test("A place arrives as it was sent")

@@ -62,5 +62,5 @@ private final class Board<Value: Sendable>: @unchecked Sendable {
 
 extension ThreadCommunicator {
     /// Waits for other ranks no longer than a test may take.
-    func patience(limit: Double = 30) throws -> Patience { try Patience(self, limit: limit) }
+    func world(limit: Double = 30) throws -> World { try World(self, limit: limit) }
 }

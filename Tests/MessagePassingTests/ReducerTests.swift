@@ -45,7 +45,7 @@ import Testing
     /// A reducer of one rank with what a test needs around it.
     struct Rig {
         let communicator: any Communicator
-        let patience: Patience
+        let world: World
         let layout: ShardLayout
         let reducer: Reducer
         let count: Int
@@ -61,7 +61,7 @@ import Testing
             self.communicator = communicator
             self.count = count
             self.buckets = buckets
-            patience = try Patience(communicator, limit: 50)
+            world = try World(communicator, limit: 50)
             layout = ShardLayout(shards: shards, ranks: communicator.size)
             var space = try SharedSpace(
                 communicator,
@@ -70,7 +70,7 @@ import Testing
                     communicator: communicator))
             let segment = Reducer.segment(of: communicator.rank, size: communicator.size, count: count)
             reducer = Reducer(
-                patience: patience, layout: layout, count: count, buckets: buckets, recordSize: Rig.recordSize,
+                world: world, layout: layout, count: count, buckets: buckets, recordSize: Rig.recordSize,
                 sharesGradients: sharesGradients, algorithm: algorithm, space: &space, treeSum: ReducerTests.treeSum
             ) { sums, parameters, elements in
                 precondition(segment.contains(elements.lowerBound) && elements.upperBound <= segment.upperBound)
@@ -81,7 +81,7 @@ import Testing
 
         /// Fills gradients and record bucket by bucket, reduces, and adds a third of the sums to the parameters.
         func step(_ round: Int, poison: (rank: Int, element: Int, value: Float)? = nil) throws -> Bool {
-            let ranks = communicator.neighbours
+            let ranks = communicator.localRanks
             let own = ShardLayout.subtrees(sharesGradients ? layout.shards(of: ranks) : layout.shards(of: communicator.rank))
             // A part of the gradients, whichever it is.
             let part = sharesGradients
@@ -134,7 +134,7 @@ import Testing
                 let reduced = rig.reducer.segment.map { Self.sum(round, 0..<shards, $0) }
                 if keepsSums { #expect((0..<reduced.count).map { rig.reducer.reduced[$0] } == reduced) }
                 // A record may be filled anew only when all ranks have read it.
-                try rig.patience.agree {}
+                try rig.world.agree {}
             }
         }
     }
@@ -200,7 +200,7 @@ import Testing
             for poisoned in 0..<communicator.size {
                 for element in [0, count - 1] {
                     let before = rig.reducer.segment.map { rig.reducer.parameters[$0] }
-                    try rig.patience.agree {}
+                    try rig.world.agree {}
                     let isFinite = try rig.step(0, poison: (poisoned, element, value))
                     #expect(!isFinite, "rank \(communicator.rank) of \(hosts), poison of rank \(poisoned)")
                     if rig.reducer.segment.contains(element) {
@@ -208,10 +208,10 @@ import Testing
                     }
                     let areFinite = (0..<count).allSatisfy { rig.reducer.parameters[$0].isFinite }
                     #expect(areFinite)
-                    try rig.patience.agree {}
+                    try rig.world.agree {}
                     let isFiniteAgain = try rig.step(1)
                     #expect(isFiniteAgain)
-                    try rig.patience.agree {}
+                    try rig.world.agree {}
                 }
             }
         }
@@ -231,7 +231,7 @@ import Testing
             #expect(areUntouched)
             let areFinite = parameters.allSatisfy { $0.isFinite }
             #expect(areFinite)
-            try rig.patience.agree {}
+            try rig.world.agree {}
         }
     }
 
@@ -250,7 +250,7 @@ import Testing
                 }
                 let records = (0..<communicator.size).map { rig.reducer.records[$0 * Rig.recordSize] }
                 #expect(records == (0..<communicator.size).map { Rig.record(round, $0, 0) })
-                try rig.patience.agree {}
+                try rig.world.agree {}
             }
         }
     }

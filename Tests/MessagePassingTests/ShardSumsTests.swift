@@ -27,19 +27,19 @@ import Testing
     /// One rank's sums, with what a test needs around them.
     struct Rig {
         let communicator: CountingCommunicator
-        let patience: Patience
+        let world: World
         private let layout: ShardLayout
         private let sums: ShardSums
 
         init(_ communicator: any Communicator) throws {
             self.communicator = CountingCommunicator(communicator)
-            patience = try Patience(self.communicator, limit: 50)
+            world = try World(self.communicator, limit: 50)
             layout = ShardLayout(shards: ShardSumsTests.shards, ranks: communicator.size)
             var space = try SharedSpace(
                 communicator,
                 byteCount: ShardSums.sharedBytes(
                     capacity: ShardSumsTests.capacity, layout: layout, communicator: communicator))
-            sums = ShardSums(patience: patience, layout: layout, capacity: ShardSumsTests.capacity, space: &space)
+            sums = ShardSums(world: world, layout: layout, capacity: ShardSumsTests.capacity, space: &space)
         }
 
         func run(_ round: Int, count: Int, progress: () -> Void = {}) throws -> [Double] {

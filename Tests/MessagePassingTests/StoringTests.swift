@@ -8,18 +8,18 @@ import Testing
     @Test("Others wait longer than the limit for a rank whose storage is slow", arguments: [[2], [1, 1]])
     func slow(hosts: [Int]) throws {
         let warnings = try onRanks(hosts: hosts, within: 60) { communicator in
-            let patience = try Patience(communicator, limit: 1)
+            let world = try World(communicator, limit: 1)
             var warnings: [String] = []
-            patience.warn = { warnings.append($0) }
-            try patience.agree {}
+            world.warn = { warnings.append($0) }
+            try world.agree {}
             if communicator.rank == 0 {
-                let result = patience.storing("writing a checkpoint") { () -> Int in
+                let result = world.storing("writing a checkpoint") { () -> Int in
                     usleep(5_500_000)
                     return 7
                 }
                 #expect(result == 7)
             }
-            try patience.agree {}
+            try world.agree {}
             return warnings
         }
         #expect(warnings[0].count >= 2, "once in each limit: \(warnings)")
@@ -33,15 +33,15 @@ import Testing
     func lostMeanwhile() throws {
         let isOver = Flag()
         let results = try outcomes(hosts: [3], within: 60) { communicator in
-            let patience = try Patience(communicator, limit: 0.5)
-            patience.warn = { _ in }
-            try patience.agree {}
+            let world = try World(communicator, limit: 0.5)
+            world.warn = { _ in }
+            try world.agree {}
             switch communicator.rank {
-            case 0: patience.storing("writing a checkpoint") { while !isOver.value { usleep(1_000) } }
+            case 0: world.storing("writing a checkpoint") { while !isOver.value { usleep(1_000) } }
             case 2: while !isOver.value { usleep(1_000) }
             default:
                 defer { isOver.set() }
-                try patience.agree {}
+                try world.agree {}
             }
         }
         let error = #expect(throws: Failure.self) { try results[1].get() }
@@ -53,23 +53,23 @@ import Testing
     @Test("What the body throws arrives, and so does what it returns; one call may lie within another")
     func outcome() throws {
         try onRanks(hosts: [2]) { communicator in
-            let patience = try communicator.patience()
+            let world = try communicator.world()
             let error = #expect(throws: Failure.self) {
-                try patience.storing("reading") { throw Failure(.inputOutput, "no disk") }
+                try world.storing("reading") { throw Failure(.inputOutput, "no disk") }
             }
             #expect(error?.code == .inputOutput && error?.description == "no disk")
-            let inner = patience.storing("a") { patience.storing("b") { "inner" } }
+            let inner = world.storing("a") { world.storing("b") { "inner" } }
             #expect(inner == "inner")
-            try patience.agree {}
+            try world.agree {}
         }
     }
 
     @Test("Alone, too, a rank says what it waits for")
     func alone() throws {
-        let patience = try Patience(SoloCommunicator(), limit: 0.2)
+        let world = try World(SoloCommunicator(), limit: 0.2)
         var warnings: [String] = []
-        patience.warn = { warnings.append($0) }
-        patience.storing("writing the log") { _ = usleep(700_000) }
+        world.warn = { warnings.append($0) }
+        world.storing("writing the log") { _ = usleep(700_000) }
         #expect(warnings.first?.contains("writing the log") == true, "\(warnings)")
     }
 }

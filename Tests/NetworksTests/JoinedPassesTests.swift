@@ -44,12 +44,12 @@ import Testing
                     "\(kernels.description)")
             }
             for slot in 0..<2 {
-                let error = network.outputError.slot(slot)
+                let error = network.outputGradient.slot(slot)
                 for feature in 0..<error.features {
                     for row in 0..<8 { error.base[feature * error.stride + row] = NetworkRig.value(3 + slot, row, feature) }
                 }
             }
-            try network.backward(pass, inputError: inputError)
+            try network.backward(pass, inputGradient: inputError)
             for slot in 0..<2 {
                 let found = rig.values(inputError.slot(slot), rig.input)
                 #expect(bits(found) == bits(rig.values(rig.inputErrors[slot], rig.input)), "\(kernels.description)")

@@ -42,8 +42,8 @@ import Testing
             try rig.network.forward(rig.pass(.real))
             let shift = rig.plan.layout.tensors[1]
             for feature in 0..<5 { #expect(rig.network.output.base[feature * rig.columns] == rig.parameters[shift.offset + feature]) }
-            rig.network.outputError.base.update(repeating: 1, count: 5 * rig.columns)
-            try rig.network.backward(rig.pass(.real), inputError: rig.inputErrors[0])
+            rig.network.outputGradient.base.update(repeating: 1, count: 5 * rig.columns)
+            try rig.network.backward(rig.pass(.real), inputGradient: rig.inputErrors[0])
             #expect(rig.values(rig.inputErrors[0]).allSatisfy { $0.isFinite })
         }
     }

@@ -174,9 +174,9 @@ import Testing
         let other = arena.matrix(features: 5, stride: 32)
         let parameters = arena.floats(rig.plan.layout.count)
         parameters.update(from: rig.parameters, count: rig.plan.layout.count)
-        // As the sampler's, it keeps no error signals.
+        // As the sampler's, it keeps no output gradients.
         let network = Network(
-            name: "other", plan: rig.plan, stride: 32, output: other, parameters: parameters, keepsErrors: false, arena: arena)
+            name: "other", plan: rig.plan, stride: 32, output: other, parameters: parameters, keepsGradients: false, arena: arena)
         for (slot, kind) in NetworkRig.kinds.enumerated() {
             try rig.network.forward(rig.pass(kind), slot: slot)
             network.input.base.update(from: rig.network.input.slot(slot).base, count: 9 * 32)

@@ -144,8 +144,8 @@ struct NetworkRig {
     func forwardAndBackward(_ slot: Int) throws {
         let pass = pass(NetworkRig.kinds[slot])
         try network.forward(pass, slot: slot)
-        fill(network.outputError.slot(slot), plan.output, past: 3) { row, feature in NetworkRig.value(3 + slot, row, feature) }
-        try network.backward(pass, slot: slot, inputError: inputErrors[slot])
+        fill(network.outputGradient.slot(slot), plan.output, past: 3) { row, feature in NetworkRig.value(3 + slot, row, feature) }
+        try network.backward(pass, slot: slot, inputGradient: inputErrors[slot])
     }
 
     func weightGradients(meet: () throws -> Void = {}) throws {

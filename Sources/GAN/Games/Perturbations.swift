@@ -1,0 +1,44 @@
+import Kernels
+import Networks
+
+/// What a recipe may change of what the discriminator sees and is told, each a function of seed, update, pass and row.
+final class Perturbations {
+    private let configuration: Configuration
+    private let columns: Int
+    private let firstRow: Int
+    private let kernels: Kernels
+    private let words: RowWords
+    private let targets: UnsafeMutablePointer<Float>
+    private let noise: Matrix
+
+    init(_ configuration: Configuration, columns: Int, firstRow: Int, kernels: Kernels, arena: Arena) {
+        self.configuration = configuration
+        self.columns = columns
+        self.firstRow = firstRow
+        self.kernels = kernels
+        words = RowWords(columns: columns, arena: arena)
+        targets = arena.floats(columns)
+        noise = arena.matrix(features: configuration.instanceNoise > 0 ? configuration.pixelCount : 0, stride: columns)
+    }
+
+    /// x += σ n, n normal (Sønderby et al. 2017).
+    func addNoise(to x: Matrix, _ pass: Pass, sigma: Float) {
+        guard sigma > 0 else { return }
+        let key = RandomKey(
+            seed: pass.seed, stream: RandomStream.instanceNoise(pass.kind), step: pass.step, firstRow: firstRow)
+        kernels.randomNormals(key, noise.base, noise.features, columns, noise.stride)
+        kernels.addScaled(x.base, noise.base, sigma, noise.features * noise.stride)
+    }
+
+    /// The targets of the discriminator's rows where they are not all the same: real images are 1 − smoothing (Salimans et
+    /// al. 2016), fake ones 0, and some rows are told the other.
+    func targets(_ target: Loss.Target, _ pass: Pass) -> UnsafePointer<Float>? {
+        guard pass.kind != .generator, configuration.labelSmoothing > 0 || configuration.labelFlip > 0 else { return nil }
+        let real = Float(1 - configuration.labelSmoothing)
+        let threshold = UInt32(min((configuration.labelFlip * 0x1p32).rounded(), 0x1p32 - 1))
+        let stream = target == .one ? RandomStream.realFlips : RandomStream.fakeFlips
+        let words = words.draw(stream, pass)
+        for column in 0..<columns { targets[column] = (target == .one) != (words[column] < threshold) ? real : 0 }
+        return UnsafePointer(targets)
+    }
+}

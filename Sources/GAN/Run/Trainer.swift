@@ -1,0 +1,300 @@
+import Foundation
+import Kernels
+import MessagePassing
+import Networks
+
+/// Options of a run that its bytes do not depend on.
+public struct RunOptions: Sendable {
+    public var dataFolder = "data"
+    public var outdir = "runs"
+    public var instructionSet: InstructionSet?
+    public var reduction = Reducer.Algorithm.tree
+    /// Whether computation goes on while a gradient is being reduced.
+    public var overlaps = true
+    /// Where to write a trace of the last steps, if anywhere.
+    public var trace: String?
+    public var watchdog = 60.0
+    public var dumpSteps = 0
+    public var isQuiet = false
+    /// What a user types to go on with a run that was stopped.
+    public var resumeCommand = "gan-dist --resume latest"
+
+    public init() {}
+}
+
+/// Trains on one rank: steps, and between them what the intervals and signals ask for. Ranks act together, since
+/// whatever asks is known to all of them after the same step.
+final class Trainer {
+    private let configuration: Configuration
+    private let options: RunOptions
+    private let dataset: Dataset
+    private let world: World
+    private let step: TrainingStep
+    private let state: TrainingState
+    private let run: RunDirectory?
+    private let log: Log
+    private let stats: AppendedFile?
+    private let sampler: Sampler?
+    private var monitor: TrainingMonitor
+    private var status: RunStatus
+    private var retention: CheckpointRetention?
+    /// Whether it was said that the file system cannot bring all of a file to disk.
+    private var hasToldOfDisk = false
+    private let stepsPerEpoch: Int
+    private let totalSteps: Int
+    /// When the run would have started if it had never been interrupted.
+    private let start: Double
+    private var lineStart = monotonicSeconds()
+    private var lineStep: Int
+    /// Of each rank, as of the last line.
+    private var lineExchange: [(waiting: Double, communication: Double)]
+    private var lastCheckpoint: Int
+
+    /// - Parameters:
+    ///   - run: the run's folder, on rank 0 only.
+    ///   - resumption: the checkpoint that the run goes on from, on rank 0 only.
+    ///   - damaged: checkpoints of this run that proved unreadable.
+    ///   - secondsBefore: how long the run took up to there.
+    ///   - firstStep: steps done already.
+    init(
+        _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, world: World, step: TrainingStep,
+        run: RunDirectory?, log: Log, resumption: Resumption?, damaged: Set<String>, secondsBefore: Double, firstStep: Int
+    ) throws {
+        self.configuration = configuration
+        self.options = options
+        self.dataset = dataset
+        self.world = world
+        self.step = step
+        self.run = run
+        self.log = log
+        state = TrainingState(step: step, world: world)
+        stats = try run.map { try AppendedFile("\($0.path)/stats.jsonl") }
+        sampler =
+            run == nil
+            ? nil : try Sampler(configuration, kernels: step.kernels)
+        monitor = TrainingMonitor(configuration, realImages: dataset.firstImages, firstStep: firstStep)
+        if let checkpoint = resumption?.checkpoint { try monitor.restore(from: checkpoint) }
+        retention = run.map { run in
+            let resumed = resumption.flatMap { $0.directory == nil ? nil : ($0.checkpoint.step, $0.checkpoint.path) }
+            return CheckpointRetention(run, keep: configuration.keep, resumed: resumed, damaged: damaged)
+        }
+        start = monotonicSeconds() - secondsBefore
+        stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
+        totalSteps = configuration.totalSteps(images: dataset.count)
+        status = RunStatus(
+            step: firstStep, of: totalSteps, communicator: world.communicator, kernels: step.kernels)
+        lineStep = firstStep
+        lineExchange = Array(repeating: (0, 0), count: world.communicator.size)
+        lastCheckpoint = firstStep
+    }
+
+    /// Trains to the end, and says how it went.
+    /// - Throws: where the run stops early; a checkpoint is written first if a signal asks for it.
+    func train() throws {
+        defer { log.clearBar() }
+        do {
+            try writeStatus()
+            try trainSteps()
+            status.end(.finished, code: nil, message: nil)
+        } catch let failure as Failure {
+            let message = failure.description.isEmpty ? status.message : failure.description
+            status.end(failure.code == .stopped ? .stopped : .failed, code: failure.code, message: message)
+            // The failure counts, whatever becomes of the file.
+            try? writeStatus()
+            throw failure
+        }
+        try writeStatus()
+    }
+
+    private func trainSteps() throws {
+        let first = lineStep
+        try writeInitialPictures(first)
+        let dump = Dump(step: step, world: world, folder: (run?.path ?? "") + "/dump")
+        if options.dumpSteps > first {
+            try world.agree { if run != nil { try makeFolders(dump.folder) } }
+            if first == 0 { try dump.write(after: 0) }
+        }
+        lineStart = monotonicSeconds()
+        for t in first..<max(first, totalSteps) {
+            let done = t + 1
+            let isDumped = done <= options.dumpSteps
+            step.keepsGradients = isDumped
+            step.afterDiscriminatorUpdate = isDumped ? dump.noteDiscriminator : nil
+            try step.run(t, requests: Signals.take())
+            status.step = done
+            let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+            // What is asked for when the next step settles this one is done after that one.
+            if due.isAny || isDumped { try step.settle() }
+            let requests = step.takeRequests()
+            if requests != 0 { try step.settle() }
+            if isDumped { try dump.write(after: done) }
+            let probe = try report(done, due)
+            if due.isSampled { try writeSamples("fakes-\(done.padded(to: 6)).png", probe: probe) }
+            if due.isSaved || requests != 0 { try saveCheckpoint(done) }
+            if Signals.asksToStop(requests), done < totalSteps { try stop(after: done) }
+        }
+        try finish(first)
+    }
+
+    /// Ends the run early, as it was asked to.
+    private func stop(after done: Int) throws -> Never {
+        let steps = "step \(Double(done).grouped) of \(Double(totalSteps).grouped)"
+        try log.print("Stopped after \(steps); go on with: \(options.resumeCommand)")
+        status.message = "stopped after \(steps), as a signal asked for"
+        throw Failure(.stopped, "", isShared: true)
+    }
+
+    /// Says what there is now and what can be done with it.
+    private func finish(_ first: Int) throws {
+        guard let run else { return }
+        guard first < totalSteps else {
+            return try log.print(
+                "The checkpoint is at step \(first) of \(totalSteps): nothing is left to do. More --epochs or --steps go on from it.")
+        }
+        let name = "fakes-\(totalSteps.padded(to: 6)).png"
+        try log.print(
+            "Finished: \(Double(totalSteps).grouped) steps in \(duration(monotonicSeconds() - start)). "
+                + "The last pictures: \(run.path)/\(name)")
+        if monitor.isDiverged { try log.print("Warning: training has diverged, and the pictures show nothing that was learned") }
+        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
+        let checkpoint = "\(run.path)/\(Checkpoint.name(step: totalSteps))".quotedForShell
+        try log.print("Draw more: \(program) sample --checkpoint \(checkpoint) --out more.png")
+    }
+
+    // MARK: Log
+
+    /// Returns the pictures that it has looked at, if it has.
+    private func report(_ done: Int, _ due: Due) throws -> [Float]? {
+        guard run != nil else { return nil }
+        let (epoch, stepOfEpoch) = (due.epoch, due.stepOfEpoch)
+        let now = monotonicSeconds()
+        let elapsed = max(now - lineStart, 1e-9)
+        let rate = Double((done - lineStep) * configuration.batchSize * configuration.criticSteps) / elapsed
+        if !due.isLogged, !due.isHashed {
+            let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
+            log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
+            return nil
+        }
+        let s = step.statistics
+        let probe = due.isLogged ? try probePictures(done) : nil
+        let look = probe.map { monitor.look(step: done, s, fakes: $0) }
+        var lines: [String] = []
+        if due.isLogged {
+            let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
+            lines.append(
+                "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], "
+                    + "d_loss: \(s.lossDiscriminator.readable(4)), g_loss: \(s.lossGenerator.readable(4)), "
+                    + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
+        }
+        lines += look?.warnings.map { "Warning: \($0)" } ?? []
+        let exchange = step.exchangeSeconds
+        let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
+        var line =
+            "{\"step\": \(done), \"epoch\": \(epoch), \"time\": \"\(Date().rfc3339)\", \"loss_d\": \(s.lossDiscriminator.json), "
+            + "\"loss_g\": \(s.lossGenerator.json), \"loss_d_real\": \(s.lossReal.json), \"loss_d_fake\": \(s.lossFake.json), "
+            + (configuration.gradientPenalty > 0 ? "\"penalty\": \(s.penalty.json), " : "")
+            + "\"d_real\": \(s.scoreReal.json), \"d_fake\": \(s.scoreFake.json), "
+            + "\"images_per_second\": \(rate.fixed(1)), \"seconds\": \((now - start).fixed(3)), "
+            + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
+            + "\"waiting_seconds\": [\(spent.map { $0.0.fixed(6) }.joined(separator: ", "))], "
+            + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
+        if let look { line += ", \"probe_of\": \"generator\", \(look.fields)" }
+        if due.isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
+        try world.storing("writing to its log") {
+            for line in lines { try log.print(line) }
+            try stats?.append(line + "}")
+            try writeStatus()
+        }
+        lineStep = done
+        lineExchange = exchange
+        lineStart = monotonicSeconds()
+        return probe
+    }
+
+    /// The pictures of the grids' first noise vectors by the generator as training has left it, on rank 0: what the monitor
+    /// looks at. It costs one forward pass of 64 rows, and other ranks wait for it.
+    private func probePictures(_ done: Int) throws -> [Float]? {
+        guard let sampler else { return nil }
+        world.note(step: done, phase: .pictures)
+        sampler.load(parameters: step.generatorReducer.parameters, buffers: step.generator.buffers)
+        return try sampler.pictures(first: 0, count: TrainingMonitor.probeSize)
+    }
+
+    // MARK: Files
+
+    private func writeInitialPictures(_ first: Int) throws {
+        guard first == 0 else { return }
+        if let run {
+            try world.storing("writing pictures") {
+                try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
+            }
+        }
+        try writeSamples("fakes-init.png")
+    }
+
+    /// Every rank calls it.
+    /// - Parameter probe: the first pictures, if they have been drawn already; an average's are others.
+    private func writeSamples(_ name: String, probe: [Float]? = nil) throws {
+        let average = try state.sampledParameters()
+        guard let run, let sampler else { return }
+        world.note(step: lineStep, phase: .pictures)
+        if let average {
+            sampler.load(parameters: average, buffers: step.generator.buffers)
+        } else {
+            sampler.load(parameters: step.generatorReducer.parameters, buffers: step.generator.buffers)
+        }
+        // One class a column, where there are classes.
+        let columns = configuration.isConditional ? Dataset.classes : 8
+        let drawn = average == nil ? probe ?? [] : []
+        let first = drawn.count / configuration.pixelCount
+        let pictures = try drawn + sampler.pictures(first: first, count: 8 * columns - first)
+        try world.storing("writing pictures") {
+            try Pictures.writeGrid(pictures, side: configuration.imageSize, columns: columns, to: "\(run.path)/\(name)")
+        }
+    }
+
+    private func saveCheckpoint(_ done: Int) throws {
+        guard done > lastCheckpoint else { return }
+        lastCheckpoint = done
+        world.note(step: done, phase: .checkpoint)
+        let path = (run?.path ?? "") + "/" + Checkpoint.name(step: done)
+        let weakness = try state.save(
+            to: path,
+            metadata: [
+                "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current,
+                "data_sha256": dataset.digest, "configuration": try configuration.json(), TrainingMonitor.memoryKey: try monitor.memory(),
+            ], configuration: configuration, extra: monitor.tensors)
+        try world.storing("removing checkpoints") { try retention?.add(step: done, path: path) }
+        if let weakness, !hasToldOfDisk {
+            hasToldOfDisk = true
+            try log.print("Note: \(weakness): a checkpoint may be lost where the machine loses power")
+        }
+    }
+
+    private func writeStatus() throws {
+        if let run { try status.write(to: "\(run.path)/status.json") }
+    }
+}
+
+/// What is to be done after a step, the same on every rank.
+private struct Due {
+    let epoch, stepOfEpoch: Int
+    let isLogged, isHashed, isSampled, isSaved: Bool
+    var isAny: Bool { isLogged || isHashed || isSampled || isSaved }
+
+    init(_ done: Int, _ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) {
+        func isDue(_ interval: Interval) -> Bool {
+            done == totalSteps || interval.isDue(after: done, stepsPerEpoch: stepsPerEpoch)
+        }
+        epoch = (done - 1) / stepsPerEpoch + 1
+        stepOfEpoch = (done - 1) % stepsPerEpoch + 1
+        isLogged = done == totalSteps || configuration.logInterval.isLineDue(after: done, stepsPerEpoch: stepsPerEpoch)
+        isHashed = isDue(configuration.hashInterval)
+        isSampled = isDue(configuration.sampleInterval)
+        isSaved = isDue(configuration.checkpointInterval)
+    }
+}
+
+public enum Version {
+    public static let current = "0.1.0"
+}

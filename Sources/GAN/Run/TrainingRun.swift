@@ -1,0 +1,270 @@
+import Formats
+import Foundation
+import Kernels
+import MessagePassing
+import Networks
+
+/// A whole run, from the options to the last checkpoint; every rank calls it.
+///
+/// - Throws: `Failure`, shared by all ranks wherever they can still talk to each other.
+public func train(
+    _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, communicator: any Communicator
+) throws {
+    let world = try World(
+        communicator, limit: options.watchdog, stopwatch: Stopwatch(capacity: options.trace == nil ? 0 : Trace.capacity))
+    do {
+        try train(request, options, resume: resume, world: world)
+    } catch let failure as Failure {
+        // Another rank of this host may be saying already why the run ends.
+        let isHeard = failure.isShared || failure.description.isEmpty || world.announceEnd()
+        throw isHeard ? failure : Failure(failure.code, "")
+    }
+}
+
+private func train(
+    _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, world: World
+) throws {
+    let communicator = world.communicator
+    let isWriter = communicator.rank == 0
+    try world.compare("program", try programDigest(world), .usage)
+    try world.compare("--resume option", resume.map { "\($0)" } ?? "none", .usage)
+    try world.compare("--trace option", options.trace ?? "none", .usage)
+
+    // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
+    var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder)
+    var resumption: Resumption?
+    let found: Configuration? = try world.agree {
+        let fresh = resume == nil ? try request.fresh() : nil
+        if isWriter, let resume { resumption = try search.find(resume) }
+        return try fresh ?? resumption?.configuration ?? (isWriter ? request.fresh() : nil)
+    }
+    if resume == nil, let found { try compare(found, world) }
+    let texts = try world.allGather(Array((found.map { try $0.json() } ?? "").utf8))
+    let configuration = try world.agree { try Configuration(json: Data(texts[0]), preset: nil, path: "configuration") }
+    if resume != nil {
+        // What a rank's own flags say must be what rank 0's said.
+        try compare(try world.agree { try request.resumed(from: configuration) }, world)
+    }
+    try world.agree { try checkRanks(communicator.size, configuration, options) }
+    let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
+    let kernels = try world.agree { try selectKernels(options.instructionSet, configuration.precision) }
+
+    let dataset = try Dataset(configuration, folder: options.dataFolder, layout: layout, world: world,
+        needsLabels: configuration.isConditional)
+    let firstStep = Int(try world.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
+    try world.agree {
+        try resumption?.checkpoint.refuseOtherData(dataset.digest, folder: options.dataFolder)
+    }
+
+    let trace = try options.trace.map { try Trace(path: $0, world: world) }
+    let step = try TrainingStep(
+        configuration, dataset: dataset, layout: layout, world: world, kernels: kernels, reduction: options.reduction,
+        overlaps: options.overlaps)
+    let state = TrainingState(step: step, world: world)
+    let isResumed = try world.shared(resumption == nil ? 0 : 1) != 0
+    if isResumed {
+        try state.restore(resumption?.checkpoint)
+    } else {
+        try state.initialise(seed: configuration.seed)
+    }
+
+    var prepared: PreparedRun?
+    let log: Log = try world.agree {
+        guard isWriter else { return Log(file: nil, isQuiet: true) }
+        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, dataset)
+        prepared = run
+        return Log(
+            file: try AppendedFile("\(run.directory.path)/log.txt"), isQuiet: options.isQuiet,
+            isLaunched: communicator.size > 1)
+    }
+    // The lock is held as long as anything is written.
+    defer { withExtendedLifetime(prepared) {} }
+    if let prepared {
+        for (_, reason) in search.damaged { try log.print("Warning: skipped a damaged checkpoint: \(reason)") }
+        for line in introduction(
+            configuration, options, dataset: dataset, communicator: communicator, layout: layout, kernels: kernels,
+            resumption: resumption, resume: resume, refusal: search.refusal, run: prepared,
+            plans: try configuration.networkPlans())
+        {
+            try log.print(line)
+        }
+        if let crowding = world.crowding { try log.print("Note: \(crowding)") }
+        for note in try request.notes(from: resumption?.checkpoint.configuration) { try log.print("Note: \(note)") }
+    }
+    let trainer = try Trainer(
+        configuration, options, dataset: dataset, world: world, step: step, run: prepared?.directory, log: log,
+        resumption: resumption, damaged: Set(search.damaged.map(\.path)), secondsBefore: prepared?.secondsBefore ?? 0,
+        firstStep: firstStep)
+    do {
+        try trainer.train()
+    } catch let failure as Failure where failure.isShared {
+        // All ranks are here together, and what led to the end is what one wants to see. The first failure counts.
+        try? trace?.write()
+        throw failure
+    }
+    try trace?.write()
+    // Nobody leaves while rank 0 may still fail to write.
+    try world.agree {}
+}
+
+/// What `--dry-run` prints: the configuration of a fresh or of the resumed run.
+public func dryRun(
+    _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, ranks: Int
+) throws -> String {
+    var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder, locks: false)
+    let resumption = try resume.flatMap { try search.find($0) }
+    let configuration = try resumption?.configuration ?? request.fresh()
+    try checkRanks(ranks, configuration, options)
+    _ = try selectKernels(options.instructionSet, configuration.precision)
+    return try configuration.json(pretty: true, adding: ["version": Version.current])
+}
+
+/// The kernels that `--isa` names, or the fastest, in a precision.
+public func selectKernels(_ wanted: InstructionSet?, _ precision: Precision) throws -> Kernels {
+    guard let wanted else { return Kernels.fastest.rounding(to: precision) }
+    guard let kernels = Kernels.select(wanted) else {
+        let available = InstructionSet.available.map(\.rawValue).joined(separator: ", ")
+        throw Failure(.usage, "--isa \(wanted.rawValue): this CPU cannot run it; available are \(available)")
+    }
+    return kernels.rounding(to: precision)
+}
+
+private func checkRanks(_ ranks: Int, _ configuration: Configuration, _ options: RunOptions) throws {
+    guard ranks > configuration.shards else { return }
+    var shards = configuration.shards
+    while shards < ranks { shards *= 2 }
+    throw Failure(
+        .usage,
+        "\(ranks) ranks for \(configuration.shards) logical shards: each rank needs one. Run "
+            + "mpirun -np \(configuration.shards) gan-dist, or mpirun -np \(ranks) gan-dist --shards \(shards) (another number "
+            + "of shards gives other bytes)")
+}
+
+/// Refuses configurations that differ between ranks, naming the field.
+private func compare(_ configuration: Configuration, _ world: World) throws {
+    let fields = try world.agree { try configuration.fields() }
+    for key in Configuration.CodingKeys.allCases {
+        try world.compare("configuration's \(key.rawValue)", fields[key.rawValue] ?? "none", .usage)
+    }
+}
+
+/// SHA-256 of this executable, which all ranks must share. The first rank of a host does not stand for the others:
+/// each may have been started from another file.
+private func programDigest(_ world: World) throws -> String {
+    guard world.communicator.size > 1 else { return "" }
+    return try world.agree {
+        guard let file = FileHandle(forReadingAtPath: "/proc/self/exe") else { return Version.current }
+        let digest = SHA256Digest()
+        while let piece = try? file.read(upToCount: 1 << 18), !piece.isEmpty { piece.withUnsafeBytes(digest.update) }
+        return digest.finish().hexadecimal
+    }
+}
+
+/// The folder that a run is to write, and the lock on it.
+private struct PreparedRun {
+    let directory: RunDirectory
+    let lock: RunLock
+    /// How long the run took up to the checkpoint that it goes on from.
+    let secondsBefore: Double
+
+    /// A new folder with its options, or that of the resumed run, rid of what lies past the checkpoint's step.
+    init(
+        _ resumption: Resumption?, lock: RunLock?, _ configuration: Configuration, _ options: RunOptions, _ dataset: Dataset
+    ) throws {
+        if let directory = resumption?.directory, let lock, let step = resumption?.checkpoint.step {
+            (self.directory, self.lock) = (directory, lock)
+            if lock.weakness == nil { try directory.removeLeftovers() }
+            secondsBefore = try dropLines(past: step, of: "\(directory.path)/stats.jsonl")
+        } else {
+            directory = try RunDirectory.create(under: options.outdir, configuration)
+            self.lock = try RunLock(on: directory.path)
+            secondsBefore = 0
+        }
+        self.lock.sign()
+        let text = try configuration.json(
+            pretty: true, adding: ["version": Version.current, "data_sha256": dataset.digest, "images": dataset.count])
+        try directory.write(text + "\n", to: "training_options.json")
+    }
+}
+
+/// Keeps the lines of `stats.jsonl` up to a step.
+/// - Returns: the seconds that the last of them tells, 0 where there is none.
+private func dropLines(past step: Int, of path: String) throws -> Double {
+    guard try withFiles({ try FileKind(path: path) }) != nil else { return 0 }
+    let bytes = try withFiles { try fileContents(path, limit: .max) }
+    var seconds = 0.0
+    let newline = UInt8(ascii: "\n")
+    let kept = bytes.split(separator: newline).filter { line in
+        guard let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
+            let number = object["step"] as? Int, number <= step
+        else { return false }
+        seconds = object["seconds"] as? Double ?? seconds
+        return true
+    }
+    let text = kept.flatMap { $0 + [newline] }
+    if text != bytes { try withFiles { try AtomicFile.write(path: path, bytes: text) } }
+    return seconds
+}
+
+private func introduction(
+    _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, communicator: any Communicator,
+    layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, refusal: Failure?, run: PreparedRun,
+    plans: (generator: NetworkPlan, discriminator: NetworkPlan)
+) -> [String] {
+    let ranks = communicator.size
+    let size = count(ranks, "rank") + " on " + count(communicator.hosts.count, "host")
+    let steps = configuration.stepsPerEpoch(images: dataset.count)
+    let side = configuration.imageSize
+    let resized = side == Configuration.dataSide ? "" : "resized to \(side) × \(side), "
+    var lines = [
+        "gan-dist \(Version.current): preset \(configuration.preset), \(size), "
+            + "\(configuration.shards) logical shards, kernels \(kernels.description)",
+        "Data: \(Double(dataset.count).grouped) images of \(configuration.dataset.rawValue) in \(options.dataFolder), \(resized)"
+            + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
+        "Generator: \(Double(plans.generator.layout.parameterCount).grouped) parameters, discriminator: "
+            + "\(Double(plans.discriminator.layout.parameterCount).grouped)",
+        "Run: \(run.directory.path)",
+    ]
+    if let resumption {
+        lines.append("Resumed from \(resumption.checkpoint.path) at step \(resumption.checkpoint.step)")
+    } else if resume == .auto {
+        lines.append("No checkpoint to resume from: a fresh start")
+        if let refusal { lines.append("Note: \(refusal.description)") }
+    }
+    if let weakness = run.lock.weakness {
+        lines.append("Note: \(run.directory.path) lies on a file system that cannot lock files (\(weakness)): nothing keeps a second run out of it")
+    }
+    for warning in dataset.warnings { lines.append("Warning: \(warning)") }
+    if kernels.instructionSet == .portable {
+        lines.append("Note: the portable kernels do without fused multiply-add instructions: the same bytes, very much slower")
+    }
+    if kernels.precision == .bf16, !kernels.hasNativeProducts {
+        let reason = Kernels.hasNativeBFloat16 ? "AVX-512 BF16 is slow on this CPU" : "this CPU lacks AVX-512 BF16"
+        lines.append("Note: \(reason), and pairs are multiplied one after the other: the same bytes, no faster than fp32")
+    }
+    if kernels.instructionSet.isTestedByEmulation {
+        lines.append("Note: the \(kernels.instructionSet.rawValue) kernels have been tested on an emulated CPU only: the same bytes")
+    }
+    if options.reduction == .mpi {
+        lines.append("Note: --reduction mpi adds in an order of MPI's choice: the bytes depend on the number of ranks")
+    }
+    if layout.shards % ranks != 0 {
+        let largest = layout.largestShardCount
+        let share = 100 * (Double(largest * ranks) / Double(layout.shards) - 1)
+        lines.append(
+            "Note: \(layout.shards) shards do not divide evenly among \(ranks) ranks; some own \(largest), and a step takes "
+                + "\(share.fixed(0)) % longer than with an even share")
+    }
+    return lines
+}
+
+private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+
+extension World {
+    /// Rank 0's number, on all ranks.
+    func shared(_ value: Int64) throws -> Int64 {
+        var value = value
+        try withUnsafeMutableBytes(of: &value) { try broadcast($0, from: 0) }
+        return value
+    }
+}
