@@ -15,6 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAINER = Path(os.environ.get("GAN_DIST_BINARY", ROOT / ".build" / "release" / "gan-dist")).resolve()
 LIMIT = 120  # seconds, which only a hang takes
 
+# What a shell in the background ignores, its children could never be asked.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 # Notes its arguments and a variable, and ends with FAKE_CODE.
 PROGRAM = r"""#!/bin/bash -p
 case "$*" in

@@ -309,8 +309,8 @@ class Endings(unittest.TestCase):
         return job
 
     def end(self, job):
-        with contextlib.suppress(OSError):
-            for one in [*descendants(job.pid), job.pid]:
+        for one in [*descendants(job.pid), job.pid]:
+            with contextlib.suppress(OSError):
                 os.kill(one, signal.SIGKILL)
         job.wait()
         for stream in (job.stdout, job.stderr):
