@@ -76,6 +76,7 @@ import Testing
             "lr": (0.1 + 0.2, "0.30000000000000004"), "lr_generator": (1e-3, "0.001"), "lr_discriminator": (4.0, "4"),
             "lr_half_life": ("2e", "\"2e\""), "optimizer": ("sgd", "\"sgd\""), "beta1": (0.25, "0.25"), "beta2": (0.5, "0.5"),
             "latent_dim": (5, "5"), "loss": ("mse", "\"mse\""), "critic_steps": (2, "2"), "gradient_penalty": (10.0, "10"),
+            "r1": (10.0, "10"), "r2": (0.5, "0.5"),
             "weight_clip": (0.01, "0.01"), "spectral_norm": (true, "true"), "label_smoothing": (0.1, "0.1"),
             "label_flip": (0.2, "0.2"), "instance_noise": (0.3, "0.3"), "instance_noise_decay": ("400", "\"400\""),
             "ema": (0.999, "0.999"), "ema_ramp": (true, "true"), "precision": ("bf16", "\"bf16\""),
@@ -274,6 +275,13 @@ import Testing
         Nonsense("--critic-steps 1001: ") { $0.criticSteps = 1_001 },
         Nonsense("--gradient-penalty -1.0: must be a number from 0, which is none") { $0.gradientPenalty = -1 },
         Nonsense("--gradient-penalty nan: ") { $0.gradientPenalty = .nan },
+        Nonsense("--r1 -1.0: must be a number from 0, which is none") { $0.r1 = -1 },
+        Nonsense("--r2 nan: ") { $0.r2 = .nan },
+        Nonsense("--r1 and --weight-clip both bound the discriminator's slope; use one of them") {
+            ($0.r1, $0.r2) = (1, 1)
+            $0.weightClip = 0.01
+        },
+        Nonsense("--gradient-penalty and --r2 both bound the discriminator's slope") { ($0.gradientPenalty, $0.r2) = (10, 1) },
         Nonsense("--weight-clip -0.01: ") { $0.weightClip = -0.01 },
         Nonsense("--weight-clip inf: ") { $0.weightClip = .infinity },
         Nonsense("--gradient-penalty and --weight-clip both bound the discriminator's slope; use one of them") {
@@ -328,6 +336,8 @@ import Testing
         Nonsense("--gradient-penalty 10.0: layer 3 of the discriminator, batch_norm, is not piecewise linear") {
             $0.gradientPenalty = 10
         },
+        Nonsense("--r1 10.0: layer 3 of the discriminator, batch_norm, is not piecewise linear") { ($0.r1, $0.r2) = (10, 10) },
+        Nonsense("--r2 0.5: layer 3 of the discriminator, batch_norm, is not piecewise linear") { $0.r2 = 0.5 },
         // The four doublings of the generator make 64 of 4, and nothing else.
         Nonsense("the generator gives 1 × 64 × 64; images of 1 × 28 × 28 are needed (image_size 28)") { $0.imageSize = 28 },
         Nonsense("the discriminator gives 1 × 5 × 5; one output is needed") {

@@ -39,6 +39,22 @@ import Testing
         #expect(try !read(oldFields("lsgan"), preset: "lsgan").averageRamp)
     }
 
+    /// Fields of later versions are written where they say something, and mean their default elsewhere.
+    @Test func laterFieldsAreWrittenWhereTheySaySomething() throws {
+        func object(_ json: Data) throws -> [String: Any] {
+            try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+        }
+        func keys(_ configuration: Configuration) throws -> Set<String> { Set(try object(Data(configuration.json().utf8)).keys) }
+        let golden = Set(try object(Data(contentsOf: Self.golden.appending(path: "cgan-0.1.0.json"))).keys)
+        var configuration = try Preset.named("cgan")
+        #expect(try keys(configuration).subtracting(golden).isSubset(of: ["ema_ramp"]))
+        let before = try keys(configuration)
+        (configuration.r1, configuration.r2) = (0.5, 2)
+        #expect(try keys(configuration).subtracting(before) == ["r1", "r2"])
+        #expect(try read(object(Data(configuration.json().utf8))) == configuration)
+        #expect(try configuration.differences(from: Preset.named("cgan")) == ["r1", "r2"])
+    }
+
     /// What training_options.json of a new run says is read as it is.
     @Test(arguments: Preset.all.map(\.preset)) func newFilesAreWhole(name: String) throws {
         let configuration = try Preset.named(name)

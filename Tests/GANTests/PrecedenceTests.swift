@@ -51,6 +51,14 @@ import Testing
             preset: "wgan-gp", options: ["weight_clip": 0.01],
             notes: ["--weight-clip 0.01 bounds the discriminator's slope: gradient_penalty 10 of preset wgan-gp is off"]
         ) { $0.weightClip == 0.01 && $0.gradientPenalty == 0 },
+        Case(
+            preset: "hinge", options: ["r1": 10.0],
+            notes: ["--r1 10 bounds the discriminator's slope: spectral_norm of preset hinge is off"]
+        ) { $0.r1 == 10 && !$0.spectralNorm },
+        Case(
+            preset: "wgan-gp", options: ["r1": 0.5, "r2": 0.5],
+            notes: ["--r1 0.5 bounds the discriminator's slope: gradient_penalty 10 of preset wgan-gp is off"]
+        ) { ($0.r1, $0.r2) == (0.5, 0.5) && $0.gradientPenalty == 0 },
         Case(preset: "hinge", options: ["gradient_penalty": 0.0], notes: []) { $0.spectralNorm },
         Case(preset: "hinge", options: ["spectral_norm": false, "gradient_penalty": 10.0], notes: []),
         Case(preset: "hinge", options: ["loss": "bce", "label_smoothing": 0.1], notes: []) { $0.spectralNorm },
@@ -116,6 +124,14 @@ import Testing
             try request(nil, file: #"{"preset": "mlp", "loss": "hinge"}"#, ["label_smoothing": 0.2]).fresh()
         }
         #expect(error?.description.hasPrefix("--label-smoothing 0.2: loss hinge of model.json has no targets") == true)
+    }
+
+    /// Zero-centred penalties on real and on fake images go together.
+    @Test func onePenaltyLeavesTheOther() throws {
+        let both = try request(nil, file: #"{"preset": "mlp", "r1": 1, "r2": 2}"#, ["r1": 3.0])
+        let configuration = try both.fresh()
+        #expect((configuration.r1, configuration.r2) == (3, 2))
+        #expect(try both.notes(from: nil) == [])
     }
 
     /// A run that goes on does not become another one.

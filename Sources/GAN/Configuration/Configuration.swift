@@ -72,6 +72,12 @@ public struct Configuration: Codable, Equatable, Sendable {
     @Field("gradient_penalty", .fromZero, flag: "--gradient-penalty",
         help: "Weight of the penalty on the discriminator's slope (10 is usual); 0 is none.")
     public var gradientPenalty: Double = 0
+    @Field("r1", .fromZero, .unlessDefault, flag: "--r1",
+        help: "Weight γ of the penalty γ/2·E‖∇D‖² on real images (Mescheder et al. 2018); 0 is none.")
+    public var r1: Double = 0
+    @Field("r2", .fromZero, .unlessDefault, flag: "--r2",
+        help: "Weight γ of the penalty γ/2·E‖∇D‖² on fake images (Mescheder et al. 2018); 0 is none.")
+    public var r2: Double = 0
     @Field("weight_clip", .fromZero, flag: "--weight-clip",
         help: "Largest magnitude of the discriminator's parameters; 0 is no limit.")
     public var weightClip: Double = 0

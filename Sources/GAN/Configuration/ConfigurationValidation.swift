@@ -32,11 +32,12 @@ extension Configuration {
                 plan.normalizedPixels.map { $0 * batchSize > 1 } ?? true,
                 "the \(network) normalises over a batch of one value, whose variance is not defined; raise --batch-size")
         }
-        if gradientPenalty > 0, let index = plans.discriminator.layers.firstIndex(where: { !$0.isPiecewiseLinear }) {
+        if let penalty = gradientPenalties.first,
+            let index = plans.discriminator.layers.firstIndex(where: { !$0.isPiecewiseLinear }) {
             let number = plans.discriminator.layerNumbers[index]
             throw Failure(
                 .usage,
-                "--gradient-penalty \(gradientPenalty): layer \(number) of the discriminator, \(discriminator[number].name), is "
+                "\(penalty.flag ?? penalty.key) \(penalty.text): layer \(number) of the discriminator, \(discriminator[number].name), is "
                     + "not piecewise linear in one image alone; take it out, or use --spectral-norm")
         }
     }
@@ -54,9 +55,10 @@ extension Configuration {
                 .usage, "--label-smoothing and --label-flip change the targets of --loss bce and mse; \(loss.rawValue) has none")
         }
         let bounds = slopeBounds
-        if bounds.count > 1 {
-            let names = bounds.prefix(2).map { $0.flag ?? $0.key }.joined(separator: " and ")
-            throw Failure(.usage, "\(names) both bound the discriminator's slope; use one of them")
+        if let first = bounds.first, let other = bounds.dropFirst().first(where: { !goTogether(first, $0) }) {
+            throw Failure(
+                .usage,
+                "\(first.flag ?? first.key) and \(other.flag ?? other.key) both bound the discriminator's slope; use one of them")
         }
     }
 

@@ -4,10 +4,17 @@ import MessagePassing
 extension Configuration {
     /// Those that change the targets of a loss, and do.
     private var targetChanges: [any ConfigurationField] { [$labelSmoothing, $labelFlip].filter { !$0.isDefault } }
-    /// Those that bound the discriminator's slope, and do.
+    /// Penalties on the discriminator's gradient by its images that are on.
+    var gradientPenalties: [Field<Double>] { [$gradientPenalty, $r1, $r2].filter { !$0.isDefault } }
+    /// Those that bound the discriminator's slope, and do. Only the zero-centred penalties go together.
     var slopeBounds: [any ConfigurationField] {
-        let bounds: [any ConfigurationField] = [$gradientPenalty, $weightClip, $spectralNorm]
-        return bounds.filter { !$0.isDefault }
+        let others: [any ConfigurationField] = [$weightClip, $spectralNorm]
+        return gradientPenalties + others.filter { !$0.isDefault }
+    }
+
+    /// Whether both are penalties γ/2·E‖∇D‖², on real and on fake images.
+    func goTogether(_ a: any ConfigurationField, _ b: any ConfigurationField) -> Bool {
+        [a, b].allSatisfy { [$r1.key, $r2.key].contains($0.key) }
     }
 
     private mutating func turnOff(_ field: any ConfigurationField) {
@@ -15,6 +22,8 @@ extension Configuration {
         case $labelSmoothing.key: labelSmoothing = 0
         case $labelFlip.key: labelFlip = 0
         case $gradientPenalty.key: gradientPenalty = 0
+        case $r1.key: r1 = 0
+        case $r2.key: r2 = 0
         case $weightClip.key: weightClip = 0
         default: spectralNorm = false
         }
@@ -50,7 +59,7 @@ extension Configuration {
         }
         let bounds = slopeBounds
         if let wanted = bounds.first(where: { isSet.contains($0.key) }) {
-            for field in bounds where !isSet.contains(field.key) {
+            for field in bounds where !isSet.contains(field.key) && !goTogether(wanted, field) {
                 notes.append("\(name(wanted)) bounds the discriminator's slope: \(off(field))")
                 turnOff(field)
             }
