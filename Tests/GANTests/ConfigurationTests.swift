@@ -76,7 +76,7 @@ import Testing
             "lr": (0.1 + 0.2, "0.30000000000000004"), "lr_generator": (1e-3, "0.001"), "lr_discriminator": (4.0, "4"),
             "lr_half_life": ("2e", "\"2e\""), "optimizer": ("sgd", "\"sgd\""), "beta1": (0.25, "0.25"), "beta2": (0.5, "0.5"),
             "latent_dim": (5, "5"), "loss": ("mse", "\"mse\""), "critic_steps": (2, "2"), "gradient_penalty": (10.0, "10"),
-            "r1": (10.0, "10"), "r2": (0.5, "0.5"),
+            "r1": (10.0, "10"), "r2": (0.5, "0.5"), "penalty_interval": (16, "16"),
             "weight_clip": (0.01, "0.01"), "spectral_norm": (true, "true"), "label_smoothing": (0.1, "0.1"),
             "label_flip": (0.2, "0.2"), "instance_noise": (0.3, "0.3"), "instance_noise_decay": ("400", "\"400\""),
             "ema": (0.999, "0.999"), "ema_ramp": (true, "true"), "precision": ("bf16", "\"bf16\""),
@@ -282,6 +282,7 @@ import Testing
             $0.weightClip = 0.01
         },
         Nonsense("--gradient-penalty and --r2 both bound the discriminator's slope") { ($0.gradientPenalty, $0.r2) = (10, 1) },
+        Nonsense("--penalty-interval 0: must be at least 1") { $0.penaltyInterval = 0 },
         Nonsense("--weight-clip -0.01: ") { $0.weightClip = -0.01 },
         Nonsense("--weight-clip inf: ") { $0.weightClip = .infinity },
         Nonsense("--gradient-penalty and --weight-clip both bound the discriminator's slope; use one of them") {

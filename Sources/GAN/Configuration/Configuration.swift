@@ -78,6 +78,9 @@ public struct Configuration: Codable, Equatable, Sendable {
     @Field("r2", .fromZero, .unlessDefault, flag: "--r2",
         help: "Weight γ of the penalty γ/2·E‖∇D‖² on fake images (Mescheder et al. 2018); 0 is none.")
     public var r2: Double = 0
+    @Field("penalty_interval", .within(1...1 << 30, "must be at least 1"), .unlessDefault, flag: "--penalty-interval",
+        help: "Apply gradient penalties every so many discriminator updates, scaled by the interval (Karras et al. 2020).")
+    public var penaltyInterval: Int = 1
     @Field("weight_clip", .fromZero, flag: "--weight-clip",
         help: "Largest magnitude of the discriminator's parameters; 0 is no limit.")
     public var weightClip: Double = 0
