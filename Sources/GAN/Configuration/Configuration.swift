@@ -1,6 +1,4 @@
-import Foundation
 import Kernels
-import MessagePassing
 import Networks
 
 /// Everything that the bytes of a run depend on besides the data, and when it logs and saves.

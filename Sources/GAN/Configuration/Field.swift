@@ -1,5 +1,4 @@
 import MessagePassing
-import Networks
 
 /// A field of a configuration, whatever the type of its value.
 public protocol ConfigurationField: Sendable {
