@@ -19,7 +19,7 @@ struct Sample: ParsableCommand {
     var interpolate = false
     @Option(
         name: .customLong("class"), parsing: .unconditional,
-        help: "Class of all pictures, of a conditional generator; without it each column of the grid is of one, or each walk.")
+        help: "Class of all pictures, for a conditional generator. Without it each column of a grid has its class, and each walk.")
     var label: Int?
     @Option(help: "Where to write: a .png grid, or an .npy array [pictures, 1, side, side].")
     var out: String
@@ -70,7 +70,8 @@ struct Bench: ParsableCommand {
     var precision: String?
     @Option(parsing: .unconditional, help: "Seconds to measure whole steps.")
     var seconds = 3.0
-    @Option(parsing: .unconditional, help: "Ranks to measure beside one; as many as cores, at most 8, if it is left away.")
+    @Option(
+        parsing: .unconditional, help: "Ranks of a second measurement, after that on one rank (default: one for each core, at most 8).")
     var ranks: Int?
     @Flag(help: "Print JSON.")
     var json = false

@@ -61,15 +61,79 @@ import Testing
     /// Flags come last.
     @Test func flagsComeBeforeTheFile() throws {
         var request = modelFile(Data(#"{"preset": "mlp", "batch_size": 32, "lr": 0.001, "latent_dim": 64}"#.utf8))
-        request.override = {
-            $0.batchSize = 128
-            $0.setLatentDimension(20)
-        }
+        try request.readOptions(["batch_size": 128, "latent_dim": 20])
         let configuration = try request.fresh()
         #expect((configuration.batchSize, configuration.learningRate) == (128, 0.001))
         #expect(configuration.latentDimension == 20)
         #expect(configuration.generator[0] == .linear(inputs: 20, outputs: 256))
         #expect(try ConfigurationRequest().fresh() == Preset.named(Preset.standard))
+    }
+
+    /// A field's option reads what its JSON holds, and changes nothing else.
+    @Test func eachOptionSetsItsField() throws {
+        let values: [String: (option: any FieldValue, expected: String)] = [
+            "dataset": ("fashion", "\"fashion\""), "epochs": (3, "3"), "steps": (17, "17"), "batch_size": (128, "128"),
+            "lr": (0.1 + 0.2, "0.30000000000000004"), "lr_generator": (1e-3, "0.001"), "lr_discriminator": (4.0, "4"),
+            "lr_half_life": ("2e", "\"2e\""), "optimizer": ("sgd", "\"sgd\""), "beta1": (0.25, "0.25"), "beta2": (0.5, "0.5"),
+            "latent_dim": (5, "5"), "loss": ("mse", "\"mse\""), "critic_steps": (2, "2"), "gradient_penalty": (10.0, "10"),
+            "r1": (10.0, "10"), "r2": (0.5, "0.5"), "penalty_interval": (16, "16"),
+            "weight_clip": (0.01, "0.01"), "spectral_norm": (true, "true"), "label_smoothing": (0.1, "0.1"),
+            "label_flip": (0.2, "0.2"), "instance_noise": (0.3, "0.3"), "instance_noise_decay": ("400", "\"400\""),
+            "ema": (0.999, "0.999"), "ema_ramp": (true, "true"), "precision": ("bf16", "\"bf16\""),
+            "seed": (UInt64.max, "18446744073709551615"), "shards": (16, "16"), "log_interval": ("7", "\"7\""),
+            "sample_interval": ("0", "\"0\""), "checkpoint_interval": ("9e", "\"9e\""), "hash_interval": ("8", "\"8\""),
+            "keep": (1, "1"),
+        ]
+        #expect(Set(values.keys) == Set(Configuration.optionFields.map(\.key)))
+        let preset = try Preset.named("mlp").fields()
+        for (key, (option, expected)) in values {
+            var changed = try Settings(options: [key: option]).configuration(over: Preset.named("mlp")).fields()
+            #expect(changed[key] == expected)
+            changed[key] = preset[key]
+            #expect(changed == preset, "\(key)")
+        }
+    }
+
+    /// Each option is called as its field, and says what it is for in one line.
+    @Test func fieldsHaveNamesOfTheirOwn() {
+        let fields = Configuration.declared.map(\.field)
+        #expect(Set(fields.map(\.key)).count == fields.count)
+        for field in fields {
+            #expect(field.flag.map { $0 == "--" + field.key.replacing("_", with: "-") } ?? true)
+            #expect(field.help.hasSuffix(".") && !field.help.contains("\n"))
+            #expect(field.key == field.key.lowercased())
+        }
+    }
+
+    /// A number of epochs takes the place of one of steps; both together stay.
+    @Test func epochsTakeThePlaceOfSteps() throws {
+        var request = modelFile(Data(#"{"preset": "mlp", "steps": 17}"#.utf8))
+        #expect(try request.fresh().steps == 17)
+        try request.readOptions(["epochs": 3])
+        #expect(try request.fresh().steps == nil)
+        try request.readOptions(["epochs": 3, "steps": 5])
+        #expect(try request.fresh().steps == 5)
+    }
+
+    /// In the words of the command line.
+    @Test(arguments: [
+        (["loss": "huber"], "--loss huber: known are bce, mse, hinge, wasserstein"),
+        (["dataset": "cifar"], "--dataset cifar: known are mnist, fashion"),
+        (["log_interval": "4x"], "--log-interval 4x: an interval is a number of steps (400) or epochs (4e)"),
+        (["lr": Double.nan], "--lr nan: the learning rate must be a positive number"),
+        (["lr_generator": -Double.infinity], "--lr-generator -inf: must be a positive number"),
+        (["weight_clip": -1.0], "--weight-clip -1.0: must be a number from 0, which is none"),
+        (["latent_dim": Int.min], "--latent-dim -9223372036854775808: must be 1 … 65,536"),
+        (["steps": 0], "--steps 0: must be at least 1"),
+    ] as [([String: any FieldValue], String)])
+    func refusesOptions(options: [String: any FieldValue], text: String) throws {
+        let error = #expect(throws: Failure.self) {
+            var request = ConfigurationRequest()
+            try request.readOptions(options)
+            _ = try request.fresh()
+        }
+        #expect(error?.code == .usage)
+        #expect(error?.description == text)
     }
 
     /// null is no value: the preset's stays.
@@ -211,6 +275,14 @@ import Testing
         Nonsense("--critic-steps 1001: ") { $0.criticSteps = 1_001 },
         Nonsense("--gradient-penalty -1.0: must be a number from 0, which is none") { $0.gradientPenalty = -1 },
         Nonsense("--gradient-penalty nan: ") { $0.gradientPenalty = .nan },
+        Nonsense("--r1 -1.0: must be a number from 0, which is none") { $0.r1 = -1 },
+        Nonsense("--r2 nan: ") { $0.r2 = .nan },
+        Nonsense("--r1 and --weight-clip both bound the discriminator's slope; use one of them") {
+            ($0.r1, $0.r2) = (1, 1)
+            $0.weightClip = 0.01
+        },
+        Nonsense("--gradient-penalty and --r2 both bound the discriminator's slope") { ($0.gradientPenalty, $0.r2) = (10, 1) },
+        Nonsense("--penalty-interval 0: must be at least 1") { $0.penaltyInterval = 0 },
         Nonsense("--weight-clip -0.01: ") { $0.weightClip = -0.01 },
         Nonsense("--weight-clip inf: ") { $0.weightClip = .infinity },
         Nonsense("--gradient-penalty and --weight-clip both bound the discriminator's slope; use one of them") {
@@ -265,6 +337,8 @@ import Testing
         Nonsense("--gradient-penalty 10.0: layer 3 of the discriminator, batch_norm, is not piecewise linear") {
             $0.gradientPenalty = 10
         },
+        Nonsense("--r1 10.0: layer 3 of the discriminator, batch_norm, is not piecewise linear") { ($0.r1, $0.r2) = (10, 10) },
+        Nonsense("--r2 0.5: layer 3 of the discriminator, batch_norm, is not piecewise linear") { $0.r2 = 0.5 },
         // The four doublings of the generator make 64 of 4, and nothing else.
         Nonsense("the generator gives 1 × 64 × 64; images of 1 × 28 × 28 are needed (image_size 28)") { $0.imageSize = 28 },
         Nonsense("the discriminator gives 1 × 5 × 5; one output is needed") {
@@ -337,7 +411,7 @@ import Testing
         other.beta2 = 0.99
         other.generator[1] = .tanh
         other.imageSize = 64
-        #expect(try other.differences(from: preset) == ["image_size", "seed", "generator", "beta2"])
+        #expect(try other.differences(from: preset) == ["image_size", "beta2", "generator", "seed"])
         #expect(try Preset.named("mlp-wide").differences(from: preset) == ["latent_dim", "generator", "discriminator"])
     }
 }

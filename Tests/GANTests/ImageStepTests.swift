@@ -79,7 +79,7 @@ import Testing
         let whole = try trainedRun(try smallImageModel(["steps": 3]), data: data, outdir: folder.file("whole"))
         _ = try trainedRun(try smallImageModel(["steps": 1]), data: data, outdir: folder.file("parts"), hosts: [2, 1])
         var request = ConfigurationRequest()
-        request.override = { $0.steps = 3 }
+        try request.readOptions(["steps": 3])
         let resumed = try trainedRun(request, data: data, outdir: folder.file("parts"), hosts: [4], resume: .latest)
         let name = Checkpoint.name(step: 3)
         let (a, b) = (try SafetensorsFile(path: "\(whole.path)/\(name)"), try SafetensorsFile(path: "\(resumed.path)/\(name)"))

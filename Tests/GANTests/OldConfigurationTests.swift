@@ -17,7 +17,7 @@ import Testing
     private func oldFields(_ preset: String) throws -> [String: Any] {
         var object = try #require(
             try JSONSerialization.jsonObject(with: Data(Preset.named(preset).json().utf8)) as? [String: Any])
-        for key in Configuration.laterFields.keys { object[key.rawValue] = nil }
+        for (_, field) in Configuration.declared where field.presence != .always { object[field.key] = nil }
         return object
     }
 
@@ -37,6 +37,22 @@ import Testing
         expected.averageRamp = false
         #expect(try read(oldFields("lsgan")) == expected)
         #expect(try !read(oldFields("lsgan"), preset: "lsgan").averageRamp)
+    }
+
+    /// Fields of later versions are written where they say something, and mean their default elsewhere.
+    @Test func laterFieldsAreWrittenWhereTheySaySomething() throws {
+        func object(_ json: Data) throws -> [String: Any] {
+            try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+        }
+        func keys(_ configuration: Configuration) throws -> Set<String> { Set(try object(Data(configuration.json().utf8)).keys) }
+        let golden = Set(try object(Data(contentsOf: Self.golden.appending(path: "cgan-0.1.0.json"))).keys)
+        var configuration = try Preset.named("cgan")
+        #expect(try keys(configuration).subtracting(golden).isSubset(of: ["ema_ramp"]))
+        let before = try keys(configuration)
+        (configuration.r1, configuration.r2) = (0.5, 2)
+        #expect(try keys(configuration).subtracting(before) == ["r1", "r2"])
+        #expect(try read(object(Data(configuration.json().utf8))) == configuration)
+        #expect(try configuration.differences(from: Preset.named("cgan")) == ["r1", "r2"])
     }
 
     /// What training_options.json of a new run says is read as it is.
@@ -67,7 +83,7 @@ import Testing
         for preset in [nil, "dcgan28"] {
             var request = ConfigurationRequest()
             request.preset = preset
-            request.override = { $0.steps = 7 }
+            try request.readOptions(["steps": 7])
             let run = try trainedRun(
                 request, data: data, outdir: folder.file("runs-\(preset ?? "")"), hosts: hosts, resume: .file(path))
             let state = try Checkpoint(path: "\(run.path)/\(Checkpoint.name(step: 7))").hash(state: true)
@@ -81,7 +97,7 @@ import Testing
         var request = modelFile(Data(#"{"preset": "dcgan28", "lr": 0.001}"#.utf8))
         #expect(try request.resumed(from: old) == old)
         #expect(try request.fresh().averageRamp)
-        request.override = { $0.averageRamp = true }
+        try request.readOptions(["ema_ramp": true])
         #expect(try request.resumed(from: old).differences(from: old) == ["ema_ramp"])
         // Another preset is another configuration.
         let other = modelFile(Data(#"{"preset": "lsgan", "lr": 0.001}"#.utf8))

@@ -6,71 +6,67 @@ import Testing
 
 /// What the user said turns off what the preset says and what makes no sense beside it.
 @Suite struct PrecedenceTests {
-    private func request(_ preset: String?, file: String? = nil, _ flags: [String: Double]) -> ConfigurationRequest {
+    private func request(
+        _ preset: String?, file: String? = nil, _ options: [String: any FieldValue]
+    ) throws -> ConfigurationRequest {
         var request = ConfigurationRequest()
         request.preset = preset
         if let file { request.modelFile = ("model.json", Data(file.utf8)) }
-        request.flags = Set(flags.keys.map { String($0.prefix { $0 != ":" }) })
-        request.override = { configuration in
-            for (name, value) in flags {
-                switch name {
-                case "gradient_penalty": configuration.gradientPenalty = value
-                case "weight_clip": configuration.weightClip = value
-                case "spectral_norm": configuration.spectralNorm = value != 0
-                case "label_smoothing": configuration.labelSmoothing = value
-                case "label_flip": configuration.labelFlip = value
-                case "ema": configuration.averageDecay = value
-                case "ema_ramp": configuration.averageRamp = value != 0
-                default: configuration.loss = Loss(rawValue: String(name.drop { $0 != ":" }.dropFirst())) ?? .bce
-                }
-            }
-        }
+        try request.readOptions(options)
         return request
     }
 
     struct Case: Sendable, CustomTestStringConvertible {
         var preset: String
-        var flags: [String: Double]
+        var options: [String: any FieldValue]
         var notes: [String]
         var expect: @Sendable (Configuration) -> Bool = { _ in true }
-        var testDescription: String { "\(preset) \(flags.keys.sorted())" }
+        var testDescription: String { "\(preset) \(options.keys.sorted())" }
     }
 
     static let cases: [Case] = [
         Case(
-            preset: "cdcgan", flags: ["loss:hinge": 1],
+            preset: "cdcgan", options: ["loss": "hinge"],
             notes: ["--loss hinge has no targets: label_smoothing 0.1 of preset cdcgan is off"]
         ) { $0.loss == .hinge && $0.labelSmoothing == 0 },
         Case(
-            preset: "dcgan28", flags: ["loss:wasserstein": 1, "weight_clip": 0.01],
+            preset: "dcgan28", options: ["loss": "wasserstein", "weight_clip": 0.01],
             notes: ["--loss wasserstein has no targets: label_smoothing 0.1 of preset dcgan28 is off"]
         ) { $0.labelSmoothing == 0 && $0.weightClip == 0.01 },
-        Case(preset: "dcgan28", flags: ["loss:mse": 1], notes: []) { $0.labelSmoothing == 0.1 },
-        Case(preset: "cdcgan", flags: ["loss:hinge": 1, "label_smoothing": 0], notes: []),
+        Case(preset: "dcgan28", options: ["loss": "mse"], notes: []) { $0.labelSmoothing == 0.1 },
+        Case(preset: "cdcgan", options: ["loss": "hinge", "label_smoothing": 0.0], notes: []),
         Case(
-            preset: "hinge", flags: ["gradient_penalty": 10],
+            preset: "hinge", options: ["gradient_penalty": 10.0],
             notes: ["--gradient-penalty 10 bounds the discriminator's slope: spectral_norm of preset hinge is off"]
         ) { $0.gradientPenalty == 10 && !$0.spectralNorm },
         Case(
-            preset: "hinge", flags: ["weight_clip": 0.5],
+            preset: "hinge", options: ["weight_clip": 0.5],
             notes: ["--weight-clip 0.5 bounds the discriminator's slope: spectral_norm of preset hinge is off"]
         ) { $0.weightClip == 0.5 && !$0.spectralNorm },
         Case(
-            preset: "wgan", flags: ["spectral_norm": 1],
+            preset: "wgan", options: ["spectral_norm": true],
             notes: ["--spectral-norm bounds the discriminator's slope: weight_clip 0.01 of preset wgan is off"]
         ) { $0.weightClip == 0 && $0.spectralNorm },
         Case(
-            preset: "wgan-gp", flags: ["weight_clip": 0.01],
+            preset: "wgan-gp", options: ["weight_clip": 0.01],
             notes: ["--weight-clip 0.01 bounds the discriminator's slope: gradient_penalty 10 of preset wgan-gp is off"]
         ) { $0.weightClip == 0.01 && $0.gradientPenalty == 0 },
-        Case(preset: "hinge", flags: ["gradient_penalty": 0], notes: []) { $0.spectralNorm },
-        Case(preset: "hinge", flags: ["spectral_norm": 0, "gradient_penalty": 10], notes: []),
-        Case(preset: "hinge", flags: ["loss:bce": 1, "label_smoothing": 0.1], notes: []) { $0.spectralNorm },
-        Case(preset: "dcgan28", flags: ["ema": 0], notes: []) { !$0.averageRamp },
+        Case(
+            preset: "hinge", options: ["r1": 10.0],
+            notes: ["--r1 10 bounds the discriminator's slope: spectral_norm of preset hinge is off"]
+        ) { $0.r1 == 10 && !$0.spectralNorm },
+        Case(
+            preset: "wgan-gp", options: ["r1": 0.5, "r2": 0.5],
+            notes: ["--r1 0.5 bounds the discriminator's slope: gradient_penalty 10 of preset wgan-gp is off"]
+        ) { ($0.r1, $0.r2) == (0.5, 0.5) && $0.gradientPenalty == 0 },
+        Case(preset: "hinge", options: ["gradient_penalty": 0.0], notes: []) { $0.spectralNorm },
+        Case(preset: "hinge", options: ["spectral_norm": false, "gradient_penalty": 10.0], notes: []),
+        Case(preset: "hinge", options: ["loss": "bce", "label_smoothing": 0.1], notes: []) { $0.spectralNorm },
+        Case(preset: "dcgan28", options: ["ema": 0.0], notes: []) { !$0.averageRamp },
     ]
 
     @Test(arguments: cases) func presetsGiveWay(test: Case) throws {
-        let request = request(test.preset, test.flags)
+        let request = try request(test.preset, test.options)
         let configuration = try request.fresh()
         #expect(test.expect(configuration))
         #expect(try request.notes(from: nil) == test.notes)
@@ -85,32 +81,32 @@ import Testing
 
     /// What was said twice, or cannot be turned off, is refused in the words of what was said.
     @Test(arguments: [
-        ("mlp", ["loss:hinge": 1, "label_smoothing": 0.1], "--label-smoothing and --label-flip change the targets"),
-        ("cdcgan", ["loss:hinge": 1, "label_smoothing": 0.1], "change the targets of --loss bce and mse; hinge has none"),
+        ("mlp", ["loss": "hinge", "label_smoothing": 0.1], "--label-smoothing and --label-flip change the targets"),
+        ("cdcgan", ["loss": "hinge", "label_smoothing": 0.1], "change the targets of --loss bce and mse; hinge has none"),
         ("hinge", ["label_smoothing": 0.1], "--label-smoothing 0.1: loss hinge of preset hinge has no targets that it could "),
         ("wgan", ["label_flip": 0.1], "--label-flip 0.1: loss wasserstein of preset wgan has no targets"),
-        ("hinge", ["spectral_norm": 1, "gradient_penalty": 10], "--gradient-penalty and --spectral-norm both bound"),
-        ("hinge", ["weight_clip": 1, "gradient_penalty": 10], "--gradient-penalty and --weight-clip both bound"),
-        ("wgan", ["gradient_penalty": 10], "layer 3 of the discriminator, batch_norm, is not piecewise linear"),
-        ("mlp", ["ema_ramp": 1], "--ema-ramp changes the generator's moving average, and none is kept"),
-        ("dcgan28", ["ema_ramp": 1, "ema": 0], "--ema-ramp changes the generator's moving average, and none is kept"),
-    ] as [(String, [String: Double], String)])
-    func refused(preset: String, flags: [String: Double], text: String) throws {
-        let error = #expect(throws: Failure.self) { try request(preset, flags).fresh() }
+        ("hinge", ["spectral_norm": true, "gradient_penalty": 10.0], "--gradient-penalty and --spectral-norm both bound"),
+        ("hinge", ["weight_clip": 1.0, "gradient_penalty": 10.0], "--gradient-penalty and --weight-clip both bound"),
+        ("wgan", ["gradient_penalty": 10.0], "layer 3 of the discriminator, batch_norm, is not piecewise linear"),
+        ("mlp", ["ema_ramp": true], "--ema-ramp changes the generator's moving average, and none is kept"),
+        ("dcgan28", ["ema_ramp": true, "ema": 0.0], "--ema-ramp changes the generator's moving average, and none is kept"),
+    ] as [(String, [String: any FieldValue], String)])
+    func refused(preset: String, options: [String: any FieldValue], text: String) throws {
+        let error = #expect(throws: Failure.self) { try request(preset, options).fresh() }
         #expect(error?.code == .usage)
         #expect(error?.description.contains(text) == true, "\(error?.description ?? "")")
     }
 
     /// A file comes before its preset, and a flag before the file.
     @Test func filesGiveWayToFlags() throws {
-        let file = request(nil, file: #"{"preset": "hinge", "gradient_penalty": 3}"#, [:])
+        let file = try request(nil, file: #"{"preset": "hinge", "gradient_penalty": 3}"#, [:])
         #expect(try file.fresh().spectralNorm == false)
         #expect(
             try file.notes(from: nil) == [
                 "model.json: gradient_penalty 3 bounds the discriminator's slope: spectral_norm of preset hinge is off"
             ])
         let text = #"{"preset": "mlp", "label_smoothing": 0.2, "weight_clip": 1}"#
-        let flag = request(nil, file: text, ["loss:hinge": 1, "spectral_norm": 1])
+        let flag = try request(nil, file: text, ["loss": "hinge", "spectral_norm": true])
         #expect(
             try flag.notes(from: nil) == [
                 "--loss hinge has no targets: label_smoothing 0.2 of model.json is off",
@@ -130,10 +126,18 @@ import Testing
         #expect(error?.description.hasPrefix("--label-smoothing 0.2: loss hinge of model.json has no targets") == true)
     }
 
+    /// Zero-centred penalties on real and on fake images go together.
+    @Test func onePenaltyLeavesTheOther() throws {
+        let both = try request(nil, file: #"{"preset": "mlp", "r1": 1, "r2": 2}"#, ["r1": 3.0])
+        let configuration = try both.fresh()
+        #expect((configuration.r1, configuration.r2) == (3, 2))
+        #expect(try both.notes(from: nil) == [])
+    }
+
     /// A run that goes on does not become another one.
     @Test func resumedRunStaysItself() throws {
         let checkpoint = try Preset.named("cdcgan")
-        let changed = try request("cdcgan", ["loss:hinge": 1]).resumed(from: checkpoint)
+        let changed = try request("cdcgan", ["loss": "hinge"]).resumed(from: checkpoint)
         #expect(try changed.differences(from: checkpoint) == ["loss", "label_smoothing"])
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import MessagePassing
+import Networks
 import Testing
 
 @testable import GAN
@@ -20,12 +21,9 @@ import Testing
     }
 
     /// What `--steps N --resume …` asks for: the model of the checkpoint.
-    private func goOn(steps: Int, _ change: @escaping @Sendable (inout Configuration) -> Void = { _ in }) -> ConfigurationRequest {
+    private func goOn(steps: Int, _ options: [String: any FieldValue] = [:]) throws -> ConfigurationRequest {
         var request = ConfigurationRequest()
-        request.override = {
-            $0.steps = steps
-            change(&$0)
-        }
+        try request.readOptions(options.merging(["steps": steps]) { $1 })
         return request
     }
 
@@ -101,29 +99,25 @@ import Testing
     /// Whatever the bytes depend on stays; length, intervals and the like may change.
     @Test func optionsThatChangeTheBytesAreRefused() throws {
         let run = try trainedRun(try model(steps: 3), data: data, outdir: folder.file("runs"))
-        let changes: [(String, @Sendable (inout Configuration) -> Void)] = [
-            ("lr", { $0.learningRate = 1e-3 }), ("seed", { $0.seed += 1 }), ("batch_size", { $0.batchSize = 12 }),
-            ("shards", { $0.shards = 8 }), ("loss", { $0.loss = .mse }), ("generator_step", { $0.generatorStep = .reuse }),
-            ("beta1", { $0.beta1 = 0.5 }), ("dataset", { $0.dataset = .fashion }),
-            ("discriminator", { $0.discriminator[2] = .dropout(probability: 0.2) }),
+        let changes: [String: any FieldValue] = [
+            "lr": 1e-3, "seed": 1, "batch_size": 12, "shards": 8, "loss": "mse", "generator_step": "reuse", "beta1": 0.5,
+            "dataset": "fashion", "discriminator": [LayerSpecification.linear(inputs: 784, outputs: 1)],
         ]
         for (field, change) in changes {
             for resume in [ResumeRequest.latest, .file("\(run.path)/\(Checkpoint.name(step: 3))")] {
                 let error = #expect(throws: Failure.self, "\(field)") {
-                    try trainedRun(goOn(steps: 4, change), data: data, outdir: folder.file("runs"), resume: resume)
+                    try trainedRun(goOn(steps: 4, [field: change]), data: data, outdir: folder.file("runs"), resume: resume)
                 }
                 #expect(error?.code == .usage)
                 #expect(error?.description.contains(" another \(field): ") == true, "\(error?.description ?? "")")
             }
         }
         let resumed = try trainedRun(
-            goOn(steps: 4) {
-                $0.logInterval = .steps(2)
-                $0.sampleInterval = .epochs(1)
-                $0.checkpointInterval = .never
-                $0.hashInterval = .never
-                $0.keep = 1
-            }, data: data, outdir: folder.file("runs"), resume: .latest)
+            goOn(
+                steps: 4,
+                [
+                    "log_interval": "2", "sample_interval": "1e", "checkpoint_interval": "0", "hash_interval": "0", "keep": 1,
+                ]), data: data, outdir: folder.file("runs"), resume: .latest)
         #expect(try resumed.names.filter { $0.hasPrefix("checkpoint-") } == [Checkpoint.name(step: 4)])
     }
 

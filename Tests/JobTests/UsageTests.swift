@@ -29,6 +29,8 @@ struct Misuse: CustomTestStringConvertible, Sendable {
         Misuse("--lr", "inf", says: ["--lr inf", "positive"]),
         Misuse("--beta1", "1", says: ["--beta1 1", "less than 1"]),
         Misuse("--beta2", "nan", says: ["--beta2 nan"]),
+        Misuse("--r1", "-1", says: ["--r1 -1", "from 0"]),
+        Misuse("--penalty-interval", "0", says: ["--penalty-interval 0"]),
         Misuse("--epochs", "0", says: ["--epochs 0"]),
         Misuse("--steps", "0", says: ["--steps 0"]),
         Misuse("--latent-dim", "0", says: ["--latent-dim 0"]),

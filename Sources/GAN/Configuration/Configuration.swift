@@ -1,10 +1,131 @@
-import Foundation
 import Kernels
-import MessagePassing
 import Networks
 
 /// Everything that the bytes of a run depend on besides the data, and when it logs and saves.
+///
+/// Each field is one declaration, which says all that is known of it; see `Field`. Their order is that of the help. A preset
+/// starts from the defaults and sets what is its own. A model file, and then the options, change the preset's fields, both as
+/// JSON and through one reader; see `Settings`.
+///
+/// `init(json:preset:path:)` and `json()` read and write files. `Codable` goes by the names of the properties.
 public struct Configuration: Codable, Equatable, Sendable {
+    @Field("preset", changesBytes: false, help: "The recipe that this one came from.")
+    public var preset: String = Preset.standard
+    @Field("dataset", flag: "--dataset", help: "mnist or fashion.")
+    public var dataset: Dataset = .mnist
+    @Field("image_size", .within(8...256, "the side of an image must be 8 … 256 pixels"),
+        help: "Side in pixels of the images that the discriminator sees; those of the data are resized to it.")
+    public var imageSize: Int = Configuration.dataSide
+
+    // Length.
+
+    @Field("epochs", .within(1...1 << 30, "must be at least 1"), changesBytes: false, flag: "--epochs",
+        help: "Length of the training.")
+    public var epochs: Int = 1
+    @Field("steps", .unlessNil(.within(1...1 << 31, "must be at least 1")), .unlessDefault, changesBytes: false, flag: "--steps",
+        help: "Length of the training in steps; comes before --epochs.")
+    public var steps: Int? = nil
+    @Field("batch_size", flag: "--batch-size", help: "Images of a step, over all ranks.")
+    public var batchSize: Int = 64
+
+    // Updates.
+
+    @Field("lr", .positive("the learning rate must be a positive number"), flag: "--lr", help: "Learning rate of both networks.")
+    public var learningRate: Double = 2e-4
+    @Field("lr_generator", .unlessNil(.positive), .unlessDefault, flag: "--lr-generator",
+        help: "The generator's learning rate, in place of --lr.")
+    public var generatorLearningRate: Double? = nil
+    @Field("lr_discriminator", .unlessNil(.positive), .unlessDefault, flag: "--lr-discriminator",
+        help: "The discriminator's learning rate, in place of --lr.")
+    public var discriminatorLearningRate: Double? = nil
+    @Field("lr_half_life", flag: "--lr-half-life",
+        help: "After how long the learning rates are halved, again and again; 0 is never.")
+    public var learningRateHalfLife: Interval = .never
+    @Field("optimizer", flag: "--optimizer", help: "adam, rmsprop or sgd.")
+    public var optimizer: OptimizerKind = .adam
+    @Field("beta1", .within(0..<1, "must be at least 0 and less than 1"), flag: "--beta1",
+        help: "Share that each update keeps of Adam's mean gradient.")
+    public var beta1: Double = 0.9
+    @Field("beta2", .within(0..<1, "must be at least 0 and less than 1"), flag: "--beta2",
+        help: "Share that each update keeps of Adam's mean squared gradient.")
+    public var beta2: Double = 0.999
+    @Field("epsilon", .positive, help: "What Adam and RMSprop add to the root of the mean squared gradient.")
+    public var epsilon: Double = 1e-8
+
+    // Networks, and the game that they play.
+
+    @Field("latent_dim", .within(1...65_536, "must be 1 … 65,536"), flag: "--latent-dim", help: "Length of the noise vectors.")
+    public var latentDimension: Int = 100
+    @Field("generator", help: "The generator's layers.")
+    public var generator: [LayerSpecification] = []
+    @Field("discriminator", help: "The discriminator's layers.")
+    public var discriminator: [LayerSpecification] = []
+    @Field("loss", flag: "--loss", help: "bce (on logits), mse (least squares on the raw output), hinge or wasserstein.")
+    public var loss: Loss = .bce
+    @Field("generator_step", help: "What the generator step scores: fresh fakes, or the discriminator step's again.")
+    public var generatorStep: GeneratorStep = .fresh
+    @Field("critic_steps", .within(1...1_000, "must be 1 … 1,000"), flag: "--critic-steps",
+        help: "Updates of the discriminator for each one of the generator.")
+    public var criticSteps: Int = 1
+    @Field("gradient_penalty", .fromZero, flag: "--gradient-penalty",
+        help: "Weight of the penalty on the discriminator's slope (10 is usual); 0 is none.")
+    public var gradientPenalty: Double = 0
+    @Field("r1", .fromZero, .unlessDefault, flag: "--r1",
+        help: "Weight γ of the penalty γ/2·E‖∇D‖² on real images (Mescheder et al. 2018); 0 is none.")
+    public var r1: Double = 0
+    @Field("r2", .fromZero, .unlessDefault, flag: "--r2",
+        help: "Weight γ of the penalty γ/2·E‖∇D‖² on fake images (Mescheder et al. 2018); 0 is none.")
+    public var r2: Double = 0
+    @Field("penalty_interval", .within(1...1 << 30, "must be at least 1"), .unlessDefault, flag: "--penalty-interval",
+        help: "Apply gradient penalties every so many discriminator updates, scaled by the interval (Karras et al. 2020).")
+    public var penaltyInterval: Int = 1
+    @Field("weight_clip", .fromZero, flag: "--weight-clip",
+        help: "Largest magnitude of the discriminator's parameters; 0 is no limit.")
+    public var weightClip: Double = 0
+    @Field("spectral_norm", flag: "--spectral-norm", help: "Divide the discriminator's weights by their largest singular value.")
+    public var spectralNorm: Bool = false
+    @Field("label_smoothing", .share, flag: "--label-smoothing",
+        help: "How far below 1 the discriminator's target of real images is.")
+    public var labelSmoothing: Double = 0
+    @Field("label_flip", .within(0...0.5, "must be 0 … 0.5"), flag: "--label-flip",
+        help: "Probability with which the discriminator is told the opposite of what an image is.")
+    public var labelFlip: Double = 0
+    @Field("instance_noise", .fromZero, flag: "--instance-noise",
+        help: "Standard deviation of noise on whatever the discriminator sees.")
+    public var instanceNoise: Double = 0
+    @Field("instance_noise_decay", flag: "--instance-noise-decay",
+        help: "After how long the instance noise has decreased to nothing; 0 is never.")
+    public var instanceNoiseDecay: Interval = .never
+    @Field("ema", .share, flag: "--ema",
+        help: "Share that each step keeps of the generator's moving average, which is then sampled; 0 is none.")
+    public var averageDecay: Double = 0
+    @Field("ema_ramp", .any, .later, flag: "--ema-ramp",
+        help: "Let the first updates keep less of it: (1 + t) / (10 + t) in update t, if that is less.")
+    public var averageRamp: Bool = false
+
+    // What any training needs.
+
+    @Field("precision", flag: "--precision",
+        help: "fp32, or bf16: products of factors rounded to bf16, everything else in fp32.")
+    public var precision: Precision = .fp32
+    @Field("seed", flag: "--seed", help: "Seed of all random numbers.")
+    public var seed: UInt64 = 0
+    @Field("shards", .powerOfTwo(upTo: 4_096, "the number of logical shards must be a power of two from 1 to 4096"),
+        flag: "--shards", help: "Logical shards, a power of two; the bytes of a run depend on it, and not on the number of ranks.")
+    public var shards: Int = 8
+    @Field("log_interval", changesBytes: false, flag: "--log-interval", help: "Steps between log lines.")
+    public var logInterval: Interval = .epochs(1)
+    @Field("sample_interval", changesBytes: false, flag: "--sample-interval", help: "Steps between sample grids.")
+    public var sampleInterval: Interval = .epochs(1)
+    @Field("checkpoint_interval", changesBytes: false, flag: "--checkpoint-interval", help: "Steps between checkpoints.")
+    public var checkpointInterval: Interval = .epochs(1)
+    @Field("hash_interval", changesBytes: false, flag: "--hash-interval",
+        help: "Steps between SHA-256 hashes of the weights in stats.jsonl.")
+    public var hashInterval: Interval = .epochs(1)
+    @Field("keep", .within(1...1 << 30, "at least one checkpoint must be kept"), changesBytes: false, flag: "--keep",
+        help: "Checkpoints to keep.")
+    public var keep: Int = 5
+
     public enum Dataset: String, Codable, CaseIterable, Sendable { case mnist, fashion }
 
     /// What the generator step scores.
@@ -15,107 +136,9 @@ public struct Configuration: Codable, Equatable, Sendable {
         case reuse
     }
 
-    /// Whose constants are `learningRate`, `beta1`, `beta2` and `epsilon` as far as it has them.
+    /// The rule of the updates. Adam goes by `learningRate`, `beta1`, `beta2` and `epsilon`, RMSprop by `learningRate` and
+    /// `epsilon`, plain gradient descent by `learningRate` alone.
     public enum OptimizerKind: String, Codable, CaseIterable, Sendable { case adam, rmsprop, sgd }
-
-    public var preset: String
-    public var dataset: Dataset
-    /// The side in pixels of the images that the discriminator sees; those of the data are resized to it.
-    public var imageSize: Int
-    /// B, the images of a step over all ranks.
-    public var batchSize: Int
-    /// V, the logical shards.
-    public var shards: Int
-    public var seed: UInt64
-    /// Length of the training, from its start; `steps` comes before `epochs`.
-    public var epochs: Int
-    public var steps: Int?
-    public var latentDimension: Int
-    public var generator: [LayerSpecification]
-    public var discriminator: [LayerSpecification]
-    public var loss: Loss
-    public var generatorStep: GeneratorStep
-    /// Updates of the discriminator for each one of the generator; each takes a batch.
-    public var criticSteps: Int
-    /// λ of a penalty on the slope of the discriminator between real and fake images; 0 is none.
-    public var gradientPenalty: Double
-    /// The largest magnitude of a discriminator's parameter; 0 is no limit.
-    public var weightClip: Double
-    /// Whether the discriminator's weights are divided by their largest singular value.
-    public var spectralNorm: Bool
-    /// How far below 1 the discriminator's target of real images is.
-    public var labelSmoothing: Double
-    /// Probability with which the discriminator is told the opposite of what an image is.
-    public var labelFlip: Double
-    /// Standard deviation of the noise on whatever the discriminator sees, and after how long it has decreased to nothing.
-    public var instanceNoise: Double
-    public var instanceNoiseDecay: Interval
-    /// The share that an update keeps of the generator's moving average, which is sampled if there is one; 0 is none.
-    public var averageDecay: Double
-    /// Whether the first updates keep less of it; see `averageDecay(update:)`.
-    public var averageRamp: Bool
-    public var optimizer: OptimizerKind
-    public var learningRate: Double
-    /// In place of `learningRate`.
-    public var generatorLearningRate: Double?
-    public var discriminatorLearningRate: Double?
-    /// After how long the learning rates are halved, again and again.
-    public var learningRateHalfLife: Interval
-    public var beta1: Double
-    public var beta2: Double
-    public var epsilon: Double
-    /// How the factors of matrix products are rounded.
-    public var precision: Precision
-    public var logInterval: Interval
-    public var sampleInterval: Interval
-    public var checkpointInterval: Interval
-    public var hashInterval: Interval
-    /// Checkpoints to keep.
-    public var keep: Int
-
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case preset, dataset
-        case imageSize = "image_size"
-        case batchSize = "batch_size"
-        case shards, seed, epochs, steps
-        case latentDimension = "latent_dim"
-        case generator, discriminator, loss
-        case generatorStep = "generator_step"
-        case criticSteps = "critic_steps"
-        case gradientPenalty = "gradient_penalty"
-        case weightClip = "weight_clip"
-        case spectralNorm = "spectral_norm"
-        case labelSmoothing = "label_smoothing"
-        case labelFlip = "label_flip"
-        case instanceNoise = "instance_noise"
-        case instanceNoiseDecay = "instance_noise_decay"
-        case averageDecay = "ema"
-        case averageRamp = "ema_ramp"
-        case optimizer
-        case learningRate = "lr"
-        case generatorLearningRate = "lr_generator"
-        case discriminatorLearningRate = "lr_discriminator"
-        case learningRateHalfLife = "lr_half_life"
-        case beta1, beta2, epsilon, precision
-        case logInterval = "log_interval"
-        case sampleInterval = "sample_interval"
-        case checkpointInterval = "checkpoint_interval"
-        case hashInterval = "hash_interval"
-        case keep
-    }
-
-    /// Fields that `training_options.json` holds besides and a model file may.
-    static let ignoredFields: Set<String> = ["version", "data_sha256", "images"]
-    /// Fields that a resumed run may change: length and intervals.
-    static let freeFields: Set<CodingKeys> = [
-        .epochs, .steps, .logInterval, .sampleInterval, .checkpointInterval, .hashInterval, .keep,
-    ]
-
-    /// Fields that are left away where they say nothing.
-    static let optionalFields: Set<CodingKeys> = [.steps, .generatorLearningRate, .discriminatorLearningRate]
-    /// Fields that came later than version 0.1.0, and what a whole configuration without them means: what it meant before
-    /// they existed, whatever its preset means now, so that old checkpoints go on to their bytes.
-    static var laterFields: [CodingKeys: Any] { [.averageRamp: false] }
 
     /// The side of the data's images, and their pixels.
     public static let dataSide = 28
@@ -191,30 +214,4 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     /// Steps of the whole training.
     public func totalSteps(images: Int) -> Int { steps ?? epochs * stepsPerEpoch(images: images) }
-
-    /// Names of fields in which the bytes of two configurations' runs differ.
-    public func differences(from other: Configuration) throws -> [String] {
-        let mine = try fields()
-        let theirs = try other.fields()
-        return CodingKeys.allCases.filter { !Configuration.freeFields.contains($0) && $0 != .preset }
-            .map(\.rawValue).filter { mine[$0] != theirs[$0] }
-    }
-
-    /// Each field as canonical JSON.
-    func fields() throws -> [String: String] {
-        let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)) as? [String: Any] ?? [:]
-        return try object.mapValues {
-            let data = try JSONSerialization.data(withJSONObject: $0, options: [.sortedKeys, .fragmentsAllowed])
-            return String(decoding: data, as: UTF8.self)
-        }
-    }
-
-    /// JSON with sorted keys, on many lines or one.
-    public func json(pretty: Bool = false, adding extra: [String: Any] = [:]) throws -> String {
-        var object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)) as? [String: Any] ?? [:]
-        object.merge(extra) { $1 }
-        let options: JSONSerialization.WritingOptions =
-            pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self)
-    }
 }

@@ -8,10 +8,10 @@ public struct ConfigurationRequest: Sendable {
     public var preset: String?
     /// Set where `--config` names a file.
     public var modelFile: (path: String, text: Data)?
-    /// What the flags say, applied to a configuration.
-    public var override: @Sendable (inout Configuration) throws -> Void = { _ in }
-    /// The fields that the flags say, by their names in model files: at least those of `Configuration.exclusiveFields`.
-    public var flags: Set<String> = []
+    /// What the options set: values by the names of their fields in model files.
+    public private(set) var options: [String: any FieldValue] = [:]
+    /// Kernels of minibatch discrimination to add to the discriminator.
+    public var minibatchDiscrimination: Int?
 
     public init() {}
 
@@ -19,6 +19,13 @@ public struct ConfigurationRequest: Sendable {
     /// - Throws: missing input, bad data or an I/O failure.
     public mutating func readModelFile(_ path: String) throws {
         modelFile = (path, Data(try withFiles { try fileContents(path, limit: 1 << 24, allowsPipes: true) }))
+    }
+
+    /// Takes over what the options set.
+    /// - Throws: a usage error that names the option whose value is of another kind than its field.
+    public mutating func readOptions(_ options: [String: any FieldValue]) throws {
+        _ = try Settings(options: options).configuration(over: Configuration())
+        self.options = options
     }
 
     /// The configuration of a fresh run.
@@ -31,36 +38,53 @@ public struct ConfigurationRequest: Sendable {
     /// on from a checkpoint.
     public func notes(from checkpoint: Configuration?) throws -> [String] { try resolved(from: checkpoint).notes }
 
-    /// Flags come before the file, and the file before the preset or the checkpoint.
+    /// Options come before the file, and the file before the preset or the checkpoint.
     private func resolved(from checkpoint: Configuration?) throws -> (configuration: Configuration, notes: [String]) {
-        let file = try modelFile.map { try ModelFile($0.text, path: $0.path) }
+        let file = try modelFile.map { try Settings($0.text, path: $0.path) }
         var configuration = try base(file, checkpoint)
         let preset = "preset \(configuration.preset)"
         var notes: [String] = []
         if let file {
             configuration = try file.configuration(over: configuration)
+            let path = modelFile?.path ?? ""
             do {
-                notes = try configuration.giveWay(to: file.said, areFlags: false) { _ in preset }.map { "\(file.path): \($0)" }
+                try configuration.validateFields()
+                notes = try configuration.giveWay(to: file) { _ in preset }.map { "\(path): \($0)" }
                 // A model file makes sense by itself.
                 try configuration.validate()
             } catch let failure as Failure {
-                throw Failure(failure.code, "\(file.path): \(failure.description)")
+                throw Failure(failure.code, "\(path): \(failure.description)")
             }
         }
-        try override(&configuration)
-        let said = Set(flags.compactMap { Configuration.CodingKeys(rawValue: $0) })
-        notes += try configuration.giveWay(to: said, areFlags: true) { field in
-            file.map { $0.said.contains(field) ? $0.path : preset } ?? preset
+        let options = try Settings(options: options)
+        try configuration.apply(options)
+        if let minibatchDiscrimination { try configuration.setMinibatchDiscrimination(kernels: minibatchDiscrimination) }
+        notes += try configuration.giveWay(to: options) { key in
+            file.flatMap { $0.keys.contains(key) ? $0.path : nil } ?? preset
         }
         try configuration.validate()
         return (configuration, notes)
     }
 
-    /// What the file and the flags change: the preset that they name, or where the checkpoint is of it the checkpoint's
+    /// What the file and the options change: the preset that they name, or where the checkpoint is of it the checkpoint's
     /// configuration, since a preset's own fields are no wish.
-    private func base(_ file: ModelFile?, _ checkpoint: Configuration?) throws -> Configuration {
+    private func base(_ file: Settings?, _ checkpoint: Configuration?) throws -> Configuration {
         if let checkpoint, file == nil, preset == nil || preset == checkpoint.preset { return checkpoint }
         let named = try file?.base(preset: preset) ?? Preset.named(preset ?? Preset.standard)
         return checkpoint.map { $0.preset == named.preset ? $0 : named } ?? named
+    }
+}
+
+extension Configuration {
+    /// Sets what the options say. Some change more than their field: a number of epochs takes the place of one of steps, and
+    /// the generator's first layer takes as much noise as there is.
+    fileprivate mutating func apply(_ options: Settings) throws {
+        var changed = try options.configuration(over: self)
+        try changed.validateFields()
+        if options.keys.contains($epochs.key), !options.keys.contains($steps.key) { changed.steps = nil }
+        let length = changed.latentDimension
+        changed.latentDimension = latentDimension
+        changed.setLatentDimension(length)
+        self = changed
     }
 }

@@ -9,7 +9,8 @@ extension [LayerSpecification] {
     public func addingMinibatchDiscrimination(kernels: Int, dimensions: Int) throws -> [LayerSpecification] {
         func reject(_ reason: String) -> Failure { Failure(.usage, "minibatch discrimination: \(reason)") }
         guard kernels > 0, dimensions > 0, kernels <= 65_536 / dimensions else {
-            throw reject("\(kernels) kernels of \(dimensions) dimensions; both must be at least 1, and their product at most 65,536")
+            throw reject(
+                "\(kernels) kernels of \(dimensions) dimensions; both must be at least 1, and their product at most 65,536")
         }
         for case .minibatchDiscrimination in self { throw reject("the discriminator has a layer of it already") }
         let last = lastIndex { layer in
@@ -37,8 +38,8 @@ extension [LayerSpecification] {
                 with: [.reshape(channels: features, height: 1, width: 1)] + scoring(features, convolution.outputs))
         default:
             throw reject(
-                "layer \(last), \(self[last].name), is the discriminator's last with weights; a linear layer, or a convolution of the "
-                    + "whole image without padding, is needed there")
+                "layer \(last), \(self[last].name), is the discriminator's last with weights; a linear layer, or a convolution of "
+                    + "the whole image without padding, is needed there")
         }
         return layers
     }

@@ -143,8 +143,8 @@ private func checkRanks(_ ranks: Int, _ configuration: Configuration, _ options:
 /// Refuses configurations that differ between ranks, naming the field.
 private func compare(_ configuration: Configuration, _ world: World) throws {
     let fields = try world.agree { try configuration.fields() }
-    for key in Configuration.CodingKeys.allCases {
-        try world.compare("configuration's \(key.rawValue)", fields[key.rawValue] ?? "none", .usage)
+    for field in Configuration.declared.map(\.field) {
+        try world.compare("configuration's \(field.key)", fields[field.key] ?? "none", .usage)
     }
 }
 

@@ -51,14 +51,17 @@ public enum Preset {
         discriminator: [LayerSpecification], generatorStep: Configuration.GeneratorStep = .fresh, logInterval: Interval,
         sampleInterval: Interval
     ) -> Configuration {
-        Configuration(
-            preset: name, dataset: .mnist, imageSize: Configuration.dataSide, batchSize: batchSize, shards: 8, seed: 0,
-            epochs: epochs, steps: nil, latentDimension: latentDimension, generator: generator,
-            discriminator: discriminator, loss: .bce, generatorStep: generatorStep, criticSteps: 1, gradientPenalty: 0,
-            weightClip: 0, spectralNorm: false, labelSmoothing: 0, labelFlip: 0, instanceNoise: 0,
-            instanceNoiseDecay: .never, averageDecay: 0, averageRamp: false, optimizer: .adam, learningRate: 2e-4,
-            learningRateHalfLife: .never, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, precision: .fp32, logInterval: logInterval,
-            sampleInterval: sampleInterval, checkpointInterval: .epochs(1), hashInterval: .epochs(1), keep: 5)
+        var recipe = Configuration()
+        recipe.preset = name
+        recipe.batchSize = batchSize
+        recipe.epochs = epochs
+        recipe.latentDimension = latentDimension
+        recipe.generator = generator
+        recipe.discriminator = discriminator
+        recipe.generatorStep = generatorStep
+        recipe.logInterval = logInterval
+        recipe.sampleInterval = sampleInterval
+        return recipe
     }
 
     /// The class of each image beside the noise and beside the image (Mirza and Osindero 2014). With dropout
