@@ -23,6 +23,14 @@ public struct Matrix {
     }
 }
 
+/// y = x, unless they are the same memory.
+func copy(_ x: Matrix, _ y: Matrix, features: Int, columns: Int) {
+    guard x.base != y.base else { return }
+    for feature in 0..<features {
+        (y.base + feature * y.stride).update(from: x.base + feature * x.stride, count: columns)
+    }
+}
+
 /// Memory for one rank's activations and gradients: laid out at start, kept as long as the process, and on huge pages
 /// where the system has them.
 public final class Arena {

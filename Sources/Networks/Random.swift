@@ -40,16 +40,6 @@ public enum RandomStream {
     }
 }
 
-public enum NetworkRole: UInt32, Sendable {
-    case discriminator, generator
-}
-
-/// The passes of a training step: the discriminator on real rows and on fake ones, the generator's own step, and the
-/// discriminator between real and fake, which takes the generator's number of a pass that only the discriminator has.
-public enum PassKind: UInt32, CaseIterable, Sendable {
-    case real, fake, generator, penalty
-}
-
 extension RandomKey {
     public init(seed: UInt64, stream: UInt32, step: Int = 0, firstRow: Int = 0, firstBlock: Int = 0) {
         self.init(

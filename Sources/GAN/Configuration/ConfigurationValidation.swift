@@ -25,14 +25,12 @@ extension Configuration {
         }
         try require(epsilon.isFinite && epsilon > 0, "epsilon \(epsilon): must be a positive number")
         try require((1...1 << 30).contains(keep), "--keep \(keep): at least one checkpoint must be kept")
-        for case .label(let classes) in generator + discriminator { try requireClasses(classes) }
-        for case .projection(let classes) in discriminator { try requireClasses(classes) }
-        func requireClasses(_ classes: Int) throws {
+        for classes in (generator + discriminator).flatMap(\.classes) {
             try require(
                 classes == GAN.Dataset.classes,
                 "a layer for \(classes) classes: the images of \(dataset.rawValue) are of \(GAN.Dataset.classes)")
         }
-        for case .minibatchDiscrimination in generator + discriminator {
+        if (generator + discriminator).contains(where: \.comparesRows) {
             try require(
                 batchSize >= 2 * shards,
                 "--batch-size \(batchSize): minibatch discrimination compares the rows of a logical shard; at least two are needed in "

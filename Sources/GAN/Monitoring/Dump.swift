@@ -91,7 +91,7 @@ final class Dump {
     /// An image as the discriminator takes it.
     private var imageShape: [Int] {
         let side = configuration.imageSize
-        if case .linear = configuration.discriminator.first { return [side * side] }
+        if configuration.discriminator.first?.description is LinearDescription { return [side * side] }
         return [1, side, side]
     }
 
