@@ -12,6 +12,7 @@ public struct LayerSpecification: Sendable {
         ConvolutionDescription(isTransposed: true),
         BatchNormalizationDescription(),
         LayerNormalizationDescription(),
+        InstanceNormalizationDescription(),
         MinibatchDiscriminationDescription(),
         ReshapeDescription(),
         UpsampleDescription(),

@@ -54,6 +54,10 @@ def norm(channels):
     return {"type": "batch_norm", "channels": channels}
 
 
+def instance_norm(channels, affine=False):
+    return {"type": "instance_norm", "channels": channels, "affine": affine}
+
+
 def reshape(channels, height=1, width=1):
     return {"type": "reshape", "channels": channels, "height": height, "width": width}
 
@@ -118,6 +122,13 @@ def cases():
         transposed(4, 1, 4, 2, 1, bias=False), TANH]
     yield "a discriminator", (1, 16, 16), [
         conv2d(1, 4, 4, 2, 1, False), leaky(), conv2d(4, 18, 4, 2, 1, False), norm(18), leaky(), conv2d(18, 1, 4, 1, 0, False)]
+    yield "instances normalised, relu", (2, 6, 5), [conv2d(2, 17, 3, 1, 1), instance_norm(17), RELU, conv2d(17, 2, 3, 2, 1)]
+    yield "instances normalised without a rectifier", (3, 5, 4), [conv2d(3, 5, 3, 1, 1, False), instance_norm(5), TANH]
+    yield "instances normalised, scaled and shifted, leaky relu", (2, 5, 6), [
+        conv2d(2, 5, 4, 2, 1, False), instance_norm(5, True), leaky(), conv2d(5, 3, 2, 1, 0)]
+    yield "instances of the input normalised, scaled and shifted", (3, 4, 5), [instance_norm(3, True), conv2d(3, 18, 3, 1, 1)]
+    yield "instances normalised last, two rectifiers", (1, 4, 4), [
+        conv2d(1, 3, 3, 1, 1), instance_norm(3, True), leaky(0.3), leaky(0.5)]
 
 
 class Linear(nn.Linear):
@@ -134,6 +145,8 @@ def module(layer):
         return make(layer["inputs"], layer["outputs"], layer["kernel"], layer["stride"], layer["padding"], bias=layer["bias"])
     if kind == "batch_norm":
         return nn.BatchNorm2d(layer["channels"])
+    if kind == "instance_norm":
+        return nn.InstanceNorm2d(layer["channels"], affine=layer["affine"])
     if kind == "reshape":
         return nn.Sequential(nn.Flatten(), nn.Unflatten(1, (layer["channels"], layer["height"], layer["width"])))
     return {
