@@ -16,6 +16,7 @@ public struct LayerSpecification: Sendable {
         MinibatchDiscriminationDescription(),
         ReshapeDescription(),
         UpsampleDescription(),
+        ReflectionPaddingDescription(),
         LabelDescription(),
         ProjectionDescription(),
         ActivationDescription(.relu),

@@ -62,6 +62,10 @@ def reshape(channels, height=1, width=1):
     return {"type": "reshape", "channels": channels, "height": height, "width": width}
 
 
+def reflection_pad(padding):
+    return {"type": "reflection_pad", "padding": padding}
+
+
 def upsample(factor):
     return {"type": "upsample", "factor": factor}
 
@@ -129,6 +133,10 @@ def cases():
     yield "instances of the input normalised, scaled and shifted", (3, 4, 5), [instance_norm(3, True), conv2d(3, 18, 3, 1, 1)]
     yield "instances normalised last, two rectifiers", (1, 4, 4), [
         conv2d(1, 3, 3, 1, 1), instance_norm(3, True), leaky(0.3), leaky(0.5)]
+    yield "mirrored at the edges", (2, 4, 5), [reflection_pad(3), conv2d(2, 3, 4, 1, 0, False)]
+    yield "mirrored between convolutions", (2, 3, 3), [
+        conv2d(2, 17, 3, 1, 1), leaky(), reflection_pad(1), conv2d(17, 3, 3, 1, 0), reflection_pad(2)]
+    yield "mirrored and normalised", (1, 5, 4), [reflection_pad(2), conv2d(1, 3, 5, 1, 0), instance_norm(3), RELU, reflection_pad(1)]
 
 
 class Linear(nn.Linear):
@@ -150,6 +158,7 @@ def module(layer):
     if kind == "reshape":
         return nn.Sequential(nn.Flatten(), nn.Unflatten(1, (layer["channels"], layer["height"], layer["width"])))
     return {
+        "reflection_pad": lambda: nn.ReflectionPad2d(layer["padding"]),
         "upsample": lambda: nn.Upsample(scale_factor=layer["factor"]), "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(float(np.float32(layer["slope"]))), "tanh": nn.Tanh}[kind]()
 
