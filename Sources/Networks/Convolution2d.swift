@@ -1,16 +1,18 @@
 import Kernels
 
 /// `{"type": "conv2d", "inputs": 1, "outputs": 64, "kernel": 4, "stride": 2, "padding": 1, "bias": true}`, or
-/// `conv_transpose2d`: `nn.Conv2d` or `nn.ConvTranspose2d` with a square kernel.
+/// `conv_transpose2d`, which may have an `output_padding`: `nn.Conv2d` or `nn.ConvTranspose2d` with a square kernel.
 public struct ConvolutionDescription: LayerDescription {
     public var isTransposed: Bool
     public var inputs, outputs, kernel, stride, padding: Int
+    /// Pixels more below and on the right, of a transposed one, where those of several images would give the same smaller one.
+    public var outputPadding: Int
     /// Without the word there is one.
     public var hasBias: Bool
 
     public init(
         isTransposed: Bool = false, inputs: Int = 1, outputs: Int = 1, kernel: Int = 1, stride: Int = 1, padding: Int = 0,
-        hasBias: Bool = true
+        outputPadding: Int = 0, hasBias: Bool = true
     ) {
         self.isTransposed = isTransposed
         self.inputs = inputs
@@ -18,6 +20,7 @@ public struct ConvolutionDescription: LayerDescription {
         self.kernel = kernel
         self.stride = stride
         self.padding = padding
+        self.outputPadding = outputPadding
         self.hasBias = hasBias
     }
 
@@ -28,12 +31,13 @@ public struct ConvolutionDescription: LayerDescription {
             .integer("inputs", \.inputs, 1...8_192), .integer("outputs", \.outputs, 1...8_192),
             .integer("kernel", \.kernel, 1...32), .integer("stride", \.stride, 1...32),
             .integer("padding", \.padding, 0...32), .flag("bias", \.hasBias, default: true),
-        ]
+        ] + (isTransposed ? [.integer("output_padding", \.outputPadding, default: 0) { 0...$0.stride - 1 }] : [])
     }
 
     func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         let text = "\(type) [\(inputs) → \(outputs)] of kernel \(kernel), stride \(stride), padding \(padding)"
+            + (outputPadding == 0 ? "" : ", output padding \(outputPadding)")
         let result = Shape(channels: outputs, height: side(shape.height), width: side(shape.width))
         let fits = min(shape.height, shape.width) + 2 * padding >= kernel || isTransposed
         guard inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw chain.misfit(text) }
@@ -54,7 +58,8 @@ public struct ConvolutionDescription: LayerDescription {
 
     /// The side of the output.
     private func side(_ length: Int) -> Int {
-        isTransposed ? (length - 1) * stride + kernel - 2 * padding : (length + 2 * padding - kernel) / stride + 1
+        isTransposed
+            ? (length - 1) * stride + kernel - 2 * padding + outputPadding : (length + 2 * padding - kernel) / stride + 1
     }
 }
 

@@ -70,11 +70,17 @@ struct LayerField<Layer> {
         integer(name, path) { _ in range }
     }
 
+    /// - Parameter preset: what it is where a file does not say, and is not written then; without one it must be there.
     static func integer(
-        _ name: String, _ path: WritableKeyPath<Layer, Int>, _ range: @escaping (Layer) -> ClosedRange<Int>
+        _ name: String, _ path: WritableKeyPath<Layer, Int>, default preset: Int? = nil,
+        _ range: @escaping (Layer) -> ClosedRange<Int>
     ) -> LayerField {
         let key = AnyKey(name)
         return LayerField(name: name) { layer, source in
+            if let preset, !source.container.contains(key) {
+                layer[keyPath: path] = preset
+                return
+            }
             let value = try source.container.decode(Int.self, forKey: key)
             let range = range(layer)
             guard range.contains(value) else {
@@ -83,7 +89,8 @@ struct LayerField<Layer> {
             }
             layer[keyPath: path] = value
         } encode: { layer, container in
-            try container.encode(layer[keyPath: path], forKey: key)
+            let value = layer[keyPath: path]
+            if value != preset { try container.encode(value, forKey: key) }
         }
     }
 

@@ -138,6 +138,10 @@ import Testing
         ([.convolution(.init(inputs: 2, outputs: 3, kernel: 4, padding: 0))], [3, 2, 1]),
         ([.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 4, stride: 2, padding: 1))], [3, 10, 8]),
         ([.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 3, stride: 2))], [3, 11, 9]),
+        (
+            [.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, outputPadding: 1))],
+            [3, 10, 8]
+        ),
         ([.upsample(factor: 3), .batchNormalization(channels: 2)], [2, 15, 12]),
         ([.reshape(channels: 40, height: 1, width: 1), .linear(inputs: 40, outputs: 7)], [7, 1, 1]),
     ])

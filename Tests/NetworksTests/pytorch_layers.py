@@ -50,6 +50,10 @@ def transposed(*sizes, bias=True):
     return conv2d(*sizes, bias=bias, transposed=True)
 
 
+def padded(layer, output_padding):
+    return layer | {"output_padding": output_padding}
+
+
 def norm(channels):
     return {"type": "batch_norm", "channels": channels}
 
@@ -137,6 +141,10 @@ def cases():
     yield "mirrored between convolutions", (2, 3, 3), [
         conv2d(2, 17, 3, 1, 1), leaky(), reflection_pad(1), conv2d(17, 3, 3, 1, 0), reflection_pad(2)]
     yield "mirrored and normalised", (1, 5, 4), [reflection_pad(2), conv2d(1, 3, 5, 1, 0), instance_norm(3), RELU, reflection_pad(1)]
+    yield "doubled as CycleGAN does it", (5, 3, 4), [
+        padded(transposed(5, 17, 3, 2, 1), 1), RELU, padded(transposed(17, 2, 3, 2, 1, bias=False), 1)]
+    yield "a transposed convolution that leaves pixels out", (3, 2, 3), [padded(transposed(3, 18, 2, 3, 0), 2), leaky()]
+    yield "a transposed convolution of one pixel and more", (4, 1, 1), [padded(transposed(4, 3, 3, 2, 0, bias=False), 1)]
 
 
 class Linear(nn.Linear):
@@ -150,7 +158,9 @@ def module(layer):
         return Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True))
     if kind in ("conv2d", "conv_transpose2d"):
         make = nn.Conv2d if kind == "conv2d" else nn.ConvTranspose2d
-        return make(layer["inputs"], layer["outputs"], layer["kernel"], layer["stride"], layer["padding"], bias=layer["bias"])
+        more = {"output_padding": layer["output_padding"]} if "output_padding" in layer else {}
+        return make(
+            layer["inputs"], layer["outputs"], layer["kernel"], layer["stride"], layer["padding"], bias=layer["bias"], **more)
     if kind == "batch_norm":
         return nn.BatchNorm2d(layer["channels"])
     if kind == "instance_norm":
