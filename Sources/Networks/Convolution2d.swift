@@ -159,8 +159,8 @@ final class Convolution2d: AffineLayer {
         for (number, pairs) in plan.pairs.enumerated() {
             guard let positions = pairs.baseAddress else { continue }
             var gradient = ConvolutionGradient(
-                a: small.base, a_pass: small.features * small.stride, a_channel: small.stride,
-                a_row: geometry.outputs * small.stride, x: large.base, x_pass: large.features * large.stride,
+                a: small.base, a_pass: small.slotStride, a_channel: small.stride,
+                a_row: geometry.outputs * small.stride, x: large.base, x_pass: large.slotStride,
                 x_channel: large.stride, x_row: geometry.channels * large.stride, pixels: geometry.pixels, rows: geometry.outputs,
                 channels: geometry.channels, passes: sums.slots, positions: positions, tap_count: tapsAtOnce,
                 position_count: pairs.count / tapsAtOnce, outputs: outputs,

@@ -15,7 +15,7 @@ public struct DropoutDescription: LayerDescription {
 
     func append(to chain: inout ChainBuilder) {
         chain.append(
-            Dropout(index: chain.index, of: chain.role, shape: chain.shape, probability: probability), output: chain.shape)
+            Dropout(number: chain.randomNumber, path: chain.path, of: chain.role, shape: chain.shape, probability: probability), output: chain.shape)
     }
 }
 
@@ -31,19 +31,21 @@ extension LayerSpecification {
 public final class Dropout: Layer {
     public let shape: Shape
     public var inputs: Int { shape.features }
-    /// The layer's number in the model file.
-    public let index: Int
+    /// The layer's number in the model file, behind those of the blocks that it is in.
+    public let path: String
+    private let number: Int
     let network: NetworkRole
     let threshold: UInt32
     let scale: Float
     public var outputs: Int { inputs }
     public var sharesGradient: Bool { true }
 
-    /// - Parameter index: the layer's number in the model file.
-    init(index: Int, of network: NetworkRole, shape: Shape, probability: Double) {
+    /// - Parameter number: what random numbers know the layer by.
+    init(number: Int, path: String, of network: NetworkRole, shape: Shape, probability: Double) {
         self.network = network
         self.shape = shape
-        self.index = index
+        self.number = number
+        self.path = path
         // A word below the threshold keeps the feature.
         threshold = UInt32(min(((1 - probability) * 0x1p32).rounded(), 0x1p32 - 1))
         scale = Float(1 / (1 - probability))
@@ -76,7 +78,7 @@ public final class Dropout: Layer {
     /// x *= m / (1 − p)
     public func applyMask(_ x: Matrix, _ pass: Pass) {
         let key = RandomKey(
-            seed: pass.seed, stream: RandomStream.dropout(of: network, pass: pass.kind, layer: index), step: pass.step,
+            seed: pass.seed, stream: RandomStream.dropout(of: network, pass: pass.kind, layer: number), step: pass.step,
             firstRow: pass.firstRow)
         pass.kernels.dropout(key, x.base, inputs, pass.columns, x.stride, threshold, scale)
     }

@@ -11,6 +11,8 @@ public protocol Layer: AnyObject, Sendable {
     /// Tensors that training changes by itself: running statistics.
     var buffers: [Tensor] { get }
     var needs: LayerNeeds { get }
+    /// The layers inside it, whose tensors, buffers and needs are its own.
+    var innerLayers: [any Layer] { get }
     /// Whether the gradient of the input takes the place of the output's.
     var sharesGradient: Bool { get }
     /// Multiplications of one row's forward pass in matrix products; padding counts.
@@ -42,6 +44,7 @@ extension Layer {
     public var tensors: [Tensor] { [] }
     public var buffers: [Tensor] { [] }
     public var needs: LayerNeeds { LayerNeeds() }
+    public var innerLayers: [any Layer] { [] }
     public var products: Int { 0 }
     public var sharesGradient: Bool { false }
     public var isPiecewiseLinear: Bool { true }
@@ -50,4 +53,7 @@ extension Layer {
     public func worksInPlace(after previous: any Layer) -> Bool { false }
     public func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {}
     public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {}
+
+    /// It, or the layers inside it, and inside those.
+    public var simpleLayers: [any Layer] { innerLayers.isEmpty ? [self] : innerLayers.flatMap(\.simpleLayers) }
 }

@@ -41,15 +41,18 @@ public struct LayerMemory {
     let savedStride: Int
     /// The same of each column: [slots, kept, stride] from this pass on.
     let kept: Matrix
+    /// The same, from the pass of a tangent or of gradients on, which may be another than that of the activations.
+    let keptDerivatives: Matrix
     let workspace: UnsafeMutablePointer<Float>
 }
 
 extension LayerMemory {
     /// Of a layer by itself.
     public init(parameters: UnsafePointer<Float>, needs: LayerNeeds, columns: Int, arena: Arena) {
+        let kept = arena.matrix(features: needs.kept, stride: columns)
         self.init(
-            parameters: parameters, buffers: arena.floats(0), saved: arena.doubles(needs.saved), savedStride: 0,
-            kept: arena.matrix(features: needs.kept, stride: columns),
+            parameters: parameters, buffers: arena.floats(0), saved: arena.doubles(needs.saved), savedStride: 0, kept: kept,
+            keptDerivatives: kept,
             workspace: arena.floats(needs.workspace + needs.columnWorkspace * columns))
     }
 }

@@ -17,9 +17,14 @@ public struct Matrix {
         self.slotStride = slotStride ?? features * stride
     }
 
-    /// The matrix [features, stride] of a pass.
+    /// The matrices from a pass on.
     public func slot(_ number: Int) -> Matrix {
-        Matrix(base + number * slotStride, features: features, stride: stride)
+        Matrix(base + number * slotStride, features: features, stride: stride, slotStride: slotStride)
+    }
+
+    /// Some of the features.
+    func features(from first: Int, count: Int) -> Matrix {
+        Matrix(base + first * stride, features: count, stride: stride, slotStride: slotStride)
     }
 }
 

@@ -115,7 +115,7 @@ final class MinibatchDiscrimination: Layer {
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         let (_, dm) = parts(memory.kept)
-        sums.weightGradient(dm, passStride: memory.kept.features * dm.stride, x: x, offset: offset)
+        sums.weightGradient(dm, passStride: memory.kept.slotStride, x: x, offset: offset)
     }
 
     /// M and dM of a pass.

@@ -5,7 +5,7 @@ public struct SignDescription: LayerDescription {
     let type = "sign"
 
     func append(to chain: inout ChainBuilder) throws {
-        guard chain.role == .generator, chain.index == 0 else {
+        guard chain.role == .generator, chain.isFirst else {
             throw chain.error(type, "lets no gradient through; it can only be the first of the generator")
         }
         chain.append(Sign(features: chain.shape.features), output: chain.shape)

@@ -33,7 +33,7 @@ import Testing
         let plan = try NetworkPlan(layers, input: Shape(channels: 2))
         #expect(plan.layout.tensors.map(\.name).filter { $0.hasSuffix("weight") } == ["main.0.weight", "main.3.weight", "main.5.weight"])
         let dropout = plan.layers.compactMap { $0 as? Dropout }
-        #expect(dropout.map(\.index) == [2])
+        #expect(dropout.map(\.path) == ["2"])
     }
 
     @Test(arguments: [
