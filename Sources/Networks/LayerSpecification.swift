@@ -25,6 +25,7 @@ public struct LayerSpecification: Sendable {
         ActivationDescription(.sigmoid),
         SignDescription(),
         DropoutDescription(),
+        ResidualDescription(),
     ]
 
     init(_ layer: any LayerDescription) { self.layer = layer }

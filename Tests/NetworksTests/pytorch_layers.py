@@ -70,6 +70,10 @@ def reflection_pad(padding):
     return {"type": "reflection_pad", "padding": padding}
 
 
+def residual(*layers):
+    return {"type": "residual", "layers": layers}
+
+
 def upsample(factor):
     return {"type": "upsample", "factor": factor}
 
@@ -145,6 +149,21 @@ def cases():
         padded(transposed(5, 17, 3, 2, 1), 1), RELU, padded(transposed(17, 2, 3, 2, 1, bias=False), 1)]
     yield "a transposed convolution that leaves pixels out", (3, 2, 3), [padded(transposed(3, 18, 2, 3, 0), 2), leaky()]
     yield "a transposed convolution of one pixel and more", (4, 1, 1), [padded(transposed(4, 3, 3, 2, 0, bias=False), 1)]
+    yield "a residual block of linear layers between others", (5, 1, 1), [
+        linear(5, 12), leaky(), residual(linear(12, 19), RELU, linear(19, 12)), RELU, linear(12, 3)]
+    yield "a residual block first and last", (2, 4, 3), [residual(conv2d(2, 5, 3, 1, 1), TANH, conv2d(5, 2, 3, 1, 1), leaky())]
+    yield "a residual block that begins and ends with activations", (6, 1, 1), [
+        linear(6, 8), residual(TANH, linear(8, 8), RELU, RELU), TANH, residual(leaky()), linear(8, 2)]
+    yield "a residual block without parameters after a convolution", (2, 4, 4), [conv2d(2, 3, 3, 1, 1), residual(leaky(), TANH), RELU]
+    block = residual(
+        reflection_pad(1), conv2d(18, 18, 3, 1, 0), instance_norm(18), RELU, reflection_pad(1), conv2d(18, 18, 3, 1, 0),
+        instance_norm(18))
+    yield "a generator of CycleGAN's blocks", (2, 4, 5), [
+        reflection_pad(1), conv2d(2, 18, 3, 1, 0), instance_norm(18), RELU, block, block, padded(transposed(18, 5, 3, 2, 1), 1),
+        instance_norm(5, True), RELU, conv2d(5, 1, 3, 1, 1), TANH]
+    yield "a block in a block, normalised over the batch", (3, 4, 3), [
+        residual(conv2d(3, 5, 3, 1, 1), norm(5), leaky(), residual(conv2d(5, 5, 3, 1, 1, False), norm(5), RELU),
+                 conv2d(5, 3, 3, 1, 1, False), norm(3)), RELU, conv2d(3, 2, 2, 1, 0)]
 
 
 class Linear(nn.Linear):
@@ -165,12 +184,25 @@ def module(layer):
         return nn.BatchNorm2d(layer["channels"])
     if kind == "instance_norm":
         return nn.InstanceNorm2d(layer["channels"], affine=layer["affine"])
+    if kind == "residual":
+        return Residual(layer["layers"])
     if kind == "reshape":
         return nn.Sequential(nn.Flatten(), nn.Unflatten(1, (layer["channels"], layer["height"], layer["width"])))
     return {
         "reflection_pad": lambda: nn.ReflectionPad2d(layer["padding"]),
         "upsample": lambda: nn.Upsample(scale_factor=layer["factor"]), "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(float(np.float32(layer["slope"]))), "tanh": nn.Tanh}[kind]()
+
+
+class Residual(nn.Module):
+    """As the authors of CycleGAN name it."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.conv_block = nn.Sequential(*map(module, layers))
+
+    def forward(self, x):
+        return x + self.conv_block(x).reshape(x.shape)
 
 
 class Network(nn.Module):
