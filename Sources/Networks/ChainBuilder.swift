@@ -36,12 +36,15 @@ struct ChainBuilder {
     }
 
     /// The chain of layers inside the next layer, beginning with what the layers so far give.
-    /// - Parameter attribute: that it is in a module of PyTorch's.
+    /// - Parameter attribute: the name that a module of PyTorch's has for the chain.
     mutating func inner(_ layers: [LayerSpecification], attribute: String) throws -> ChainBuilder {
         let chain = try ChainBuilder(
-            layers, input: shape, role: role, isSpectral: isSpectral, block: (path, "\(path).\(attribute)"), innerLayers: innerLayers)
+            layers, input: shape, role: role, isSpectral: isSpectral, block: (path, "\(path).\(attribute)"),
+            innerLayers: innerLayers)
         innerLayers = chain.innerLayers
-        guard innerLayers < 1 << 16 - 1 else { throw error("a block", "brings the layers in blocks to \(innerLayers); at most 65,534 are possible") }
+        guard innerLayers < (1 << 16) - 1 else {
+            throw error("a block", "brings the layers in blocks to \(innerLayers); at most 65,534 are possible")
+        }
         if let pixels = chain.normalizedPixels { noteNormalization(of: pixels) }
         return chain
     }

@@ -15,7 +15,9 @@ public struct DropoutDescription: LayerDescription {
 
     func append(to chain: inout ChainBuilder) {
         chain.append(
-            Dropout(number: chain.randomNumber, path: chain.path, of: chain.role, shape: chain.shape, probability: probability), output: chain.shape)
+            Dropout(
+                number: chain.randomNumber, path: chain.path, of: chain.role, shape: chain.shape, probability: probability),
+            output: chain.shape)
     }
 }
 

@@ -12,7 +12,7 @@ public struct ReflectionPaddingDescription: LayerDescription {
         guard padding < min(shape.height, shape.width) else {
             throw chain.error(
                 "reflection_pad of \(padding)",
-                "mirrors the \(padding) pixels beside each edge, which needs sides of at least \(padding + 1); it is given \(shape)")
+                "mirrors \(padding) pixels beside each edge, which needs sides of at least \(padding + 1); it is given \(shape)")
         }
         let result = Shape(
             channels: shape.channels, height: shape.height + 2 * padding, width: shape.width + 2 * padding)

@@ -13,7 +13,8 @@ public struct ResidualDescription: LayerDescription {
     func append(to chain: inout ChainBuilder) throws {
         let text = "residual of \(layers.map(\.name).joined(separator: ", "))"
         guard !chain.isSpectral else {
-            throw chain.error(text, "holds layers that spectral normalisation does not reach; take the block or --spectral-norm away")
+            throw chain.error(
+                text, "holds layers that spectral normalisation does not reach; take the block or --spectral-norm away")
         }
         let block = try chain.inner(layers, attribute: "conv_block")
         guard block.shape == chain.shape else {
@@ -40,7 +41,9 @@ extension LayerField {
                 throw source.error("a layer of type \(source.type) inside four others; at most four are one inside the other")
             }
             let layers = try source.container.decode([LayerSpecification].self, forKey: key)
-            guard !layers.isEmpty else { throw source.error("a layer of type \(source.type) without \(name); it needs at least one") }
+            guard !layers.isEmpty else {
+                throw source.error("a layer of type \(source.type) without \(name); it needs at least one")
+            }
             layer[keyPath: path] = layers
         } encode: { layer, container in
             try container.encode(layer[keyPath: path], forKey: key)

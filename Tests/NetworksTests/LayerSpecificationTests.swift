@@ -93,7 +93,8 @@ import Testing
     }
 
     /// Without output padding a file has the bytes that it had before there was any.
-    @Test(arguments: [(0, ""), (1, "\"output_padding\":1,")]) func writesOutputPaddingWhereThereIsAny(pixels: Int, field: String) throws {
+    @Test(arguments: [(0, ""), (1, "\"output_padding\":1,")])
+    func writesOutputPaddingWhereThereIsAny(pixels: Int, field: String) throws {
         let layer = LayerSpecification.convolution(
             .init(isTransposed: true, inputs: 3, outputs: 2, kernel: 3, stride: 2, padding: 1, outputPadding: pixels))
         let encoder = JSONEncoder()
@@ -101,7 +102,8 @@ import Testing
         let data = try encoder.encode(layer)
         #expect(
             String(decoding: data, as: UTF8.self)
-                == "{\"bias\":true,\"inputs\":3,\"kernel\":3,\(field)\"outputs\":2,\"padding\":1,\"stride\":2,\"type\":\"conv_transpose2d\"}")
+                == "{\"bias\":true,\"inputs\":3,\"kernel\":3,\(field)\"outputs\":2,\"padding\":1,\"stride\":2,"
+                + "\"type\":\"conv_transpose2d\"}")
         #expect(try JSONDecoder().decode(LayerSpecification.self, from: data) == layer)
     }
 

@@ -25,18 +25,18 @@ import Testing
     @Test(arguments: [
         (
             3, Shape(channels: 2, height: 4, width: 3),
-            "layer 0, reflection_pad of 3, mirrors the 3 pixels beside each edge, which needs sides of at least 4; it is given "
+            "layer 0, reflection_pad of 3, mirrors 3 pixels beside each edge, which needs sides of at least 4; it is given "
                 + "2 × 4 × 3"
         ),
         (
             1, Shape(channels: 5),
-            "layer 0, reflection_pad of 1, mirrors the 1 pixels beside each edge, which needs sides of at least 2; it is given "
+            "layer 0, reflection_pad of 1, mirrors 1 pixels beside each edge, which needs sides of at least 2; it is given "
                 + "5 features"
         ),
         (
             512, Shape(channels: 1, height: 600, width: 600),
-            "layer 0, reflection_pad of 512, gives 1 × 1624 × 1624; the sides of an image must be at most 1,024 and its features at "
-                + "most 16,777,216"
+            "layer 0, reflection_pad of 512, gives 1 × 1624 × 1624; the sides of an image must be at most 1,024 and its features "
+                + "at most 16,777,216"
         ),
     ]) func refusesShapes(padding: Int, shape: Shape, message: String) {
         let error = #expect(throws: ShapeError.self) { try NetworkPlan([.reflectionPadding(padding)], input: shape) }

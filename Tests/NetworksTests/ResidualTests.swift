@@ -33,7 +33,10 @@ import Testing
             #"{"type": "residual", "layers": [{"type": "linear", "inputs": 0, "outputs": 1}]}"#,
             "a layer of type linear with inputs 0; it must be 1 … 65536"
         ),
-        (#"{"type": "residual", "layers": [{"type": "relu"}], "scale": 0.1}"#, "unknown field \"scale\" of a layer of type residual"),
+        (
+            #"{"type": "residual", "layers": [{"type": "relu"}], "scale": 0.1}"#,
+            "unknown field \"scale\" of a layer of type residual"
+        ),
         (nested(5), "a layer of type residual inside four others; at most four are one inside the other"),
         (nested(100), "a layer of type residual inside four others; at most four are one inside the other"),
     ]) func refusesAndSaysWhy(json: String, reason: String) {
@@ -81,7 +84,8 @@ import Testing
         let linear = LayerSpecification.linear(inputs: 6, outputs: 6)
         let cases: [(layers: [LayerSpecification], isPiecewiseLinear: Bool, isColumnwise: Bool, sharesRows: Bool)] = [
             ([linear, .relu], true, true, true), ([linear, .tanh], false, true, true),
-            ([linear, .dropout(probability: 0.5)], true, false, true), ([.layerNormalization(channels: 6), linear], false, false, false),
+            ([linear, .dropout(probability: 0.5)], true, false, true),
+            ([.layerNormalization(channels: 6), linear], false, false, false),
         ]
         for test in cases {
             let plan = try NetworkPlan(
@@ -98,8 +102,8 @@ import Testing
     @Test(arguments: [
         (
             [LayerSpecification.residual([.linear(inputs: 6, outputs: 5), .relu])],
-            "layer 0, residual of linear, relu, adds what its layers give, 5 features, to what they are given, 6 features; both must "
-                + "be alike"
+            "layer 0, residual of linear, relu, adds what its layers give, 5 features, to what they are given, 6 features; both "
+                + "must be alike"
         ),
         (
             [.relu, .residual([.relu, .linear(inputs: 5, outputs: 6)])],
@@ -107,7 +111,8 @@ import Testing
         ),
         (
             [.relu, .residual([.residual([.linear(inputs: 5, outputs: 6)])])],
-            "layer 1.conv_block.0.conv_block.0, linear [5 → 6], does not take what the input of layer 1.conv_block.0 gives: 6 features"
+            "layer 1.conv_block.0.conv_block.0, linear [5 → 6], does not take what the input of layer "
+                + "1.conv_block.0 gives: 6 features"
         ),
         (
             [.residual([.sign, .linear(inputs: 6, outputs: 6)])],
@@ -127,8 +132,8 @@ import Testing
         }
         #expect(
             error?.description
-                == "layer 0, residual of linear, leaky_relu, linear, holds layers that spectral normalisation does not reach; take the "
-                + "block or --spectral-norm away")
+                == "layer 0, residual of linear, leaky_relu, linear, holds layers that spectral normalisation does not reach; take "
+                + "the block or --spectral-norm away")
     }
 
     /// Dropout in blocks has streams of its own, and backward the mask of forward.

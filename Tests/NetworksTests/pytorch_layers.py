@@ -6,7 +6,8 @@ those of NetworkRig.swift. A real and a fake pass go forward and backward, one a
 evaluation. Of every tensor the file holds the largest magnitude, inner products with two vectors of weights, and a few
 elements.
 
-Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.13.0."""
+Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.13.0 and, from
+"instances normalised" on, 2.15.0."""
 import json
 import sys
 
@@ -144,7 +145,8 @@ def cases():
     yield "mirrored at the edges", (2, 4, 5), [reflection_pad(3), conv2d(2, 3, 4, 1, 0, False)]
     yield "mirrored between convolutions", (2, 3, 3), [
         conv2d(2, 17, 3, 1, 1), leaky(), reflection_pad(1), conv2d(17, 3, 3, 1, 0), reflection_pad(2)]
-    yield "mirrored and normalised", (1, 5, 4), [reflection_pad(2), conv2d(1, 3, 5, 1, 0), instance_norm(3), RELU, reflection_pad(1)]
+    yield "mirrored and normalised", (1, 5, 4), [
+        reflection_pad(2), conv2d(1, 3, 5, 1, 0), instance_norm(3), RELU, reflection_pad(1)]
     yield "doubled as CycleGAN does it", (5, 3, 4), [
         padded(transposed(5, 17, 3, 2, 1), 1), RELU, padded(transposed(17, 2, 3, 2, 1, bias=False), 1)]
     yield "a transposed convolution that leaves pixels out", (3, 2, 3), [padded(transposed(3, 18, 2, 3, 0), 2), leaky()]
@@ -154,7 +156,8 @@ def cases():
     yield "a residual block first and last", (2, 4, 3), [residual(conv2d(2, 5, 3, 1, 1), TANH, conv2d(5, 2, 3, 1, 1), leaky())]
     yield "a residual block that begins and ends with activations", (6, 1, 1), [
         linear(6, 8), residual(TANH, linear(8, 8), RELU, RELU), TANH, residual(leaky()), linear(8, 2)]
-    yield "a residual block without parameters after a convolution", (2, 4, 4), [conv2d(2, 3, 3, 1, 1), residual(leaky(), TANH), RELU]
+    yield "a residual block without parameters after a convolution", (2, 4, 4), [
+        conv2d(2, 3, 3, 1, 1), residual(leaky(), TANH), RELU]
     block = residual(
         reflection_pad(1), conv2d(18, 18, 3, 1, 0), instance_norm(18), RELU, reflection_pad(1), conv2d(18, 18, 3, 1, 0),
         instance_norm(18))
