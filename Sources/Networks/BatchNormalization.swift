@@ -1,5 +1,31 @@
 import Kernels
 
+/// `{"type": "batch_norm", "channels": 64}`: `nn.BatchNorm2d`, or `nn.BatchNorm1d` of features.
+public struct BatchNormalizationDescription: LayerDescription {
+    public var channels = 1
+
+    let type = "batch_norm"
+    var fields: [LayerField<Self>] { [.integer("channels", \.channels, 1...65_536)] }
+
+    func append(to chain: inout ChainBuilder) throws {
+        let shape = chain.shape
+        guard channels == shape.channels || channels == shape.features && shape.isInOrder else {
+            throw chain.misfit("batch_norm of \(channels)")
+        }
+        chain.noteNormalization(of: shape.features / channels)
+        let layer = BatchNormalization(
+            name: chain.name, features: shape.features, channels: channels, slope: chain.rectifierSlope)
+        chain.append(layer, output: shape, includesRectifier: true)
+    }
+}
+
+extension LayerSpecification {
+    /// Over the channels of an image, or over features; statistics are those of the global batch.
+    public static func batchNormalization(channels: Int) -> LayerSpecification {
+        LayerSpecification(BatchNormalizationDescription(channels: channels))
+    }
+}
+
 /// Batch normalisation (Ioffe and Szegedy 2015) over features or over the channels of an image, with the rectifier that
 /// follows it, if one does: v = γ (x − μ) / √(σ² + ε) + β, y = leakyReLU(v).
 ///
@@ -24,16 +50,16 @@ final class BatchNormalization: Layer {
 
     private var pixels: Int { inputs / channels }
 
-    init(index: Int, features: Int, channels: Int, slope: Float?) {
+    init(name: String, features: Int, channels: Int, slope: Float?) {
         inputs = features
         self.channels = channels
         self.slope = slope ?? 1
         tensors = [
-            Tensor("main.\(index).weight", [channels], .constant(1)), Tensor("main.\(index).bias", [channels], .constant(0)),
+            Tensor("\(name).weight", [channels], .constant(1)), Tensor("\(name).bias", [channels], .constant(0)),
         ]
         buffers = [
-            Tensor("main.\(index).running_mean", [channels], .constant(0)),
-            Tensor("main.\(index).running_var", [channels], .constant(1)),
+            Tensor("\(name).running_mean", [channels], .constant(0)),
+            Tensor("\(name).running_var", [channels], .constant(1)),
         ]
     }
 

@@ -1,15 +1,73 @@
 import Kernels
 
-/// A layer y = W x + b, with the rectifier that follows it, if one does, fused into it.
-protocol AffineLayer: Layer {
-    /// Slope of a fused rectifier for negative values, or nil.
-    var slope: Float? { get }
-    /// Whether the weights are divided by their largest singular value, for which y must stay as it is.
-    var isSpectral: Bool { get }
-    /// Channels of the output, which share a bias.
-    var outputChannels: Int { get }
-    /// Whether W is [in, out, …], as PyTorch has it for transposed convolutions.
-    var isTransposed: Bool { get }
+/// `{"type": "conv2d", "inputs": 1, "outputs": 64, "kernel": 4, "stride": 2, "padding": 1, "bias": true}`, or
+/// `conv_transpose2d`, which may have an `output_padding`: `nn.Conv2d` or `nn.ConvTranspose2d` with a square kernel.
+public struct ConvolutionDescription: LayerDescription {
+    public var isTransposed: Bool
+    public var inputs, outputs, kernel, stride, padding: Int
+    /// Pixels more below and on the right, of a transposed one, where those of several images would give the same smaller one.
+    public var outputPadding: Int
+    /// Without the word there is one.
+    public var hasBias: Bool
+
+    public init(
+        isTransposed: Bool = false, inputs: Int = 1, outputs: Int = 1, kernel: Int = 1, stride: Int = 1, padding: Int = 0,
+        outputPadding: Int = 0, hasBias: Bool = true
+    ) {
+        self.isTransposed = isTransposed
+        self.inputs = inputs
+        self.outputs = outputs
+        self.kernel = kernel
+        self.stride = stride
+        self.padding = padding
+        self.outputPadding = outputPadding
+        self.hasBias = hasBias
+    }
+
+    var type: String { isTransposed ? "conv_transpose2d" : "conv2d" }
+    var isAffine: Bool { true }
+    var fields: [LayerField<Self>] {
+        [
+            .integer("inputs", \.inputs, 1...8_192), .integer("outputs", \.outputs, 1...8_192),
+            .integer("kernel", \.kernel, 1...32), .integer("stride", \.stride, 1...32),
+            .integer("padding", \.padding, 0...32), .flag("bias", \.hasBias, default: true),
+        ] + (isTransposed ? [.integer("output_padding", \.outputPadding, default: 0) { 0...$0.stride - 1 }] : [])
+    }
+
+    func append(to chain: inout ChainBuilder) throws {
+        let shape = chain.shape
+        let text = "\(type) [\(inputs) → \(outputs)] of kernel \(kernel), stride \(stride), padding \(padding)"
+            + (outputPadding == 0 ? "" : ", output padding \(outputPadding)")
+        let result = Shape(channels: outputs, height: side(shape.height), width: side(shape.width))
+        let fits = min(shape.height, shape.width) + 2 * padding >= kernel || isTransposed
+        guard inputs == shape.channels, fits, min(result.height, result.width) > 0 else { throw chain.misfit(text) }
+        try chain.check(result, text)
+        let (large, small) = isTransposed ? (result, shape) : (shape, result)
+        let places = small.pixels * kernel * kernel
+        guard places <= 1 << 22 else {
+            throw chain.error(text, "has \(places) places of its kernel in an image; at most 4,194,304 are laid out")
+        }
+        let convolution = Convolution2d(
+            name: chain.name,
+            geometry: ConvolutionGeometry(
+                channels: large.channels, height: large.height, width: large.width, outputs: small.channels,
+                outputHeight: small.height, outputWidth: small.width, kernel: kernel, stride: stride, padding: padding),
+            isTransposed: isTransposed, hasBias: hasBias, fusion: chain.fusion, isSpectral: chain.isSpectral)
+        chain.append(Linear(convolution) ?? convolution, output: result, includesRectifier: true)
+    }
+
+    /// The side of the output.
+    private func side(_ length: Int) -> Int {
+        isTransposed
+            ? (length - 1) * stride + kernel - 2 * padding + outputPadding : (length + 2 * padding - kernel) / stride + 1
+    }
+}
+
+extension LayerSpecification {
+    /// y = W ∗ x + b over the pixels of an image, or its transpose.
+    public static func convolution(_ convolution: ConvolutionDescription) -> LayerSpecification {
+        LayerSpecification(convolution)
+    }
 }
 
 /// y = leakyReLU(W ∗ x + b): `nn.Conv2d`, or its transpose `nn.ConvTranspose2d` (Dumoulin and Visin 2016), with the
@@ -22,11 +80,7 @@ final class Convolution2d: AffineLayer {
     let plan: ConvolutionPlan
     let isTransposed: Bool
     let hasBias: Bool
-    let slope: Float?
-    /// Slope of the rectifier that made this layer's input and whose derivative its input gradient includes, or nil.
-    let inputSlope: Float?
-    /// Whether the next layer's input gradient includes this layer's derivative.
-    let isFusedWithNext: Bool
+    let fusion: RectifierFusion
     let isSpectral: Bool
     let tensors: [Tensor]
     let buffers: [Tensor]
@@ -40,24 +94,22 @@ final class Convolution2d: AffineLayer {
     private var biasOffset: Int { tensors[0].count.paddedToVectors }
 
     init(
-        index: Int, geometry: ConvolutionGeometry, isTransposed: Bool, hasBias: Bool, slope: Float?, inputSlope: Float?,
-        isFusedWithNext: Bool, isSpectral: Bool
+        name: String, geometry: ConvolutionGeometry, isTransposed: Bool, hasBias: Bool, fusion: RectifierFusion,
+        isSpectral: Bool
     ) {
         plan = ConvolutionPlan(geometry)
         self.isTransposed = isTransposed
         self.hasBias = hasBias
-        self.slope = slope
-        self.inputSlope = inputSlope
-        self.isFusedWithNext = isFusedWithNext
+        self.fusion = fusion
         self.isSpectral = isSpectral
         let kernel = geometry.kernel
         let bound = 1 / Float(geometry.channels * geometry.taps).squareRoot()
         let weight = Tensor(
-            "main.\(index).weight\(isSpectral ? "_orig" : "")", [geometry.outputs, geometry.channels, kernel, kernel],
+            "\(name).weight\(isSpectral ? "_orig" : "")", [geometry.outputs, geometry.channels, kernel, kernel],
             .uniform(bound), isChannelsLast: true)
         let channels = isTransposed ? geometry.channels : geometry.outputs
-        tensors = [weight] + (hasBias ? [Tensor("main.\(index).bias", [channels], .uniform(bound))] : [])
-        buffers = isSpectral ? Tensor.singularVectors(index, of: weight, isTransposed: isTransposed) : []
+        tensors = [weight] + (hasBias ? [Tensor("\(name).bias", [channels], .uniform(bound))] : [])
+        buffers = isSpectral ? Tensor.singularVectors(name, of: weight, isTransposed: isTransposed) : []
     }
 
     var products: Int { geometry.outputPixels * tensors[0].count }
@@ -73,30 +125,30 @@ final class Convolution2d: AffineLayer {
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         let bias = hasBias ? memory.parameters + biasOffset : nil
         if isTransposed {
-            scatter(x, y, bias: bias, gate: nil, slope: slope, memory, pass)
+            scatter(x, y, bias: bias, gate: nil, slope: fusion.slope, memory, pass)
         } else {
-            gather(x, y, bias: bias, gate: nil, slope: slope, memory, pass)
+            gather(x, y, bias: bias, gate: nil, slope: fusion.slope, memory, pass)
         }
     }
 
     func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         if isTransposed {
-            scatter(dx, dy, bias: nil, gate: y, slope: slope, memory, pass)
+            scatter(dx, dy, bias: nil, gate: y, slope: fusion.slope, memory, pass)
         } else {
-            gather(dx, dy, bias: nil, gate: y, slope: slope, memory, pass)
+            gather(dx, dy, bias: nil, gate: y, slope: fusion.slope, memory, pass)
         }
     }
 
     func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        guard let slope, !isFusedWithNext else { return }
+        guard let slope = fusion.slope, !fusion.isFusedWithNext else { return }
         pass.kernels.leakyReLUBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
     }
 
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         if isTransposed {
-            gather(dy, dx, bias: nil, gate: x, slope: inputSlope, memory, pass)
+            gather(dy, dx, bias: nil, gate: x, slope: fusion.inputSlope, memory, pass)
         } else {
-            scatter(dy, dx, bias: nil, gate: x, slope: inputSlope, memory, pass)
+            scatter(dy, dx, bias: nil, gate: x, slope: fusion.inputSlope, memory, pass)
         }
     }
 
@@ -107,8 +159,8 @@ final class Convolution2d: AffineLayer {
         for (number, pairs) in plan.pairs.enumerated() {
             guard let positions = pairs.baseAddress else { continue }
             var gradient = ConvolutionGradient(
-                a: small.base, a_pass: small.features * small.stride, a_channel: small.stride,
-                a_row: geometry.outputs * small.stride, x: large.base, x_pass: large.features * large.stride,
+                a: small.base, a_pass: small.slotStride, a_channel: small.stride,
+                a_row: geometry.outputs * small.stride, x: large.base, x_pass: large.slotStride,
                 x_channel: large.stride, x_row: geometry.channels * large.stride, pixels: geometry.pixels, rows: geometry.outputs,
                 channels: geometry.channels, passes: sums.slots, positions: positions, tap_count: tapsAtOnce,
                 position_count: pairs.count / tapsAtOnce, outputs: outputs,

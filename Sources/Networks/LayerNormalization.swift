@@ -1,5 +1,30 @@
 import Kernels
 
+/// `{"type": "layer_norm", "channels": 64}`: `nn.GroupNorm(1, 64)`.
+public struct LayerNormalizationDescription: LayerDescription {
+    public var channels = 1
+
+    let type = "layer_norm"
+    var fields: [LayerField<Self>] { [.integer("channels", \.channels, 1...65_536)] }
+
+    func append(to chain: inout ChainBuilder) throws {
+        let shape = chain.shape
+        guard channels == shape.channels || channels == shape.features && shape.isInOrder, shape.features > 1 else {
+            throw chain.misfit("layer_norm of \(channels)")
+        }
+        let layer = LayerNormalization(
+            name: chain.name, features: shape.features, channels: channels, slope: chain.rectifierSlope)
+        chain.append(layer, output: shape, includesRectifier: true)
+    }
+}
+
+extension LayerSpecification {
+    /// Over all features of a row, with a scale and a shift for each channel of an image, or each feature.
+    public static func layerNormalization(channels: Int) -> LayerSpecification {
+        LayerSpecification(LayerNormalizationDescription(channels: channels))
+    }
+}
+
 /// Layer normalisation (Ba, Kiros and Hinton 2016) of features, or of an image with a scale and a shift for each channel, as
 /// `nn.GroupNorm(1, channels)` has it, with the rectifier that follows it, if one does: v = γ x̂ + β, x̂ = (x − μ) r,
 /// y = leakyReLU(v).
@@ -28,12 +53,12 @@ final class LayerNormalization: Layer {
     private var pixels: Int { inputs / channels }
     private var betaOffset: Int { channels.paddedToVectors }
 
-    init(index: Int, features: Int, channels: Int, slope: Float?) {
+    init(name: String, features: Int, channels: Int, slope: Float?) {
         inputs = features
         self.channels = channels
         self.slope = slope ?? 1
         tensors = [
-            Tensor("main.\(index).weight", [channels], .constant(1)), Tensor("main.\(index).bias", [channels], .constant(0)),
+            Tensor("\(name).weight", [channels], .constant(1)), Tensor("\(name).bias", [channels], .constant(0)),
         ]
     }
 

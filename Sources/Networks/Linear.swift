@@ -1,5 +1,39 @@
 import Kernels
 
+/// `{"type": "linear", "inputs": 64, "outputs": 256, "bias": true}`: `nn.Linear`.
+public struct LinearDescription: LayerDescription {
+    public var inputs = 1
+    public var outputs = 1
+    /// Without the word there is one.
+    public var hasBias = true
+
+    let type = "linear"
+    let isAffine = true
+    var fields: [LayerField<Self>] {
+        [
+            .integer("inputs", \.inputs, 1...65_536), .integer("outputs", \.outputs, 1...65_536),
+            .flag("bias", \.hasBias, default: true),
+        ]
+    }
+
+    func append(to chain: inout ChainBuilder) throws {
+        guard chain.shape.isInOrder, inputs == chain.shape.features else {
+            throw chain.misfit("linear [\(inputs) → \(outputs)]")
+        }
+        let layer = Linear(
+            name: chain.name, inputs: inputs, outputs: outputs, hasBias: hasBias, fusion: chain.fusion,
+            isSpectral: chain.isSpectral)
+        chain.append(layer, output: Shape(channels: outputs), includesRectifier: true)
+    }
+}
+
+extension LayerSpecification {
+    /// y = W x + b, weights [outputs, inputs]; without a bias y = W x.
+    public static func linear(inputs: Int, outputs: Int, hasBias: Bool = true) -> LayerSpecification {
+        LayerSpecification(LinearDescription(inputs: inputs, outputs: outputs, hasBias: hasBias))
+    }
+}
+
 /// y = leakyReLU(W x + b): a linear layer with the rectifier that follows it, if one does, fused into the product.
 ///
 /// W is [outputs, inputs], b [outputs], if there is a bias, x [inputs, rows], y [outputs, rows]. Initial values are uniform
@@ -11,11 +45,7 @@ final class Linear: AffineLayer {
     let inputs: Int
     let outputs: Int
     let tensors: [Tensor]
-    let slope: Float?
-    /// Slope of the rectifier that made this layer's input and whose derivative its input gradient includes, or nil.
-    let inputSlope: Float?
-    /// Whether the next layer's input gradient includes this layer's derivative.
-    let isFusedWithNext: Bool
+    let fusion: RectifierFusion
     let isSpectral: Bool
     let buffers: [Tensor]
     let outputChannels: Int
@@ -23,23 +53,18 @@ final class Linear: AffineLayer {
     /// Whether W is [inputs, outputs].
     let isTransposed: Bool
 
-    init(
-        index: Int, inputs: Int, outputs: Int, hasBias: Bool, slope: Float?, inputSlope: Float?, isFusedWithNext: Bool,
-        isSpectral: Bool
-    ) {
+    init(name: String, inputs: Int, outputs: Int, hasBias: Bool, fusion: RectifierFusion, isSpectral: Bool) {
         self.inputs = inputs
         self.outputs = outputs
         outputChannels = outputs
         self.hasBias = hasBias
         isTransposed = false
-        self.slope = slope
-        self.inputSlope = inputSlope
-        self.isFusedWithNext = isFusedWithNext
+        self.fusion = fusion
         self.isSpectral = isSpectral
         let bound = 1 / Float(inputs).squareRoot()
-        let weight = Tensor("main.\(index).weight\(isSpectral ? "_orig" : "")", [outputs, inputs], .uniform(bound))
-        buffers = isSpectral ? Tensor.singularVectors(index, of: weight) : []
-        tensors = [weight] + (hasBias ? [Tensor("main.\(index).bias", [outputs], .uniform(bound))] : [])
+        let weight = Tensor("\(name).weight\(isSpectral ? "_orig" : "")", [outputs, inputs], .uniform(bound))
+        buffers = isSpectral ? Tensor.singularVectors(name, of: weight) : []
+        tensors = [weight] + (hasBias ? [Tensor("\(name).bias", [outputs], .uniform(bound))] : [])
     }
 
     /// The layer that a convolution is if its kernel is the whole image; nil if it is not, or has a bias for many pixels.
@@ -53,9 +78,7 @@ final class Linear: AffineLayer {
         outputChannels = convolution.outputChannels
         tensors = convolution.tensors
         buffers = convolution.buffers
-        slope = convolution.slope
-        inputSlope = convolution.inputSlope
-        isFusedWithNext = convolution.isFusedWithNext
+        fusion = convolution.fusion
         isSpectral = convolution.isSpectral
         hasBias = convolution.hasBias
         isTransposed = convolution.isTransposed
@@ -70,9 +93,10 @@ final class Linear: AffineLayer {
     var sumsProductsOnly: Bool { true }
     var isColumnwise: Bool { !isSpectral }
     var needs: LayerNeeds {
-        LayerNeeds(
-            workspace: GEMM.workspaceCount,
-            transposedInputs: isTransposed ? outputs : inputs, gradientRows: isTransposed ? inputs : outputs)
+        let (rows, columns) = isTransposed ? (inputs, outputs) : (outputs, inputs)
+        return LayerNeeds(
+            workspace: GEMM.workspaceCount, transposedInputs: columns, gradientRows: rows,
+            sharedRows: SharedRows.floats(outputs: rows, inputs: columns))
     }
 
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
@@ -80,8 +104,8 @@ final class Linear: AffineLayer {
         var product = GEMM(
             a: parameters, a_row: outputStride, a_depth: inputStride, b: x.base, b_depth: x.stride, c: y.base,
             c_row: y.stride, rows: outputs, columns: pass.columns, depth: inputs,
-            bias: hasBias ? parameters + biasOffset : nil, gate: nil, gate_row: 0, rectifies: slope == nil ? 0 : 1,
-            slope: slope ?? 1, workspace: memory.workspace, interlude: pass.interlude)
+            bias: hasBias ? parameters + biasOffset : nil, gate: nil, gate_row: 0, rectifies: fusion.slope == nil ? 0 : 1,
+            slope: fusion.slope ?? 1, workspace: memory.workspace, interlude: pass.interlude)
         pass.kernels.gemm(&product)
     }
 
@@ -89,13 +113,13 @@ final class Linear: AffineLayer {
         var product = GEMM(
             a: memory.parameters, a_row: outputStride, a_depth: inputStride, b: dx.base, b_depth: dx.stride, c: dy.base,
             c_row: dy.stride, rows: outputs, columns: pass.columns, depth: inputs, bias: nil, gate: y.base,
-            gate_row: y.stride, rectifies: slope == nil ? 0 : 1, slope: slope ?? 1, workspace: memory.workspace,
+            gate_row: y.stride, rectifies: fusion.slope == nil ? 0 : 1, slope: fusion.slope ?? 1, workspace: memory.workspace,
             interlude: pass.interlude)
         pass.kernels.gemm(&product)
     }
 
     func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        guard let slope, !isFusedWithNext else { return }
+        guard let slope = fusion.slope, !fusion.isFusedWithNext else { return }
         precondition(dy.stride == y.stride, "output gradient of stride \(dy.stride) for activations of \(y.stride)")
         pass.kernels.leakyReLUBackward(dy.base, y.base, outputs, pass.columns, dy.stride, slope)
     }
@@ -104,8 +128,8 @@ final class Linear: AffineLayer {
         var product = GEMM(
             a: memory.parameters, a_row: inputStride, a_depth: outputStride, b: dy.base, b_depth: dy.stride, c: dx.base,
             c_row: dx.stride, rows: inputs, columns: pass.columns, depth: outputs, bias: nil, gate: x.base,
-            gate_row: x.stride, rectifies: inputSlope == nil ? 0 : 1, slope: inputSlope ?? 1, workspace: memory.workspace,
-            interlude: pass.interlude)
+            gate_row: x.stride, rectifies: fusion.inputSlope == nil ? 0 : 1, slope: fusion.inputSlope ?? 1,
+            workspace: memory.workspace, interlude: pass.interlude)
         pass.kernels.gemm(&product)
     }
 

@@ -17,9 +17,22 @@ public struct Matrix {
         self.slotStride = slotStride ?? features * stride
     }
 
-    /// The matrix [features, stride] of a pass.
+    /// The matrices from a pass on.
     public func slot(_ number: Int) -> Matrix {
-        Matrix(base + number * slotStride, features: features, stride: stride)
+        Matrix(base + number * slotStride, features: features, stride: stride, slotStride: slotStride)
+    }
+
+    /// Some of the features.
+    func features(from first: Int, count: Int) -> Matrix {
+        Matrix(base + first * stride, features: count, stride: stride, slotStride: slotStride)
+    }
+}
+
+/// y = x, unless they are the same memory.
+func copy(_ x: Matrix, _ y: Matrix, features: Int, columns: Int) {
+    guard x.base != y.base else { return }
+    for feature in 0..<features {
+        (y.base + feature * y.stride).update(from: x.base + feature * x.stride, count: columns)
     }
 }
 

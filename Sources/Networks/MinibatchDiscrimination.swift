@@ -1,5 +1,37 @@
 import Kernels
 
+/// `{"type": "minibatch_discrimination", "inputs": 64, "kernels": 16, "dimensions": 5}`
+public struct MinibatchDiscriminationDescription: LayerDescription {
+    public var inputs = 1
+    public var kernels = 1
+    public var dimensions = 1
+
+    let type = "minibatch_discrimination"
+    let comparesRows = true
+    var fields: [LayerField<Self>] {
+        [
+            .integer("kernels", \.kernels, 1...65_536), .integer("inputs", \.inputs, 1...65_536),
+            .integer("dimensions", \.dimensions) { 1...65_536 / $0.kernels },
+        ]
+    }
+
+    func append(to chain: inout ChainBuilder) throws {
+        guard chain.shape.isInOrder, inputs == chain.shape.features else {
+            throw chain.misfit("minibatch_discrimination of \(inputs)")
+        }
+        chain.append(
+            MinibatchDiscrimination(name: chain.name, inputs: inputs, kernels: kernels, dimensions: dimensions),
+            output: Shape(channels: inputs + kernels))
+    }
+}
+
+extension LayerSpecification {
+    /// Appends to the features how near, for each of so many kernels, those of the other rows of the logical shard are.
+    public static func minibatchDiscrimination(inputs: Int, kernels: Int, dimensions: Int) -> LayerSpecification {
+        LayerSpecification(MinibatchDiscriminationDescription(inputs: inputs, kernels: kernels, dimensions: dimensions))
+    }
+}
+
 /// Minibatch discrimination (Salimans et al. 2016): tells each row how near others are, so that a discriminator sees when a
 /// generator's pictures are all alike. With M = T f, as [kernels, dimensions] of each row,
 ///
@@ -25,17 +57,18 @@ final class MinibatchDiscrimination: Layer {
     var needs: LayerNeeds {
         LayerNeeds(
             workspace: GEMM.workspaceCount, columnWorkspace: 16, kept: 2 * features,
-            transposedInputs: inputs, gradientRows: features)
+            transposedInputs: inputs, gradientRows: features,
+            sharedRows: SharedRows.floats(outputs: features, inputs: inputs))
     }
 
     /// Rows of T and features of M.
     private var features: Int { kernels * dimensions }
 
-    init(index: Int, inputs: Int, kernels: Int, dimensions: Int) {
+    init(name: String, inputs: Int, kernels: Int, dimensions: Int) {
         self.inputs = inputs
         self.kernels = kernels
         self.dimensions = dimensions
-        tensors = [Tensor("main.\(index).weight", [kernels * dimensions, inputs], .uniform(1 / Float(inputs).squareRoot()))]
+        tensors = [Tensor("\(name).weight", [kernels * dimensions, inputs], .uniform(1 / Float(inputs).squareRoot()))]
     }
 
     func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
@@ -82,7 +115,7 @@ final class MinibatchDiscrimination: Layer {
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         let (_, dm) = parts(memory.kept)
-        sums.weightGradient(dm, passStride: memory.kept.features * dm.stride, x: x, offset: offset)
+        sums.weightGradient(dm, passStride: memory.kept.slotStride, x: x, offset: offset)
     }
 
     /// M and dM of a pass.

@@ -121,11 +121,14 @@ public final class Network {
         }
     }
 
-    private func memory(of layer: Int, slot: Int = 0) -> LayerMemory {
+    /// - Parameters:
+    ///   - slot: of the activations.
+    ///   - derivatives: slot of the tangent or the gradients, if it is another.
+    private func memory(of layer: Int, slot: Int = 0, derivatives: Int? = nil) -> LayerMemory {
         LayerMemory(
             parameters: parameters + offsets[layer], buffers: buffers + bufferOffsets[layer],
             saved: saved + (slot * layers.count + layer) * savedStride, savedStride: layers.count * savedStride,
-            kept: kept[layer].slot(slot), workspace: workspace)
+            kept: kept[layer].slot(slot), keptDerivatives: kept[layer].slot(derivatives ?? slot), workspace: workspace)
     }
 
     /// What a small change of the input, in input slot `slot`, changes in every layer's output, for piecewise linear layers
@@ -134,7 +137,7 @@ public final class Network {
         var x = input.slot(slot)
         for (index, layer) in layers.enumerated() {
             let y = activations[index].slot(slot)
-            layer.tangent(x, y, y: activations[index].slot(point), memory(of: index, slot: point), pass)
+            layer.tangent(x, y, y: activations[index].slot(point), memory(of: index, slot: point, derivatives: slot), pass)
             x = y
         }
     }
@@ -149,7 +152,7 @@ public final class Network {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             let dy = errors[index].slot(slot)
             let x = (index > 0 ? activations[index - 1] : input).slot(point)
-            let memory = memory(of: index, slot: point)
+            let memory = memory(of: index, slot: point, derivatives: slot)
             let y = activations[index].slot(point)
             spectral?.noteOutput(of: index, dy, y: y, slot: slot, pass)
             try layers[index].preactivationGradient(dy, x: x, y: y, memory, pass)

@@ -29,12 +29,12 @@ public struct Tensor: Sendable, Equatable {
     }
 
     /// The singular vectors of a matrix of weights [out, in · k²], which may be those of a transposed convolution.
-    static func singularVectors(_ index: Int, of weight: Tensor, isTransposed: Bool = false) -> [Tensor] {
+    static func singularVectors(_ name: String, of weight: Tensor, isTransposed: Bool = false) -> [Tensor] {
         let outputs = weight.shape[isTransposed ? 1 : 0]
-        var right = Tensor("main.\(index).weight_v", [weight.count / outputs], .constant(0))
+        var right = Tensor("\(name).weight_v", [weight.count / outputs], .constant(0))
         // In memory as a row of the matrix lies there.
         if weight.isChannelsLast, !isTransposed { right.order = [1] + weight.shape[1...] }
-        return [Tensor("main.\(index).weight_u", [outputs], .uniform(1)), right]
+        return [Tensor("\(name).weight_u", [outputs], .uniform(1)), right]
     }
 
     /// Where an element lies in memory, counted from the tensor's first.
@@ -74,6 +74,15 @@ public struct ParameterLayout: Sendable {
             return placed
         }
         count = end
+    }
+
+    /// Where the tensors of each layer begin, given how many each has.
+    func offsets(_ counts: [Int]) -> [Int] {
+        var next = 0
+        return counts.map { count in
+            defer { next += count }
+            return next < tensors.count ? tensors[next].offset : 0
+        }
     }
 
     /// Parameters without padding.

@@ -34,20 +34,11 @@ public enum RandomStream {
     /// The noise on what the discriminator sees in a pass.
     public static func instanceNoise(_ pass: PassKind) -> UInt32 { 16 + pass.rawValue }
 
-    /// The dropout masks of a layer, numbered as in the model file, in a pass of a step.
+    /// The dropout masks of a layer in a pass of a step. Layers are numbered as in the model file; those in blocks, in the order
+    /// in which they come, by multiples of 2¹⁶ from the first on.
     public static func dropout(of network: NetworkRole, pass: PassKind, layer: Int) -> UInt32 {
         256 * (1 + pass.rawValue + 3 * network.rawValue) + UInt32(layer)
     }
-}
-
-public enum NetworkRole: UInt32, Sendable {
-    case discriminator, generator
-}
-
-/// The passes of a training step: the discriminator on real rows and on fake ones, the generator's own step, and the
-/// discriminator between real and fake, which takes the generator's number of a pass that only the discriminator has.
-public enum PassKind: UInt32, CaseIterable, Sendable {
-    case real, fake, generator, penalty
 }
 
 extension RandomKey {

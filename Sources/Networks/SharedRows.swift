@@ -30,18 +30,13 @@ public final class SharedRows {
         self.capacity = capacity
     }
 
-    /// Floats of the space for a network and a host's rows.
-    public static func floats(of plan: NetworkPlan, slots: Int, rows: Int) -> Int {
-        plan.layers.reduce(0) { sum, layer in
-            let needs = layer.needs
-            return sum
-                + floats(outputs: needs.gradientRows, inputs: needs.transposedInputs, slots, rows.paddedToVectors)
-        }
+    /// Floats of the space for a network of such needs and a host's rows.
+    public static func floats(of needs: LayerNeeds, slots: Int, rows: Int) -> Int {
+        slots * rows.paddedToVectors * needs.sharedRows
     }
 
-    private static func floats(outputs: Int, inputs: Int, _ slots: Int, _ columns: Int) -> Int {
-        slots * columns * (outputs + (inputs + 63) / 64 * 64)
-    }
+    /// Floats of a row for the sum of one layer's weights [outputs, inputs].
+    static func floats(outputs: Int, inputs: Int) -> Int { outputs + (inputs + 63) / 64 * 64 }
 
     /// Begins with the last layer's sum again, to lay rows out or to sum them.
     func begin(layingOut: Bool) {
@@ -52,7 +47,7 @@ public final class SharedRows {
     /// The place of the next sum: dy, and xᵗ behind it.
     func next(outputs: Int, inputs: Int, slots: Int) -> (dy: Matrix, transposed: UnsafeMutablePointer<Float>) {
         let dy = space + used
-        used += SharedRows.floats(outputs: outputs, inputs: inputs, slots, columns)
+        used += slots * columns * SharedRows.floats(outputs: outputs, inputs: inputs)
         precondition(used <= capacity, "\(used) floats of a host's rows in a space of \(capacity)")
         return (Matrix(dy, features: outputs, stride: columns), dy + slots * outputs * columns)
     }

@@ -97,31 +97,26 @@ import Testing
 
     /// A preset's layers, at most three features or channels wide but for what comes out.
     private func narrow(_ layers: [LayerSpecification], inputs: Int) -> [LayerSpecification] {
-        let last = layers.lastIndex { layer in
-            switch layer {
-            case .linear, .convolution: true
-            default: false
-            }
-        }
+        let last = layers.lastIndex(where: \.isAffine)
         var (channels, isImage) = (inputs, inputs == 1)
         return layers.enumerated().map { index, layer in
-            switch layer {
-            case .linear(let inputs, let outputs, let hasBias):
-                let before = isImage ? inputs : channels
-                channels = index == last ? outputs : min(outputs, 3)
+            switch layer.description {
+            case let linear as LinearDescription:
+                let before = isImage ? linear.inputs : channels
+                channels = index == last ? linear.outputs : min(linear.outputs, 3)
                 isImage = false
-                return .linear(inputs: before, outputs: channels, hasBias: hasBias)
-            case .convolution(var convolution):
+                return .linear(inputs: before, outputs: channels, hasBias: linear.hasBias)
+            case var convolution as ConvolutionDescription:
                 convolution.inputs = channels
                 if index != last { convolution.outputs = min(convolution.outputs, 3) }
                 channels = convolution.outputs
                 return .convolution(convolution)
-            case .batchNormalization: return .batchNormalization(channels: channels)
-            case .label(let classes):
-                channels += classes
+            case is BatchNormalizationDescription: return .batchNormalization(channels: channels)
+            case let label as LabelDescription:
+                channels += label.count
                 return layer
-            case .reshape(let newChannels, _, _):
-                (channels, isImage) = (newChannels, false)
+            case let reshape as ReshapeDescription:
+                (channels, isImage) = (reshape.channels, false)
                 return layer
             default: return layer
             }

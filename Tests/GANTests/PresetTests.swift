@@ -103,10 +103,10 @@ import Testing
         let preset = try Preset.named(name)
         for layers in [preset.generator, preset.discriminator] {
             for (layer, next) in zip(layers, layers.dropFirst()) {
-                guard case .batchNormalization = next else { continue }
-                switch layer {
-                case .linear(_, _, let hasBias): #expect(!hasBias)
-                case .convolution(let convolution): #expect(!convolution.hasBias)
+                guard next.description is BatchNormalizationDescription else { continue }
+                switch layer.description {
+                case let linear as LinearDescription: #expect(!linear.hasBias)
+                case let convolution as ConvolutionDescription: #expect(!convolution.hasBias)
                 default: break
                 }
             }

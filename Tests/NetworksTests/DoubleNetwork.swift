@@ -26,18 +26,20 @@ struct DoubleNetwork {
         for (index, layer) in layers.enumerated() {
             let x = all[index]
             let y: [Double] =
-                switch layer {
-                case .linear(let inputs, let outputs, _):
-                    (0..<outputs).map { o in
+                switch layer.description {
+                case let linear as LinearDescription:
+                    (0..<linear.outputs).map { o in
                         var sum: Double = biases[index]?[o] ?? 0
-                        for i in 0..<inputs { sum += weights[index]![o * inputs + i] * x[i] }
+                        for i in 0..<linear.inputs { sum += weights[index]![o * linear.inputs + i] * x[i] }
                         return sum
                     }
-                case .relu: x.map { max($0, 0) }
-                case .leakyReLU(let slope): x.map { $0 > 0 ? $0 : Double(Float(slope)) * $0 }
-                case .tanh: x.map { Foundation.tanh($0) }
-                case .sigmoid: x.map { 1 / (1 + exp(-$0)) }
-                case .dropout: masks[index].map { zip(x, $0).map(*) } ?? x
+                case let activation as ActivationDescription:
+                    switch activation.function {
+                    case .relu, .leakyReLU: x.map { $0 > 0 ? $0 : Double(Float(activation.slope)) * $0 }
+                    case .tanh: x.map { Foundation.tanh($0) }
+                    case .sigmoid: x.map { 1 / (1 + exp(-$0)) }
+                    }
+                case is DropoutDescription: masks[index].map { zip(x, $0).map(*) } ?? x
                 default: preconditionFailure("\(layer) mixes rows or pixels")
                 }
             all.append(y)
@@ -53,8 +55,9 @@ struct DoubleNetwork {
         var dy = outputGradient
         for (index, layer) in layers.enumerated().reversed() {
             let (x, y) = (activations[index], activations[index + 1])
-            switch layer {
-            case .linear(let inputs, let outputs, _):
+            switch layer.description {
+            case let linear as LinearDescription:
+                let (inputs, outputs) = (linear.inputs, linear.outputs)
                 var dx = [Double](repeating: 0, count: inputs)
                 for o in 0..<outputs {
                     db[index, default: Array(repeating: 0, count: outputs)][o] += dy[o]
@@ -64,11 +67,13 @@ struct DoubleNetwork {
                     }
                 }
                 dy = dx
-            case .relu: dy = zip(dy, x).map { $1 > 0 ? $0 : 0 }
-            case .leakyReLU(let slope): dy = zip(dy, x).map { $1 > 0 ? $0 : Double(Float(slope)) * $0 }
-            case .tanh: dy = zip(dy, y).map { $0 * (1 - $1 * $1) }
-            case .sigmoid: dy = zip(dy, y).map { $0 * $1 * (1 - $1) }
-            case .dropout: dy = masks[index].map { zip(dy, $0).map(*) } ?? dy
+            case let activation as ActivationDescription:
+                switch activation.function {
+                case .relu, .leakyReLU: dy = zip(dy, x).map { $1 > 0 ? $0 : Double(Float(activation.slope)) * $0 }
+                case .tanh: dy = zip(dy, y).map { $0 * (1 - $1 * $1) }
+                case .sigmoid: dy = zip(dy, y).map { $0 * $1 * (1 - $1) }
+                }
+            case is DropoutDescription: dy = masks[index].map { zip(dy, $0).map(*) } ?? dy
             default: preconditionFailure("\(layer) mixes rows or pixels")
             }
         }

@@ -8,6 +8,8 @@ import Testing
         [LayerSpecification.linear(inputs: 70, outputs: 37), .leakyReLU(slope: 0.2), .linear(inputs: 37, outputs: 5), .tanh],
         [.linear(inputs: 70, outputs: 1)],
         [.tanh, .linear(inputs: 70, outputs: 24), .relu, .linear(inputs: 24, outputs: 784), .sigmoid],
+        [.residual([.linear(inputs: 70, outputs: 37), .relu, .linear(inputs: 37, outputs: 70), .tanh]),
+         .linear(inputs: 70, outputs: 3)],
     ])
     func haveTheSameBits(layers: [LayerSpecification]) throws {
         for kernels in tables {

@@ -60,6 +60,13 @@ import Testing
         (conv2d(["stride": -9_223_372_036_854_775_807]), "it must be 1 … 32"),
         (conv2d(["padding": -1]), "padding -1; it must be 0 … 32"),
         (conv2d(["padding": 33], type: "conv_transpose2d"), "a layer of type conv_transpose2d with padding 33; it must be 0 … 32"),
+        (
+            conv2d(["output_padding": 2], type: "conv_transpose2d"),
+            "a layer of type conv_transpose2d with output_padding 2; it must be 0 … 1"
+        ),
+        (conv2d(["output_padding": -1], type: "conv_transpose2d"), "output_padding -1; it must be 0 … 1"),
+        (conv2d(["output_padding": 1, "stride": 1], type: "conv_transpose2d"), "output_padding 1; it must be 0 … 0"),
+        (conv2d(["output_padding": 1]), "unknown field \"output_padding\" of a layer of type conv2d"),
         (conv2d(["dilation": 2]), "unknown field \"dilation\" of a layer of type conv2d"),
         (#"{"type": "batch_norm", "channels": 0}"#, "a layer of type batch_norm with channels 0; it must be 1 … 65536"),
         (#"{"type": "batch_norm", "channels": 4, "momentum": 0.2}"#, "unknown field \"momentum\" of a layer of type batch_norm"),
@@ -83,6 +90,21 @@ import Testing
         }
         #expect(context.debugDescription.contains(reason), "\(context.debugDescription)")
         #expect(context.codingPath.first?.intValue == 0)
+    }
+
+    /// Without output padding a file has the bytes that it had before there was any.
+    @Test(arguments: [(0, ""), (1, "\"output_padding\":1,")])
+    func writesOutputPaddingWhereThereIsAny(pixels: Int, field: String) throws {
+        let layer = LayerSpecification.convolution(
+            .init(isTransposed: true, inputs: 3, outputs: 2, kernel: 3, stride: 2, padding: 1, outputPadding: pixels))
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let data = try encoder.encode(layer)
+        #expect(
+            String(decoding: data, as: UTF8.self)
+                == "{\"bias\":true,\"inputs\":3,\"kernel\":3,\(field)\"outputs\":2,\"padding\":1,\"stride\":2,"
+                + "\"type\":\"conv_transpose2d\"}")
+        #expect(try JSONDecoder().decode(LayerSpecification.self, from: data) == layer)
     }
 
     /// A convolution in a model file, with these fields besides or instead.

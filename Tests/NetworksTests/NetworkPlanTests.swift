@@ -33,7 +33,7 @@ import Testing
         let plan = try NetworkPlan(layers, input: Shape(channels: 2))
         #expect(plan.layout.tensors.map(\.name).filter { $0.hasSuffix("weight") } == ["main.0.weight", "main.3.weight", "main.5.weight"])
         let dropout = plan.layers.compactMap { $0 as? Dropout }
-        #expect(dropout.map(\.index) == [2])
+        #expect(dropout.map(\.path) == ["2"])
     }
 
     @Test(arguments: [
@@ -138,6 +138,10 @@ import Testing
         ([.convolution(.init(inputs: 2, outputs: 3, kernel: 4, padding: 0))], [3, 2, 1]),
         ([.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 4, stride: 2, padding: 1))], [3, 10, 8]),
         ([.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 3, stride: 2))], [3, 11, 9]),
+        (
+            [.convolution(.init(isTransposed: true, inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, outputPadding: 1))],
+            [3, 10, 8]
+        ),
         ([.upsample(factor: 3), .batchNormalization(channels: 2)], [2, 15, 12]),
         ([.reshape(channels: 40, height: 1, width: 1), .linear(inputs: 40, outputs: 7)], [7, 1, 1]),
     ])

@@ -192,7 +192,7 @@ final class HostRig {
         self.ranks = ranks
         rows = batch * shards.lowerBound / shardCount..<batch * shards.upperBound / shardCount
         gradients = NetworkRig.forest(shards).map { [arena] _ in arena.floats(plan.layout.count) }
-        capacity = SharedRows.floats(of: plan, slots: 2, rows: rows.count)
+        capacity = SharedRows.floats(of: plan.needs, slots: 2, rows: rows.count)
         space = arena.floats(capacity)
     }
 

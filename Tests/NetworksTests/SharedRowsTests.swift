@@ -13,6 +13,12 @@ import Testing
          .linear(inputs: 22, outputs: 130), .tanh],
         [.linear(inputs: 70, outputs: 19, hasBias: false), .relu, .linear(inputs: 19, outputs: 33),
          .linear(inputs: 33, outputs: 5, hasBias: false)],
+        [.reshape(channels: 7, height: 5, width: 2), .instanceNormalization(channels: 7), .relu,
+         .reshape(channels: 70, height: 1, width: 1), .linear(inputs: 70, outputs: 5)],
+        [.linear(inputs: 70, outputs: 19), .relu,
+         .residual([.linear(inputs: 19, outputs: 33), .leakyReLU(slope: 0.2), .residual([.linear(inputs: 33, outputs: 33)]),
+                    .linear(inputs: 33, outputs: 19, hasBias: false)]),
+         .tanh, .linear(inputs: 19, outputs: 5)],
     ]
 
     @Test(arguments: [32, 67], [[0..<8], [0..<4, 4..<8], [0..<2, 2..<5, 5..<8], [3..<4, 4..<5, 5..<8], [0..<3, 3..<6], (0..<8).map { $0..<$0 + 1 }])

@@ -120,9 +120,10 @@ private struct SpectralReference {
 
     /// Weights in PyTorch's order as the matrix [out, in · k²].
     static func matrix(_ layer: LayerSpecification, _ weights: [Double]) -> [[Double]] {
-        switch layer {
-        case .linear(let inputs, let outputs, _): return (0..<outputs).map { o in (0..<inputs).map { weights[o * inputs + $0] } }
-        case .convolution(let p):
+        switch layer.description {
+        case let linear as LinearDescription:
+            return (0..<linear.outputs).map { o in (0..<linear.inputs).map { weights[o * linear.inputs + $0] } }
+        case let p as ConvolutionDescription:
             let taps = p.kernel * p.kernel
             return (0..<p.outputs).map { o in
                 (0..<p.inputs * taps).map { column in
@@ -144,11 +145,11 @@ private struct SpectralReference {
             var sigma = 1.0
             if let (u, v) = vectors[index] { sigma = SpectralReference.dot(u, matrix.map { SpectralReference.dot($0, v) }) }
             let bias = parameters["main.\(index).bias"]
-            switch layer {
-            case .linear:
+            switch layer.description {
+            case is LinearDescription:
                 let products = matrix.map { SpectralReference.dot($0, x) / sigma }
                 x = products.indices.map { products[$0] + (bias?[$0] ?? 0) }
-            case .convolution(let p):
+            case let p as ConvolutionDescription:
                 let taps = p.kernel * p.kernel
                 func side(_ n: Int) -> Int {
                     p.isTransposed ? (n - 1) * p.stride + p.kernel - 2 * p.padding : (n + 2 * p.padding - p.kernel) / p.stride + 1
@@ -178,9 +179,9 @@ private struct SpectralReference {
                     }
                 }
                 (x, height, width) = (y, newHeight, newWidth)
-            case .relu: x = x.map { max($0, 0) }
-            case .leakyReLU(let slope): x = x.map { $0 > 0 ? $0 : Double(Float(slope)) * $0 }
-            case .reshape(_, let newHeight, let newWidth): (height, width) = (newHeight, newWidth)
+            case let activation as ActivationDescription:
+                x = x.map { $0 > 0 ? $0 : Double(Float(activation.slope)) * $0 }
+            case let reshape as ReshapeDescription: (height, width) = (reshape.height, reshape.width)
             default: preconditionFailure("\(layer)")
             }
         }

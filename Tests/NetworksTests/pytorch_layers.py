@@ -6,7 +6,8 @@ those of NetworkRig.swift. A real and a fake pass go forward and backward, one a
 evaluation. Of every tensor the file holds the largest magnitude, inner products with two vectors of weights, and a few
 elements.
 
-Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.13.0."""
+Needs torch and numpy: python3 -m venv VENV && VENV/bin/pip install torch numpy. Written with torch 2.13.0 and, from
+"instances normalised" on, 2.15.0."""
 import json
 import sys
 
@@ -50,12 +51,28 @@ def transposed(*sizes, bias=True):
     return conv2d(*sizes, bias=bias, transposed=True)
 
 
+def padded(layer, output_padding):
+    return layer | {"output_padding": output_padding}
+
+
 def norm(channels):
     return {"type": "batch_norm", "channels": channels}
 
 
+def instance_norm(channels, affine=False):
+    return {"type": "instance_norm", "channels": channels, "affine": affine}
+
+
 def reshape(channels, height=1, width=1):
     return {"type": "reshape", "channels": channels, "height": height, "width": width}
+
+
+def reflection_pad(padding):
+    return {"type": "reflection_pad", "padding": padding}
+
+
+def residual(*layers):
+    return {"type": "residual", "layers": layers}
 
 
 def upsample(factor):
@@ -118,6 +135,38 @@ def cases():
         transposed(4, 1, 4, 2, 1, bias=False), TANH]
     yield "a discriminator", (1, 16, 16), [
         conv2d(1, 4, 4, 2, 1, False), leaky(), conv2d(4, 18, 4, 2, 1, False), norm(18), leaky(), conv2d(18, 1, 4, 1, 0, False)]
+    yield "instances normalised, relu", (2, 6, 5), [conv2d(2, 17, 3, 1, 1), instance_norm(17), RELU, conv2d(17, 2, 3, 2, 1)]
+    yield "instances normalised without a rectifier", (3, 5, 4), [conv2d(3, 5, 3, 1, 1, False), instance_norm(5), TANH]
+    yield "instances normalised, scaled and shifted, leaky relu", (2, 5, 6), [
+        conv2d(2, 5, 4, 2, 1, False), instance_norm(5, True), leaky(), conv2d(5, 3, 2, 1, 0)]
+    yield "instances of the input normalised, scaled and shifted", (3, 4, 5), [instance_norm(3, True), conv2d(3, 18, 3, 1, 1)]
+    yield "instances normalised last, two rectifiers", (1, 4, 4), [
+        conv2d(1, 3, 3, 1, 1), instance_norm(3, True), leaky(0.3), leaky(0.5)]
+    yield "mirrored at the edges", (2, 4, 5), [reflection_pad(3), conv2d(2, 3, 4, 1, 0, False)]
+    yield "mirrored between convolutions", (2, 3, 3), [
+        conv2d(2, 17, 3, 1, 1), leaky(), reflection_pad(1), conv2d(17, 3, 3, 1, 0), reflection_pad(2)]
+    yield "mirrored and normalised", (1, 5, 4), [
+        reflection_pad(2), conv2d(1, 3, 5, 1, 0), instance_norm(3), RELU, reflection_pad(1)]
+    yield "doubled as CycleGAN does it", (5, 3, 4), [
+        padded(transposed(5, 17, 3, 2, 1), 1), RELU, padded(transposed(17, 2, 3, 2, 1, bias=False), 1)]
+    yield "a transposed convolution that leaves pixels out", (3, 2, 3), [padded(transposed(3, 18, 2, 3, 0), 2), leaky()]
+    yield "a transposed convolution of one pixel and more", (4, 1, 1), [padded(transposed(4, 3, 3, 2, 0, bias=False), 1)]
+    yield "a residual block of linear layers between others", (5, 1, 1), [
+        linear(5, 12), leaky(), residual(linear(12, 19), RELU, linear(19, 12)), RELU, linear(12, 3)]
+    yield "a residual block first and last", (2, 4, 3), [residual(conv2d(2, 5, 3, 1, 1), TANH, conv2d(5, 2, 3, 1, 1), leaky())]
+    yield "a residual block that begins and ends with activations", (6, 1, 1), [
+        linear(6, 8), residual(TANH, linear(8, 8), RELU, RELU), TANH, residual(leaky()), linear(8, 2)]
+    yield "a residual block without parameters after a convolution", (2, 4, 4), [
+        conv2d(2, 3, 3, 1, 1), residual(leaky(), TANH), RELU]
+    block = residual(
+        reflection_pad(1), conv2d(18, 18, 3, 1, 0), instance_norm(18), RELU, reflection_pad(1), conv2d(18, 18, 3, 1, 0),
+        instance_norm(18))
+    yield "a generator of CycleGAN's blocks", (2, 4, 5), [
+        reflection_pad(1), conv2d(2, 18, 3, 1, 0), instance_norm(18), RELU, block, block, padded(transposed(18, 5, 3, 2, 1), 1),
+        instance_norm(5, True), RELU, conv2d(5, 1, 3, 1, 1), TANH]
+    yield "a block in a block, normalised over the batch", (3, 4, 3), [
+        residual(conv2d(3, 5, 3, 1, 1), norm(5), leaky(), residual(conv2d(5, 5, 3, 1, 1, False), norm(5), RELU),
+                 conv2d(5, 3, 3, 1, 1, False), norm(3)), RELU, conv2d(3, 2, 2, 1, 0)]
 
 
 class Linear(nn.Linear):
@@ -131,14 +180,32 @@ def module(layer):
         return Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True))
     if kind in ("conv2d", "conv_transpose2d"):
         make = nn.Conv2d if kind == "conv2d" else nn.ConvTranspose2d
-        return make(layer["inputs"], layer["outputs"], layer["kernel"], layer["stride"], layer["padding"], bias=layer["bias"])
+        more = {"output_padding": layer["output_padding"]} if "output_padding" in layer else {}
+        return make(
+            layer["inputs"], layer["outputs"], layer["kernel"], layer["stride"], layer["padding"], bias=layer["bias"], **more)
     if kind == "batch_norm":
         return nn.BatchNorm2d(layer["channels"])
+    if kind == "instance_norm":
+        return nn.InstanceNorm2d(layer["channels"], affine=layer["affine"])
+    if kind == "residual":
+        return Residual(layer["layers"])
     if kind == "reshape":
         return nn.Sequential(nn.Flatten(), nn.Unflatten(1, (layer["channels"], layer["height"], layer["width"])))
     return {
+        "reflection_pad": lambda: nn.ReflectionPad2d(layer["padding"]),
         "upsample": lambda: nn.Upsample(scale_factor=layer["factor"]), "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(float(np.float32(layer["slope"]))), "tanh": nn.Tanh}[kind]()
+
+
+class Residual(nn.Module):
+    """As the authors of CycleGAN name it."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.conv_block = nn.Sequential(*map(module, layers))
+
+    def forward(self, x):
+        return x + self.conv_block(x).reshape(x.shape)
 
 
 class Network(nn.Module):

@@ -178,12 +178,7 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     /// Whether a network is told the classes of images.
     public var isConditional: Bool {
-        (generator + discriminator).contains { layer in
-            switch layer {
-            case .label, .projection: true
-            default: false
-            }
-        }
+        (generator + discriminator).contains { !$0.classes.isEmpty }
     }
 
     /// The shape of an image.
@@ -192,19 +187,15 @@ public struct Configuration: Codable, Equatable, Sendable {
     /// Changes the length of the noise vectors, and with it the generator's first layer that depends on it.
     public mutating func setLatentDimension(_ dimension: Int) {
         let change = dimension - latentDimension
-        let first = generator.firstIndex { layer in
-            switch layer {
-            case .linear, .convolution: true
-            default: false
+        if let first = generator.firstIndex(where: \.isAffine) {
+            switch generator[first].description {
+            case let linear as LinearDescription:
+                generator[first] = .linear(inputs: linear.inputs + change, outputs: linear.outputs, hasBias: linear.hasBias)
+            case var convolution as ConvolutionDescription:
+                convolution.inputs += change
+                generator[first] = .convolution(convolution)
+            default: break
             }
-        }
-        switch first.map({ generator[$0] }) {
-        case .linear(let inputs, let outputs, let hasBias):
-            generator[first ?? 0] = .linear(inputs: inputs + change, outputs: outputs, hasBias: hasBias)
-        case .convolution(var convolution):
-            convolution.inputs += change
-            generator[first ?? 0] = .convolution(convolution)
-        default: break
         }
         latentDimension = dimension
     }

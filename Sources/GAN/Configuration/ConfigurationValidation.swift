@@ -12,14 +12,12 @@ extension Configuration {
             batchSize >= shards && batchSize <= 1 << 20,
             "--batch-size \(batchSize): the global batch must hold at least one image for each of the \(shards) logical "
                 + "shards and at most 1,048,576; raise it, or lower --shards")
-        for case .label(let classes) in generator + discriminator { try requireClasses(classes) }
-        for case .projection(let classes) in discriminator { try requireClasses(classes) }
-        func requireClasses(_ classes: Int) throws {
+        for classes in (generator + discriminator).flatMap(\.classes) {
             try require(
                 classes == GAN.Dataset.classes,
                 "a layer for \(classes) classes: the images of \(dataset.rawValue) are of \(GAN.Dataset.classes)")
         }
-        for case .minibatchDiscrimination in generator + discriminator {
+        if (generator + discriminator).contains(where: \.comparesRows) {
             try require(
                 batchSize >= 2 * shards,
                 "--batch-size \(batchSize): minibatch discrimination compares the rows of a logical shard; at least two are needed "

@@ -12,14 +12,8 @@ extension [LayerSpecification] {
             throw reject(
                 "\(kernels) kernels of \(dimensions) dimensions; both must be at least 1, and their product at most 65,536")
         }
-        for case .minibatchDiscrimination in self { throw reject("the discriminator has a layer of it already") }
-        let last = lastIndex { layer in
-            switch layer {
-            case .linear, .convolution: true
-            default: false
-            }
-        }
-        guard let last else { throw reject("the discriminator has no linear layer for it to come before") }
+        if contains(where: \.comparesRows) { throw reject("the discriminator has a layer of it already") }
+        guard let last = lastIndex(where: \.isAffine) else { throw reject("the discriminator has no linear layer for it to come before") }
         var layers = self
         func scoring(_ inputs: Int, _ outputs: Int, hasBias: Bool = true) -> [LayerSpecification] {
             [
@@ -27,10 +21,10 @@ extension [LayerSpecification] {
                 .linear(inputs: inputs + kernels, outputs: outputs, hasBias: hasBias),
             ]
         }
-        switch self[last] {
-        case .linear(let inputs, let outputs, let hasBias):
-            layers.replaceSubrange(last...last, with: scoring(inputs, outputs, hasBias: hasBias))
-        case .convolution(let convolution) where !convolution.isTransposed && convolution.padding == 0:
+        switch self[last].description {
+        case let linear as LinearDescription:
+            layers.replaceSubrange(last...last, with: scoring(linear.inputs, linear.outputs, hasBias: linear.hasBias))
+        case let convolution as ConvolutionDescription where !convolution.isTransposed && convolution.padding == 0:
             // Of an image as large as its kernel; the plan of the network tells if it is not.
             let features = convolution.inputs * convolution.kernel * convolution.kernel
             layers.replaceSubrange(
@@ -50,8 +44,8 @@ extension Configuration {
     /// - Throws: a usage failure where it cannot be added, or is there with other sizes.
     public mutating func setMinibatchDiscrimination(kernels: Int) throws {
         let isThere = discriminator.contains { layer in
-            if case .minibatchDiscrimination(_, kernels, 5) = layer { return true }
-            return false
+            guard let layer = layer.description as? MinibatchDiscriminationDescription else { return false }
+            return layer.kernels == kernels && layer.dimensions == 5
         }
         if !isThere { discriminator = try discriminator.addingMinibatchDiscrimination(kernels: kernels, dimensions: 5) }
     }

@@ -17,7 +17,7 @@ struct GradientSums {
 
     private var sharesRows: Bool { plan.sharesRows && communicator.localRanks.count > 1 && reduction == .tree }
     private var hostRows: Range<Int> { layout.rows(of: layout.shards(of: communicator.localRanks), batch: batch) }
-    private var sharedFloats: Int { sharesRows ? SharedRows.floats(of: plan, slots: slots, rows: hostRows.count) : 0 }
+    private var sharedFloats: Int { sharesRows ? SharedRows.floats(of: plan.needs, slots: slots, rows: hostRows.count) : 0 }
 
     /// Bytes of the host's shared space.
     var sharedBytes: Int {

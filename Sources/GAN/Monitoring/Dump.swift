@@ -91,7 +91,7 @@ final class Dump {
     /// An image as the discriminator takes it.
     private var imageShape: [Int] {
         let side = configuration.imageSize
-        if case .linear = configuration.discriminator.first { return [side * side] }
+        if configuration.discriminator.first?.description is LinearDescription { return [side * side] }
         return [1, side, side]
     }
 
@@ -171,14 +171,14 @@ final class Dump {
     }
 
     private func addMasks(_ prefix: String, _ network: Network, _ pass: Pass) {
-        for case let dropout as Dropout in network.layers {
+        for case let dropout as Dropout in network.layers.flatMap(\.simpleLayers) {
             let values = rows(of: dropout.inputs) { x, columns in
                 x.base.update(repeating: 1, count: dropout.inputs * x.stride)
                 dropout.applyMask(x, pass)
             }
             let (shape, count) = (dropout.shape, dropout.inputs)
             add(
-                "\(prefix).\(pass.kind).\(dropout.index)",
+                "\(prefix).\(pass.kind).\(dropout.path)",
                 shape.pixels == 1 ? [count] : [shape.channels, shape.height, shape.width],
                 values.indices.map { values[$0 / count * count + shape.place($0 % count)] })
         }

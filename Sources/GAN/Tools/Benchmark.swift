@@ -99,7 +99,7 @@ struct Benchmark {
         let plans = try configuration.networkPlans()
         let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
         return [("generator", plans.generator), ("discriminator", plans.discriminator)].flatMap { network, plan in
-            plan.layers.filter { $0.products > 0 }.flatMap { layer in
+            plan.layers.flatMap(\.simpleLayers).filter { $0.products > 0 }.flatMap { layer in
                 let count = layer.tensors.reduce(0) { $0 + $1.count.paddedToVectors }
                 let parameters = arena.floats(count)
                 let memory = LayerMemory(parameters: parameters, needs: layer.needs, columns: rows, arena: arena)

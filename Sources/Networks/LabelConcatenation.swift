@@ -1,5 +1,26 @@
 import Kernels
 
+/// `{"type": "label", "classes": 10}`
+public struct LabelDescription: LayerDescription {
+    public var count = 2
+
+    let type = "label"
+    var classes: Set<Int> { [count] }
+    var fields: [LayerField<Self>] { [.integer("classes", \.count, 2...256)] }
+
+    func append(to chain: inout ChainBuilder) throws {
+        let shape = chain.shape
+        let result = Shape(channels: shape.channels + count, height: shape.height, width: shape.width)
+        try chain.check(result, "label of \(count) classes")
+        chain.append(LabelConcatenation(shape, classes: count), output: result)
+    }
+}
+
+extension LayerSpecification {
+    /// Appends the class of the row, a one among zeros, to the features or to each pixel's channels.
+    public static func label(classes: Int) -> LayerSpecification { LayerSpecification(LabelDescription(count: classes)) }
+}
+
 /// Appends the class of each row to its features, or to the channels of every pixel: y = [x; e], e_c = 1 for c the row's
 /// class and 0 otherwise (Mirza and Osindero 2014). The columns of the next layer's weights that meet e are the classes'
 /// embedding. The appended part has no gradient.
@@ -44,39 +65,5 @@ final class LabelConcatenation: Layer {
 
     private func part(_ matrix: Matrix, _ pixel: Int, channels: Int) -> Matrix {
         Matrix(matrix.base + pixel * channels * matrix.stride, features: channels, stride: matrix.stride)
-    }
-}
-
-/// y = x₀ + x_{1 + c}, c the row's class. After a linear layer of 1 + classes outputs this is a discriminator that judges by
-/// projection (Miyato and Koyama 2018): (w + e_c)ᵀ φ + b₀ + b_c, e_c the embedding of the class and φ the linear layer's input.
-final class LabelProjection: Layer {
-    let inputs: Int
-    var outputs: Int { 1 }
-
-    init(classes: Int) { inputs = 1 + classes }
-
-    func forward(_ x: Matrix, _ y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        for column in 0..<pass.columns {
-            y.base[column] = x.base[column] + x.base[(1 + pass.label(column)) * x.stride + column]
-        }
-    }
-
-    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) { forward(dx, dy, memory, pass) }
-
-    func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        for feature in 0..<inputs {
-            let row = dx.base + feature * dx.stride
-            for column in 0..<pass.columns {
-                row[column] = feature == 0 || feature == 1 + pass.label(column) ? dy.base[column] : 0
-            }
-        }
-    }
-}
-
-extension Pass {
-    /// The class of a column; of those past the batch's rows any.
-    fileprivate func label(_ column: Int) -> Int {
-        guard let labels else { preconditionFailure("a layer asks for labels where there are none") }
-        return Int(labels[column])
     }
 }
