@@ -9,7 +9,7 @@ extension TwinTests.Pin {
     static let all: [Self] = sums + normalizations + elementwise + losses + random + updates
 
     private static let sums = [
-        Self("product", 0x7a20_4a56_ef04_a6e9) { kernels, results in
+        Self("gemm", 0x7a20_4a56_ef04_a6e9) { kernels, results in
             for (number, values) in Values.allCases.enumerated() {
                 for rectification in GEMMTests.Rectification.allCases {
                     for (rows, columns, depth) in [(5, 16, 9), (3, 24, 0), (2, 48, 2)] {
@@ -153,7 +153,7 @@ extension TwinTests.Pin {
         Self("addScaled", 0x76d0_5357_cb7e_c431) { kernels, results in
             results.addMatrices(2) { kernels.addScaled($0[0], $0[1], 0.3, $1 * $2) }
         },
-        Self("pixels", 0x45e8_7f3e_cfd9_3125) { kernels, results in
+        Self("normalizeBytes", 0x45e8_7f3e_cfd9_3125) { kernels, results in
             let bytes = Memory<UInt8>((0..<256).map { UInt8($0) })
             let output = Memory<Float>(count: 256)
             kernels.normalizeBytes(bytes.base, output.base, 256, bytes.base)
