@@ -2,6 +2,17 @@
 // have one label each, or every column has its own, as smoothed and flipped labels do.
 
 extension Implementation {
+    /// value = ln(1 + eˣ), derivative = σ(x) = 1 / (1 + e⁻ˣ).
+    public static func softplus(
+        _ x: UnsafePointer<Float>, value: UnsafeMutablePointer<Float>, derivative: UnsafeMutablePointer<Float>, columns: Int
+    ) {
+        forEachVector(1, columns) { _, column in
+            let x = load(x + column)
+            store(softplus(x), value + column)
+            store(sigmoid(x), derivative + column)
+        }
+    }
+
     /// Binary cross-entropy on logits, one a column; sign is −1 for the target 1, +1 for the target 0:
     /// loss = ln(1 + e^(sign·x)), gradient = scale · sign · σ(sign·x), score = σ(x).
     public static func binaryCrossEntropy(

@@ -104,6 +104,9 @@ public struct Kernels: Sendable {
     public let sigmoidBackward:
         @Sendable (_ dx: MutableFloats, _ y: Floats, _ features: Int, _ columns: Int, _ rowStride: Int) -> Void =
         Implementation.sigmoidBackward
+    public let softplus:
+        @Sendable (_ x: Floats, _ value: MutableFloats, _ derivative: MutableFloats, _ columns: Int) -> Void =
+        Implementation.softplus
     public let binaryCrossEntropy: HardLoss = Implementation.binaryCrossEntropy
     public let softBinaryCrossEntropy: SoftLoss = Implementation.softBinaryCrossEntropy
     public let squaredError: HardLoss = Implementation.squaredError

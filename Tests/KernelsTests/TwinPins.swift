@@ -163,6 +163,13 @@ extension TwinTests.Pin {
     ]
 
     private static let losses = [
+        Self("softplus", 0x9262_016b_af5e_cf1d) { kernels, results in
+            let x = Memory<Float>(specialAndRandomValues(atLeast: 1_024, seed: 14))
+            let outputs = (0..<2).map { _ in Memory<Float>(count: x.count) }
+            kernels.softplus(x.base, outputs[0].base, outputs[1].base, x.count)
+            keep(x)
+            for memory in outputs { results.add(memory) }
+        },
         Self("binaryCrossEntropy", 0x928b_b28e_7e37_aac5) { kernels, results in
             for sign in [-1, 1] as [Float] {
                 results.addLoss { kernels.binaryCrossEntropy($0, sign, 1 / 64, $2, $3, $4, $5) }
