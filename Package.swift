@@ -16,13 +16,15 @@ let buildArchitecture = "x86_64"
 let buildArchitecture = "aarch64"
 #endif
 
-var kernelTargets: [Target] = [
-    .target(name: "KernelsAVX512", dependencies: ["CSIMD"], swiftSettings: kernelFlags("x86-64-v4")),
-    .target(name: "KernelsAVX2", dependencies: ["CSIMD"], swiftSettings: kernelFlags("x86-64-v3")),
-    .target(name: "KernelsPortable", dependencies: ["CSIMD"], swiftSettings: kernelFlags(nil)),
-]
-if Context.environment["GAN_DIST_ARCH"] ?? buildArchitecture != "x86_64" {
-    kernelTargets.removeAll { $0.name != "KernelsPortable" }
+let isX86 = Context.environment["GAN_DIST_ARCH"] ?? buildArchitecture == "x86_64"
+let instructionSets: [(name: String, march: String?)] =
+    (isX86 ? [("AVX512", "x86-64-v4"), ("AVX2", "x86-64-v3")] : []) + [("Portable", nil)]
+let kernelTargets: [Target] = instructionSets.flatMap { name, march in
+    [
+        .target(name: "Kernels\(name)", dependencies: ["CSIMD"], swiftSettings: kernelFlags(march)),
+        .target(
+            name: "\(name)Table", dependencies: ["CSIMD", .byName(name: "Kernels\(name)")], path: "Sources/KernelTables/\(name)"),
+    ]
 }
 
 let package = Package(
@@ -36,7 +38,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "Kernels", dependencies: ["CSIMD"] + kernelTargets.map { .byName(name: $0.name) }),
+        .target(name: "Kernels", dependencies: ["CSIMD"] + instructionSets.map { .byName(name: "\($0.name)Table") }),
         .target(name: "MessagePassing", dependencies: ["CMPI"]),
         .target(name: "Networks", dependencies: ["Kernels"]),
         .target(

@@ -45,102 +45,104 @@ func roundedToBFloat16(_ x: Vector) -> Vector {
     return unsafeBitCast(rounded, to: Vector.self)
 }
 
-/// `product` in bf16.
-public func bfloat16GEMM(_ arguments: UnsafePointer<csimd_gemm>) {
-    let before = csimd_flush_denormals()
-    gemm(SeparatedPairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
-
-/// `convolution` in bf16: the channels of a tap are a sum of their own pairs.
-public func bfloat16Convolution(_ arguments: UnsafePointer<csimd_convolution>) {
-    let before = csimd_flush_denormals()
-    convolution(SeparatedPairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
-
-/// `convolutionGradient` in bf16: the rows of a shard at a pixel are a sum of their own pairs.
-public func bfloat16ConvolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
-    let before = csimd_flush_denormals()
-    convolutionGradient(SeparatedPairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
-
-/// `weightGradient` in bf16: the rows of a shard in a pass are a sum of their own pairs.
-public func bfloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
-    let before = csimd_flush_denormals()
-    pairedWeightGradient(SeparatedPairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
-
-/// `treeSum`, denormals flushed: the tree over shards of bf16 products, whether within a kernel or between ranks.
-public func flushedTreeSum(
-    _ leaves: UnsafePointer<UnsafePointer<Float>>, merges: UnsafePointer<Int32>, leafCount: Int, offset: Int,
-    _ out: UnsafeMutablePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>
-) -> Bool {
-    let before = csimd_flush_denormals()
-    let isFinite = treeSum(leaves, merges: merges, leafCount: leafCount, offset: offset, out, count: count, scratch: scratch)
-    csimd_set_float_control(before)
-    return isFinite
-}
-
-/// A weight gradient of elements that must be packed: all of A at once, B panel by panel.
-@inline(__always)
-func pairedWeightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_weight_gradient) {
-    // Sums that round to bf16 always have one.
-    let workspace = p.workspace.unsafelyUnwrapped
-    // The shards with places for counts, then A [rows, passes, places], then a panel of B [passes, places, 64].
-    let shards = UnsafeMutableRawPointer(workspace).bindMemory(to: csimd_shard_sum.self, capacity: p.shard_count)
-    var places = 0
-    var s = 0
-    while s < p.shard_count {
-        shards[s] = p.shards[s]
-        let count = Elements.places(Int(p.shards[s].count))
-        shards[s].count = Int32(count)
-        places += count
-        s += 1
+extension Implementation {
+    /// `product` in bf16.
+    public static func bfloat16GEMM(_ arguments: UnsafePointer<csimd_gemm>) {
+        let before = csimd_flush_denormals()
+        gemm(SeparatedPairs.self, arguments.pointee)
+        csimd_set_float_control(before)
     }
-    let a = workspace + (3 * p.shard_count + 15) & ~15
-    let b = a + (p.rows * p.passes * places + 15) & ~15 + 16
-    var m = 0
-    while m < p.rows {
-        var pass = 0
-        while pass < p.passes {
-            var run = Run(p.shards)
-            let target = a + (m * p.passes + pass) * places
-            while run.next(elements, p.shards + p.shard_count) {
-                elements.packRow(p.a + pass * p.a_pass + m * p.a_row + run.row, count: run.count, target + run.place)
-            }
-            pass += 1
-        }
-        m += 1
+
+    /// `convolution` in bf16: the channels of a tap are a sum of their own pairs.
+    public static func bfloat16Convolution(_ arguments: UnsafePointer<csimd_convolution>) {
+        let before = csimd_flush_denormals()
+        convolution(SeparatedPairs.self, arguments.pointee)
+        csimd_set_float_control(before)
     }
-    var column = 0
-    while column < p.columns {
-        let columns = p.columns - column < 64 ? p.columns - column : 64
-        var pass = 0
-        while pass < p.passes {
-            var run = Run(p.shards)
-            let source = p.b + column / 64 * p.b_panel + pass * p.b_pass
-            while run.next(elements, p.shards + p.shard_count) {
-                packColumns(
-                    elements, source + run.row * p.b_row, rowStride: p.b_row, depth: run.count,
-                    vectors: (columns + lanes - 1) / lanes, b + (pass * places + run.place) * 64, targetRow: 64)
-            }
-            pass += 1
+
+    /// `convolutionGradient` in bf16: the rows of a shard at a pixel are a sum of their own pairs.
+    public static func bfloat16ConvolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
+        let before = csimd_flush_denormals()
+        convolutionGradient(SeparatedPairs.self, arguments.pointee)
+        csimd_set_float_control(before)
+    }
+
+    /// `weightGradient` in bf16: the rows of a shard in a pass are a sum of their own pairs.
+    public static func bfloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
+        let before = csimd_flush_denormals()
+        pairedWeightGradient(SeparatedPairs.self, arguments.pointee)
+        csimd_set_float_control(before)
+    }
+
+    /// `treeSum`, denormals flushed: the tree over shards of bf16 products, whether within a kernel or between ranks.
+    public static func flushedTreeSum(
+        _ leaves: UnsafePointer<UnsafePointer<Float>>, merges: UnsafePointer<Int32>, leafCount: Int, offset: Int,
+        _ out: UnsafeMutablePointer<Float>, count: Int, scratch: UnsafeMutablePointer<Float>
+    ) -> Bool {
+        let before = csimd_flush_denormals()
+        let isFinite = treeSum(leaves, merges: merges, leafCount: leafCount, offset: offset, out, count: count, scratch: scratch)
+        csimd_set_float_control(before)
+        return isFinite
+    }
+
+    /// A weight gradient of elements that must be packed: all of A at once, B panel by panel.
+    @inline(__always)
+    static func pairedWeightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_weight_gradient) {
+        // Sums that round to bf16 always have one.
+        let workspace = p.workspace.unsafelyUnwrapped
+        // The shards with places for counts, then A [rows, passes, places], then a panel of B [passes, places, 64].
+        let shards = UnsafeMutableRawPointer(workspace).bindMemory(to: csimd_shard_sum.self, capacity: p.shard_count)
+        var places = 0
+        var s = 0
+        while s < p.shard_count {
+            shards[s] = p.shards[s]
+            let count = Elements.places(Int(p.shards[s].count))
+            shards[s].count = Int32(count)
+            places += count
+            s += 1
         }
-        var panel = p
-        panel.a = UnsafePointer(a)
-        panel.a_pass = places
-        panel.a_row = p.passes * places
-        panel.b = UnsafePointer(b)
-        panel.b_pass = 64 * places
-        panel.b_row = 64
-        panel.output_offset = p.output_offset + column
-        panel.columns = columns
-        panel.shards = UnsafePointer(shards)
-        weightGradient(elements, panel)
-        column += columns
+        let a = workspace + (3 * p.shard_count + 15) & ~15
+        let b = a + (p.rows * p.passes * places + 15) & ~15 + 16
+        var m = 0
+        while m < p.rows {
+            var pass = 0
+            while pass < p.passes {
+                var run = Run(p.shards)
+                let target = a + (m * p.passes + pass) * places
+                while run.next(elements, p.shards + p.shard_count) {
+                    elements.packRow(p.a + pass * p.a_pass + m * p.a_row + run.row, count: run.count, target + run.place)
+                }
+                pass += 1
+            }
+            m += 1
+        }
+        var column = 0
+        while column < p.columns {
+            let columns = p.columns - column < 64 ? p.columns - column : 64
+            var pass = 0
+            while pass < p.passes {
+                var run = Run(p.shards)
+                let source = p.b + column / 64 * p.b_panel + pass * p.b_pass
+                while run.next(elements, p.shards + p.shard_count) {
+                    packColumns(
+                        elements, source + run.row * p.b_row, rowStride: p.b_row, depth: run.count,
+                        vectors: (columns + lanes - 1) / lanes, b + (pass * places + run.place) * 64, targetRow: 64)
+                }
+                pass += 1
+            }
+            var panel = p
+            panel.a = UnsafePointer(a)
+            panel.a_pass = places
+            panel.a_row = p.passes * places
+            panel.b = UnsafePointer(b)
+            panel.b_pass = 64 * places
+            panel.b_row = 64
+            panel.output_offset = p.output_offset + column
+            panel.columns = columns
+            panel.shards = UnsafePointer(shards)
+            weightGradient(elements, panel)
+            column += columns
+        }
     }
 }
 

@@ -3,22 +3,24 @@ import CSIMD
 // The gradient of a bias: the sum of each row of A with the tree of logical shards inside. The lanes are rows of A, which
 // is transposed in registers; then a row of the batch is one addition.
 
-/// `weightGradient` for a single column of ones; A is readable for a vector past its end.
-public func biasGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
-    let p = arguments.pointee
-    var m = 0
-    while m < p.rows {
-        sumRows(p, m, p.rows - m < lanes ? p.rows - m : lanes)
-        m += lanes
+extension Implementation {
+    /// `weightGradient` for a single column of ones; A is readable for a vector past its end.
+    public static func biasGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
+        let p = arguments.pointee
+        var m = 0
+        while m < p.rows {
+            sumRows(p, m, p.rows - m < lanes ? p.rows - m : lanes)
+            m += lanes
+        }
+        pause(p.interlude)
     }
-    pause(p.interlude)
-}
 
-/// `biasGradient`, denormals flushed.
-public func flushedBiasGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
-    let before = csimd_flush_denormals()
-    biasGradient(arguments)
-    csimd_set_float_control(before)
+    /// `biasGradient`, denormals flushed.
+    public static func flushedBiasGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
+        let before = csimd_flush_denormals()
+        biasGradient(arguments)
+        csimd_set_float_control(before)
+    }
 }
 
 /// Rows m ..< m + height of A, a vector of them at most.

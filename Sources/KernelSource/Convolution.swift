@@ -4,38 +4,40 @@ import CSIMD
 // contiguous vectors. For some columns of Y (rows of one or of several pixels) and each block of the depth, taps and
 // their channels, X is laid out in panels as wide as a register tile; then every panel meets every tile of A's rows.
 
-/// Y = bias + A X; see `csimd_convolution`.
-public func convolution(_ arguments: UnsafePointer<csimd_convolution>) { convolution(Singles.self, arguments.pointee) }
+extension Implementation {
+    /// Y = bias + A X; see `csimd_convolution`.
+    public static func convolution(_ arguments: UnsafePointer<csimd_convolution>) { convolution(Singles.self, arguments.pointee) }
 
-/// The same of elements in any format.
-@inline(__always)
-func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution) {
-    // For one channel, laying out X would take longer than reading it.
-    if p.outputs == 1 && !Elements.mustPack { return singleChannel(p) }
-    let perPosition = p.columns / lanes
-    let vectors = p.position_count * perPosition
-    // Weights that must be laid out serve more columns at a time: as many as the workspace holds.
-    let most = Elements.mustPack ? 16 : groupColumns / lanes
-    var first = 0
-    while first < vectors {
-        let group = Group(
-            count: vectors - first < most ? vectors - first : most,
-            behind: p.workspace + packedOffset + 3_072 + 16)
-        var v = 0
-        while v < group.count {
-            let position = p.positions[(first + v) / perPosition]
-            let column = (first + v) % perPosition * lanes
-            group.sources[v] = Int(position.source) * p.x_row + column
-            group.targets[v] = Int(position.target) * p.y_row + column
-            v += 1
+    /// The same of elements in any format.
+    @inline(__always)
+    static func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution) {
+        // For one channel, laying out X would take longer than reading it.
+        if p.outputs == 1 && !Elements.mustPack { return singleChannel(p) }
+        let perPosition = p.columns / lanes
+        let vectors = p.position_count * perPosition
+        // Weights that must be laid out serve more columns at a time: as many as the workspace holds.
+        let most = Elements.mustPack ? 16 : groupColumns / lanes
+        var first = 0
+        while first < vectors {
+            let group = Group(
+                count: vectors - first < most ? vectors - first : most,
+                behind: p.workspace + packedOffset + 3_072 + 16)
+            var v = 0
+            while v < group.count {
+                let position = p.positions[(first + v) / perPosition]
+                let column = (first + v) % perPosition * lanes
+                group.sources[v] = Int(position.source) * p.x_row + column
+                group.targets[v] = Int(position.target) * p.y_row + column
+                v += 1
+            }
+            var start = Depth()
+            // Once at least: a sum over nothing is the bias.
+            repeat {
+                start = block(elements, p, group, from: start)
+                pause(p.interlude)
+            } while start.tap < p.tap_count
+            first += group.count
         }
-        var start = Depth()
-        // Once at least: a sum over nothing is the bias.
-        repeat {
-            start = block(elements, p, group, from: start)
-            pause(p.interlude)
-        } while start.tap < p.tap_count
-        first += group.count
     }
 }
 

@@ -8,15 +8,17 @@ import CSIMD
 @inline(__always) private var places: Int { 128 }
 @inline(__always) private var panelColumns: Int { 64 }
 
-/// See `csimd_convolution_gradient`.
-public func convolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
-    convolutionGradient(Singles.self, arguments.pointee)
-}
+extension Implementation {
+    /// See `csimd_convolution_gradient`.
+    public static func convolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
+        convolutionGradient(Singles.self, arguments.pointee)
+    }
 
-/// The same of elements in any format.
-@inline(__always)
-func convolutionGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution_gradient) {
-    if p.tap_count > 1 && p.channels % 16 == 0 { pixelGradient(elements, p) } else { columnGradient(elements, p) }
+    /// The same of elements in any format.
+    @inline(__always)
+    static func convolutionGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution_gradient) {
+        if p.tap_count > 1 && p.channels % 16 == 0 { pixelGradient(elements, p) } else { columnGradient(elements, p) }
+    }
 }
 
 /// The gradient of columns that may belong to several taps.
@@ -111,7 +113,8 @@ private func panel<Elements: Format>(
         if shard.output < 0 {
             sums += size
         } else {
-            copy(sums, to: p.outputs[Int(shard.output)] + p.output_offset + column, rowStride: p.out_row, rows: p.rows, columns: width)
+            let output = p.outputs[Int(shard.output)] + p.output_offset + column
+            copy(sums, to: output, rowStride: p.out_row, rows: p.rows, columns: width)
         }
         s += 1
     }

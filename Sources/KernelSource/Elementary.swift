@@ -90,14 +90,16 @@ func hyperbolicTangent(_ x: Vector) -> Vector {
     return select(size .< Vector(repeating: 0.625), small, floats(bits: integers(large) | sign))
 }
 
-/// σ(x) = 1 / (1 + e⁻ˣ), relative error under 2e-7 for x ≥ −87, 6e-39 below −88. NaN stays NaN.
-@inline(__always)
-func sigmoid(_ x: Vector) -> Vector { Vector(repeating: 1) / (exponential(-x) + 1) }
+extension Implementation {
+    /// σ(x) = 1 / (1 + e⁻ˣ), relative error under 2e-7 for x ≥ −87, 6e-39 below −88. NaN stays NaN.
+    @inline(__always)
+    static func sigmoid(_ x: Vector) -> Vector { Vector(repeating: 1) / (exponential(-x) + 1) }
 
-/// ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), relative error under 2.5e-7 for x ≥ −87, 2e-38 below. NaN stays NaN.
-@inline(__always)
-func softplus(_ x: Vector) -> Vector {
-    select(x .< 0, Vector(), x) + logarithm1p(exponential(-magnitude(x)))
+    /// ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), relative error under 2.5e-7 for x ≥ −87, 2e-38 below. NaN stays NaN.
+    @inline(__always)
+    static func softplus(_ x: Vector) -> Vector {
+        select(x .< 0, Vector(), x) + logarithm1p(exponential(-magnitude(x)))
+    }
 }
 
 /// (cos 2πu, sin 2πu) of u = word / 2³², absolute error under 7e-8. The quadrant comes from the word's bits, and the

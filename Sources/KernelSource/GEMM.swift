@@ -16,37 +16,39 @@ import CSIMD
 /// Where the packed rows lie in the workspace, behind the panels of B.
 @inline(__always) var packedOffset: Int { groupColumns * 256 }
 
-/// C = bias + A B; see `csimd_gemm`.
-public func gemm(_ arguments: UnsafePointer<csimd_gemm>) { gemm(Singles.self, arguments.pointee) }
+extension Implementation {
+    /// C = bias + A B; see `csimd_gemm`.
+    public static func gemm(_ arguments: UnsafePointer<csimd_gemm>) { gemm(Singles.self, arguments.pointee) }
 
-/// The same of elements in any format.
-@inline(__always)
-func gemm<Elements: Format>(_ elements: Elements.Type, _ p: csimd_gemm) {
-    var column = 0
-    while column < p.columns {
-        let columns = p.columns - column < groupColumns ? p.columns - column : groupColumns
-        // Narrow panels are the longer.
-        let panelDepth = blockDepth * tileVectors / nextVectors(columns / lanes)
-        let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : panelDepth
-        let most = places * 2 / Elements.places(2)
-        // Columns that are a panel as they are need not be laid out: then rows of A are read through the whole depth, as
-        // caches foresee it. Otherwise a block of B that was laid out meets them all.
-        let isPanel = !Elements.mustPack && p.b_depth == columns && nextVectors(columns / lanes) * lanes == columns
-        let height = isPanel && p.a_depth == 1 ? groupRows : p.rows
-        var m = 0
-        while m < p.rows {
-            let last = p.rows - m < height ? p.rows : m + height
-            var k = 0
-            // Once at least: a sum over nothing is the bias.
-            repeat {
-                let end = p.depth - k < most ? p.depth : k + most
-                block(elements, p, m, last, column, columns, k, end, isPanel: isPanel)
-                pause(p.interlude)
-                k = end
-            } while k < p.depth
-            m = last
+    /// The same of elements in any format.
+    @inline(__always)
+    static func gemm<Elements: Format>(_ elements: Elements.Type, _ p: csimd_gemm) {
+        var column = 0
+        while column < p.columns {
+            let columns = p.columns - column < groupColumns ? p.columns - column : groupColumns
+            // Narrow panels are the longer.
+            let panelDepth = blockDepth * tileVectors / nextVectors(columns / lanes)
+            let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : panelDepth
+            let most = places * 2 / Elements.places(2)
+            // Columns that are a panel as they are need not be laid out: then rows of A are read through the whole depth, as
+            // caches foresee it. Otherwise a block of B that was laid out meets them all.
+            let isPanel = !Elements.mustPack && p.b_depth == columns && nextVectors(columns / lanes) * lanes == columns
+            let height = isPanel && p.a_depth == 1 ? groupRows : p.rows
+            var m = 0
+            while m < p.rows {
+                let last = p.rows - m < height ? p.rows : m + height
+                var k = 0
+                // Once at least: a sum over nothing is the bias.
+                repeat {
+                    let end = p.depth - k < most ? p.depth : k + most
+                    block(elements, p, m, last, column, columns, k, end, isPanel: isPanel)
+                    pause(p.interlude)
+                    k = end
+                } while k < p.depth
+                m = last
+            }
+            column += columns
         }
-        column += columns
     }
 }
 

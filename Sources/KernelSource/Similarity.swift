@@ -35,53 +35,55 @@ private func store(_ vector: Vector, first count: Int, _ target: UnsafeMutablePo
     }
 }
 
-/// out[i] = Σ_{j ≠ i} e^−d(i, j), j ascending, d(i, j) = Σ_c |x[c, i] − x[c, j]|, c ascending.
-public func similarities(
-    _ x: UnsafePointer<Float>, dimensions: Int, count: Int, rowStride: Int, _ out: UnsafeMutablePointer<Float>
-) {
-    var n = 0
-    while n < count {
-        var sum = Vector()
-        var j = 0
-        while j < count {
-            var term = similarity(distance(x, dimensions: dimensions, rowStride: rowStride, n, j))
-            if j >= n && j < n + lanes { term[j - n] = 0 }
-            sum += term
-            j += 1
-        }
-        store(sum, first: count - n, out + n)
-        n += lanes
-    }
-}
-
-/// dx[c, i] = −Σ_j (gradient[i] + gradient[j]) e^−d(i, j) sign(x[c, i] − x[c, j]), j ascending, sign(0) = 0: the gradient of
-/// `similarities`, of which each pair of columns is in two sums. scratch holds count · 16 floats.
-public func similaritiesBackward(
-    _ x: UnsafePointer<Float>, gradient: UnsafePointer<Float>, dimensions: Int, count: Int, rowStride: Int,
-    scratch: UnsafeMutablePointer<Float>, _ dx: UnsafeMutablePointer<Float>
-) {
-    var n = 0
-    while n < count {
-        var j = 0
-        while j < count {
-            let sum = load(gradient + n) + gradient[j]
-            store(sum * similarity(distance(x, dimensions: dimensions, rowStride: rowStride, n, j)), scratch + j * lanes)
-            j += 1
-        }
-        var c = 0
-        while c < dimensions {
-            let own = load(x + c * rowStride + n)
+extension Implementation {
+    /// out[i] = Σ_{j ≠ i} e^−d(i, j), j ascending, d(i, j) = Σ_c |x[c, i] − x[c, j]|, c ascending.
+    public static func similarities(
+        _ x: UnsafePointer<Float>, dimensions: Int, count: Int, rowStride: Int, _ out: UnsafeMutablePointer<Float>
+    ) {
+        var n = 0
+        while n < count {
             var sum = Vector()
-            j = 0
+            var j = 0
             while j < count {
-                let weight = load(scratch + j * lanes)
-                let difference = own - x[c * rowStride + j]
-                sum -= select(difference .> 0, weight, select(difference .< 0, -weight, Vector()))
+                var term = similarity(distance(x, dimensions: dimensions, rowStride: rowStride, n, j))
+                if j >= n && j < n + lanes { term[j - n] = 0 }
+                sum += term
                 j += 1
             }
-            store(sum, first: count - n, dx + c * rowStride + n)
-            c += 1
+            store(sum, first: count - n, out + n)
+            n += lanes
         }
-        n += lanes
+    }
+
+    /// dx[c, i] = −Σ_j (gradient[i] + gradient[j]) e^−d(i, j) sign(x[c, i] − x[c, j]), j ascending, sign(0) = 0: the gradient of
+    /// `similarities`, of which each pair of columns is in two sums. scratch holds count · 16 floats.
+    public static func similaritiesBackward(
+        _ x: UnsafePointer<Float>, gradient: UnsafePointer<Float>, dimensions: Int, count: Int, rowStride: Int,
+        scratch: UnsafeMutablePointer<Float>, _ dx: UnsafeMutablePointer<Float>
+    ) {
+        var n = 0
+        while n < count {
+            var j = 0
+            while j < count {
+                let sum = load(gradient + n) + gradient[j]
+                store(sum * similarity(distance(x, dimensions: dimensions, rowStride: rowStride, n, j)), scratch + j * lanes)
+                j += 1
+            }
+            var c = 0
+            while c < dimensions {
+                let own = load(x + c * rowStride + n)
+                var sum = Vector()
+                j = 0
+                while j < count {
+                    let weight = load(scratch + j * lanes)
+                    let difference = own - x[c * rowStride + j]
+                    sum -= select(difference .> 0, weight, select(difference .< 0, -weight, Vector()))
+                    j += 1
+                }
+                store(sum, first: count - n, dx + c * rowStride + n)
+                c += 1
+            }
+            n += lanes
+        }
     }
 }

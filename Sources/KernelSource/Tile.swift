@@ -18,8 +18,8 @@ func store(_ value: Vector, _ pointer: UnsafeMutablePointer<Float>) {
 /// tile[m][v] += Σ_k a[m · aRow + k · aDepth] · b[k · bDepth + v · lanes ...], k ascending, one multiply-add at a time.
 @inline(__always)
 func accumulate<Elements: Format, let Rows: Int, let Vectors: Int>(
-    _: Elements.Type, _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int, _ b: UnsafePointer<Float>,
-    bDepth: Int, depth: Int
+    _: Elements.Type, _ tile: inout Tile<Rows, Vectors>, _ a: UnsafePointer<Float>, aRow: Int, aDepth: Int,
+    _ b: UnsafePointer<Float>, bDepth: Int, depth: Int
 ) {
     var sums = tile
     // Two pointers reach six rows by one stride register; the compiler must not know that they belong together.

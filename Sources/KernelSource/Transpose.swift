@@ -44,7 +44,8 @@ func transposed(_ block: InlineArray<16, Vector>) -> InlineArray<16, Vector> {
 func transposedHalf(_ x: UnsafePointer<Float>, rowStride: Int, _ count: Int) -> InlineArray<16, Vector> {
     var result = interleaveHalves(
         InlineArray { i in
-            i < lanes / 2 ? Vector(lowHalf: half(x, rowStride, i, count), highHalf: half(x, rowStride, i + lanes / 2, count)) : Vector()
+            i < lanes / 2
+                ? Vector(lowHalf: half(x, rowStride, i, count), highHalf: half(x, rowStride, i + lanes / 2, count)) : Vector()
         })
     if lanes > 4 { result = interleaveHalves(result) }
     if lanes > 8 { result = interleaveHalves(result) }
@@ -76,40 +77,42 @@ private func interleaveHalves(_ i: Int, _ block: InlineArray<16, Vector>, _ resu
     result[unchecked: 2 * i + 1] = zipHalvesHigh(a, b)
 }
 
-/// out[r · outRow + c] = x[r · row + c] for r < rows, c < columns, and nothing else is written: other columns of out are
-/// other ranks'.
-public func copyColumns(
-    _ x: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
-) {
-    let ahead = 16
-    var r = 0
-    while r < rows {
-        let x = x + r * rowStride
-        let out = out + r * outRow
-        var c = 0
-        while c + lanes <= columns {
-            prefetchToWrite(out + ahead * outRow + c)
-            store(load(x + c), out + c)
-            c += lanes
+extension Implementation {
+    /// out[r · outRow + c] = x[r · row + c] for r < rows, c < columns, and nothing else is written: other columns of out are
+    /// other ranks'.
+    public static func copyColumns(
+        _ x: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
+    ) {
+        let ahead = 16
+        var r = 0
+        while r < rows {
+            let x = x + r * rowStride
+            let out = out + r * outRow
+            var c = 0
+            while c + lanes <= columns {
+                prefetchToWrite(out + ahead * outRow + c)
+                store(load(x + c), out + c)
+                c += lanes
+            }
+            while c < columns {
+                out[c] = x[c]
+                c += 1
+            }
+            r += 1
         }
-        while c < columns {
-            out[c] = x[c]
-            c += 1
-        }
-        r += 1
     }
-}
 
-/// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiple of the
-/// lanes of x's columns are read, and as many of out's columns (x's rows) are written.
-public func transpose(
-    _ x: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
-) {
-    var r = 0
-    while r < rows {
-        if r + lanes < rows { prefetchToWrite(out + r + lanes, rowStride: outRow, rows: columns) }
-        transposeBlocks(x + r * rowStride, rowStride, rows - r, columns, out + r, outRow)
-        r += lanes
+    /// out[c · outRow + r] = x[r · row + c] for r < rows, c < columns. Elements up to the next multiple of the
+    /// lanes of x's columns are read, and as many of out's columns (x's rows) are written.
+    public static func transpose(
+        _ x: UnsafePointer<Float>, rowStride: Int, rows: Int, columns: Int, _ out: UnsafeMutablePointer<Float>, outRow: Int
+    ) {
+        var r = 0
+        while r < rows {
+            if r + lanes < rows { prefetchToWrite(out + r + lanes, rowStride: outRow, rows: columns) }
+            transposeBlocks(x + r * rowStride, rowStride, rows - r, columns, out + r, outRow)
+            r += lanes
+        }
     }
 }
 

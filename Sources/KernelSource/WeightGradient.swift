@@ -4,25 +4,27 @@ import CSIMD
 // accumulator, and complete subtrees wait in a scratch that stays in the first-level cache. Xᵗ is row-major,
 // [rows, inputs], so that the lanes of a vector are neighbouring inputs.
 
-/// See `csimd_weight_gradient`.
-public func weightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
-    weightGradient(Singles.self, arguments.pointee)
-}
+extension Implementation {
+    /// See `csimd_weight_gradient`.
+    public static func weightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
+        weightGradient(Singles.self, arguments.pointee)
+    }
 
-/// The same of elements in any format.
-@inline(__always)
-func weightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_weight_gradient) {
-    let vectors = (p.columns + lanes - 1) / lanes
-    var vector = 0
-    while vector < vectors {
-        let width = nextVectors(vectors - vector)
-        switch width {
-        case 4: panel(elements, TileRow<4>.self, p, column: vector * lanes)
-        case 2: panel(elements, TileRow<2>.self, p, column: vector * lanes)
-        default: panel(elements, TileRow<1>.self, p, column: vector * lanes)
+    /// The same of elements in any format.
+    @inline(__always)
+    static func weightGradient<Elements: Format>(_ elements: Elements.Type, _ p: csimd_weight_gradient) {
+        let vectors = (p.columns + lanes - 1) / lanes
+        var vector = 0
+        while vector < vectors {
+            let width = nextVectors(vectors - vector)
+            switch width {
+            case 4: panel(elements, TileRow<4>.self, p, column: vector * lanes)
+            case 2: panel(elements, TileRow<2>.self, p, column: vector * lanes)
+            default: panel(elements, TileRow<1>.self, p, column: vector * lanes)
+            }
+            vector += width
+            if vector * lanes % 64 == 0 { pause(p.interlude) }
         }
-        vector += width
-        if vector * lanes % 64 == 0 { pause(p.interlude) }
     }
 }
 

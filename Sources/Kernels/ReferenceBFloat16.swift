@@ -40,8 +40,8 @@ extension Reference {
         sumShards(arguments.pointee, add: flushedSum) { sum, count, a, b in addPairs(sum, count: count, a, b) }
     }
 
-    /// `weightGradient`, denormals flushed.
-    static func flushedWeightGradient(_ arguments: UnsafePointer<WeightGradient>) {
+    /// `biasGradient`, denormals flushed.
+    static func flushedBiasGradient(_ arguments: UnsafePointer<WeightGradient>) {
         sumShards(arguments.pointee, add: flushedSum) { sum, count, a, b in
             (0..<count).reduce(sum) { flushedFMA(a($1), b($1), $0) }
         }

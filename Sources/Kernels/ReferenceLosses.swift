@@ -1,6 +1,14 @@
 // Twins of the losses, one output a column.
 
 extension Reference {
+    /// value = ln(1 + eˣ), derivative = σ(x).
+    static func softplus(_ x: Kernels.Floats, _ value: Kernels.MutableFloats, _ derivative: Kernels.MutableFloats, _ columns: Int) {
+        for column in 0..<columns {
+            value[column] = softplus(x[column])
+            derivative[column] = sigmoid(x[column])
+        }
+    }
+
     /// loss = ln(1 + e^(sign·x)), gradient = σ(sign·x) · (sign · scale), score = σ(x).
     static func binaryCrossEntropy(
         _ logits: Kernels.Floats, _ sign: Float, _ scale: Float, _ columns: Int,

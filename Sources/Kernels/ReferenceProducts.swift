@@ -26,6 +26,9 @@ extension Reference {
         sumShards(arguments.pointee, add: +) { sum, count, a, b in (0..<count).reduce(sum) { fma(a($1), b($1), $0) } }
     }
 
+    /// `weightGradient`, of a B of ones.
+    static func biasGradient(_ arguments: UnsafePointer<WeightGradient>) { weightGradient(arguments) }
+
     /// `weightGradient` with `accumulate` for the sum over the rows of a shard in a pass, and `add` for the tree.
     static func sumShards(
         _ p: WeightGradient, add: (Float, Float) -> Float,

@@ -26,35 +26,33 @@ private enum Pairs: Format {
     }
 }
 
-/// `bfloat16GEMM` where the CPU has AVX-512 BF16.
-public func nativeBFloat16GEMM(_ arguments: UnsafePointer<csimd_gemm>) {
-    let before = csimd_flush_denormals()
-    gemm(Pairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
+extension Implementation {
+    public static func nativeBFloat16GEMM(_ arguments: UnsafePointer<csimd_gemm>) {
+        let before = csimd_flush_denormals()
+        gemm(Pairs.self, arguments.pointee)
+        csimd_set_float_control(before)
+    }
 
-/// `bfloat16WeightGradient` where the CPU has AVX-512 BF16.
-public func nativeBFloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
-    let before = csimd_flush_denormals()
-    pairedWeightGradient(Pairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
+    public static func nativeBFloat16WeightGradient(_ arguments: UnsafePointer<csimd_weight_gradient>) {
+        let before = csimd_flush_denormals()
+        pairedWeightGradient(Pairs.self, arguments.pointee)
+        csimd_set_float_control(before)
+    }
 
-/// `bfloat16Convolution` where the CPU has AVX-512 BF16.
-public func nativeBFloat16Convolution(_ arguments: UnsafePointer<csimd_convolution>) {
-    let before = csimd_flush_denormals()
-    convolution(Pairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
+    public static func nativeBFloat16Convolution(_ arguments: UnsafePointer<csimd_convolution>) {
+        let before = csimd_flush_denormals()
+        convolution(Pairs.self, arguments.pointee)
+        csimd_set_float_control(before)
+    }
 
-/// `bfloat16ConvolutionGradient` where the CPU has AVX-512 BF16.
-public func nativeBFloat16ConvolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
-    let before = csimd_flush_denormals()
-    convolutionGradient(Pairs.self, arguments.pointee)
-    csimd_set_float_control(before)
-}
+    public static func nativeBFloat16ConvolutionGradient(_ arguments: UnsafePointer<csimd_convolution_gradient>) {
+        let before = csimd_flush_denormals()
+        convolutionGradient(Pairs.self, arguments.pointee)
+        csimd_set_float_control(before)
+    }
 
-/// `multiplyAddPeak` where the CPU has AVX-512 BF16, two multiply-adds a lane.
-public func nativeBFloat16Peak(_ count: Int, _ sink: UnsafeMutablePointer<Float>) -> Int {
-    2 * multiplyAddPeak(Pairs.self, count, sink)
+    /// `multiplyAddPeak`, two multiply-adds a lane.
+    public static func nativeBFloat16Peak(_ count: Int, _ sink: UnsafeMutablePointer<Float>) -> Int {
+        2 * multiplyAddPeak(Pairs.self, count, sink)
+    }
 }

@@ -9,7 +9,7 @@ extension TwinTests.Pin {
     static let all: [Self] = sums + normalizations + elementwise + losses + random + updates
 
     private static let sums = [
-        Self("product", 0x7a20_4a56_ef04_a6e9) { kernels, results in
+        Self("gemm", 0x7a20_4a56_ef04_a6e9) { kernels, results in
             for (number, values) in Values.allCases.enumerated() {
                 for rectification in GEMMTests.Rectification.allCases {
                     for (rows, columns, depth) in [(5, 16, 9), (3, 24, 0), (2, 48, 2)] {
@@ -153,7 +153,7 @@ extension TwinTests.Pin {
         Self("addScaled", 0x76d0_5357_cb7e_c431) { kernels, results in
             results.addMatrices(2) { kernels.addScaled($0[0], $0[1], 0.3, $1 * $2) }
         },
-        Self("pixels", 0x45e8_7f3e_cfd9_3125) { kernels, results in
+        Self("normalizeBytes", 0x45e8_7f3e_cfd9_3125) { kernels, results in
             let bytes = Memory<UInt8>((0..<256).map { UInt8($0) })
             let output = Memory<Float>(count: 256)
             kernels.normalizeBytes(bytes.base, output.base, 256, bytes.base)
@@ -163,6 +163,13 @@ extension TwinTests.Pin {
     ]
 
     private static let losses = [
+        Self("softplus", 0x9262_016b_af5e_cf1d) { kernels, results in
+            let x = Memory<Float>(specialAndRandomValues(atLeast: 1_024, seed: 14))
+            let outputs = (0..<2).map { _ in Memory<Float>(count: x.count) }
+            kernels.softplus(x.base, outputs[0].base, outputs[1].base, x.count)
+            keep(x)
+            for memory in outputs { results.add(memory) }
+        },
         Self("binaryCrossEntropy", 0x928b_b28e_7e37_aac5) { kernels, results in
             for sign in [-1, 1] as [Float] {
                 results.addLoss { kernels.binaryCrossEntropy($0, sign, 1 / 64, $2, $3, $4, $5) }

@@ -1,0 +1,3 @@
+import KernelsAVX2
+
+public typealias Implementation = KernelsAVX2.Implementation

@@ -1,0 +1,3 @@
+import KernelsAVX512
+
+public typealias Implementation = KernelsAVX512.Implementation

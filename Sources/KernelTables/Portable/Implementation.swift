@@ -1,0 +1,3 @@
+import KernelsPortable
+
+public typealias Implementation = KernelsPortable.Implementation
