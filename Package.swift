@@ -38,7 +38,10 @@ let package = Package(
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "Kernels", dependencies: ["CSIMD"] + instructionSets.map { .byName(name: "\($0.name)Table") }),
+        // Optimised in tests too, which compare whole steps with its plain twins.
+        .target(
+            name: "Kernels", dependencies: ["CSIMD"] + instructionSets.map { .byName(name: "\($0.name)Table") },
+            swiftSettings: [.unsafeFlags(["-O"])]),
         .target(name: "MessagePassing", dependencies: ["CMPI"]),
         .target(name: "Networks", dependencies: ["Kernels"]),
         .target(

@@ -9,6 +9,8 @@ import Synchronization
 final class Watchdog {
     let limit: Double
     let launcher = Launcher()
+    /// Names of the players, for messages.
+    var players: [String] = []
     /// Where each rank runs.
     var places: [Place] = []
     /// Whether this rank answers for a thread of its own that is busy with files.
@@ -41,7 +43,6 @@ final class Watchdog {
 
     struct State {
         var step = 0, phase = 0
-        var description: String { "in step \(step) \(Phase(rawValue: phase)?.description ?? "starting")" }
     }
 
     /// What a rank knows of another one.
@@ -168,7 +169,7 @@ final class Watchdog {
         let missing = others.filter { answers[$0] == nil }
         let awaited = missing.isEmpty ? "for other ranks" : "for \(missing.map(describe).joined(separator: "; "))"
         return silently(
-            end, "ended by a signal while waiting \(awaited), \(seen(communicator.rank).description); no checkpoint was written")
+            end, "ended by a signal while waiting \(awaited), \(describe(seen(communicator.rank))); no checkpoint was written")
     }
 
     // MARK: Questions
@@ -292,14 +293,18 @@ final class Watchdog {
         return State(step: value / 16, phase: value % 16)
     }
 
+    private func describe(_ state: State) -> String {
+        "in step \(state.step) \(Phase(rawValue: state.phase).description(players: players))"
+    }
+
     private func describe(_ rank: Int) -> String {
         let last = communicator.localRanks.contains(rank) ? seen(rank) : answers.values.lazy.compactMap { $0.states[rank] }.first
         let place = places.indices.contains(rank) ? " (\(places[rank].description))" : ""
-        return "rank \(rank)\(place)\(last.map { ", last seen \($0.description)," } ?? "")"
+        return "rank \(rank)\(place)\(last.map { ", last seen \(describe($0))," } ?? "")"
     }
 
     private func verdict() -> String {
-        let own = seen(communicator.rank).description
+        let own = describe(seen(communicator.rank))
         let advice = "Look at that host, then resume with --resume latest; --watchdog SECONDS sets the limit."
         let start = "no progress for \(Int(limit)) s: "
         guard !missing.isEmpty else {

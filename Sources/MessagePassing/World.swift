@@ -18,6 +18,12 @@ public final class World {
     /// Where to say that storage is slow. Standard error, unless another place is given; must not block.
     public var warn: (String) -> Void = warnOnStandardError
 
+    /// The names of the players whose gradients are computed and reduced, in the order of their numbers, for messages.
+    public var players: [String] {
+        get { watchdog.players }
+        set { watchdog.players = newValue }
+    }
+
     let watchdog: Watchdog
     /// What this rank's thread for files is doing, if anything.
     var errand: String?
@@ -97,18 +103,30 @@ public final class World {
 }
 
 /// What a rank is doing, as its watchdog's report says it.
-public enum Phase: Int, Sendable, CustomStringConvertible {
-    case starting, discriminator, discriminatorReduction, generator, generatorReduction, checkpoint, pictures
+public struct Phase: Equatable, Sendable {
+    /// Below 16.
+    let rawValue: Int
 
-    public var description: String {
-        switch self {
-        case .starting: "starting"
-        case .discriminator: "computing the discriminator's gradients"
-        case .discriminatorReduction: "reducing the discriminator's gradients"
-        case .generator: "computing the generator's gradients"
-        case .generatorReduction: "reducing the generator's gradients"
-        case .checkpoint: "writing a checkpoint"
-        case .pictures: "drawing samples"
+    public static let starting = Phase(rawValue: 0)
+    public static let checkpoint = Phase(rawValue: 1)
+    public static let pictures = Phase(rawValue: 2)
+
+    /// Computing the gradients of a player, by its number in `World.players`.
+    public static func computing(_ player: Int) -> Phase { Phase(rawValue: 3 + 2 * player) }
+    /// Reducing the gradients of a player.
+    public static func reducing(_ player: Int) -> Phase { Phase(rawValue: 4 + 2 * player) }
+    /// The most players that have numbers.
+    public static let mostPlayers = 6
+
+    func description(players: [String]) -> String {
+        switch rawValue {
+        case 0: return "starting"
+        case 1: return "writing a checkpoint"
+        case 2: return "drawing samples"
+        default:
+            let player = (rawValue - 3) / 2
+            let name = players.indices.contains(player) ? "the \(players[player])'s" : "a network's"
+            return "\(rawValue % 2 == 1 ? "computing" : "reducing") \(name) gradients"
         }
     }
 }

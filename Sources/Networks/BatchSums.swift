@@ -3,8 +3,13 @@ import Kernels
 /// How gradients are summed over this rank's rows, or over those of its host: the shards and the forest they form.
 public final class BatchSums {
     let kernels: Kernels
-    /// Passes whose rows are summed, those of them that a bias is part of, and the columns of each.
-    let slots, biasSlots: Int
+    /// Passes whose rows are summed, at most as many as there were at first.
+    public var slots: Int {
+        didSet { precondition((1...mostSlots).contains(slots), "\(slots) passes, room for \(mostSlots)") }
+    }
+    private let mostSlots: Int
+    /// Those of them that a bias is part of, and the columns of each.
+    let biasSlots: Int
     let columns: Int
     let shards: UnsafeMutableBufferPointer<ShardSum>
     /// One gradient buffer for each maximal aligned subtree.
@@ -34,6 +39,7 @@ public final class BatchSums {
         self.ownsFirstShard = ownsFirstShard
         self.kernels = kernels
         self.slots = slots
+        mostSlots = slots
         self.biasSlots = biasSlots ?? slots
         self.columns = columns
         self.shards = .allocate(capacity: shards.count)

@@ -24,7 +24,7 @@ public enum Optimizer: Sendable, Equatable {
         }
     }
 
-    /// Update number t, from 1, of a segment, the learning rate multiplied by a scale; count is a multiple of 16. ShardedOptimizer
+    /// Update number t, from 1, of a segment, the learning rate multiplied by a scale; count is a multiple of 16. Moments
     /// start as zeros, and those that `moments` does not name are not touched.
     public func apply(
         update t: Int, learningRateScale scale: Double = 1, gradient: UnsafePointer<Float>,

@@ -58,17 +58,16 @@ import Testing
         try onRanks(hosts: hosts) { communicator in
             let world = try communicator.world()
             let configuration = try Checkpoint(path: path).configuration
-            let step = try TrainingStep(
-                configuration, dataset: Dataset(synthetic: 30),
-                layout: ShardLayout(shards: configuration.shards, ranks: communicator.size), world: world,
-                kernels: .fastest, reduction: .tree)
-            let state = TrainingState(step: step, world: world)
+            let game = try configuration.makeGame(
+                Dataset(synthetic: 30), layout: ShardLayout(shards: configuration.shards, ranks: communicator.size),
+                world: world, kernels: .fastest, reduction: .tree)
+            let state = GameState(game: game)
             let checkpoint = communicator.rank == 0 ? try Checkpoint(path: path) : nil
             try state.restore(checkpoint)
             var metadata = try Checkpoint(path: path).file.metadata
             metadata["sha256"] = nil
             let probe = ("monitor.probe", [64, 784], try Checkpoint(path: path).floats("monitor.probe", count: 64 * 784))
-            try state.save(to: copy, metadata: metadata, configuration: configuration, extra: [probe])
+            try state.save(to: copy, metadata: metadata, extra: [probe])
         }
         #expect(try read(copy) == read(path))
     }

@@ -117,7 +117,7 @@ import Testing
 
     /// In the words of the command line.
     @Test(arguments: [
-        (["loss": "huber"], "--loss huber: known are bce, mse, hinge, wasserstein"),
+        (["loss": "huber"], "--loss huber: known are bce, mse, hinge, wasserstein, relativistic"),
         (["dataset": "cifar"], "--dataset cifar: known are mnist, fashion"),
         (["log_interval": "4x"], "--log-interval 4x: an interval is a number of steps (400) or epochs (4e)"),
         (["lr": Double.nan], "--lr nan: the learning rate must be a positive number"),
@@ -162,7 +162,7 @@ import Testing
         (#"{"lr": "fast"}"#, "model.json: field lr: a number is expected"),
         (#"{"lr": true}"#, "model.json: field lr: a number is expected, not true"),
         (#"{"dataset": "cifar"}"#, "model.json: field dataset: mnist or fashion is expected, not \"cifar\""),
-        (#"{"loss": "huber"}"#, "model.json: field loss: bce, mse, hinge or wasserstein is expected, not \"huber\""),
+        (#"{"loss": "huber"}"#, "model.json: field loss: bce, mse, hinge, wasserstein or relativistic is expected, not \"huber\""),
         (#"{"precision": "fp16"}"#, "model.json: field precision: fp32 or bf16 is expected, not \"fp16\""),
         (#"{"generator_step": 3}"#, "model.json: field generator_step: fresh or reuse is expected, not 3"),
         (#"{"spectral_norm": 1}"#, "model.json: field spectral_norm: true or false is expected, not 1"),

@@ -150,19 +150,20 @@ import Testing
             configuration, folder: try folder.writeImages(40), layout: layout, world: world,
             needsLabels: configuration.isConditional)
         let recorder = Recorder()
-        let step = try TrainingStep(
-            configuration, dataset: dataset, layout: layout, world: world,
-            kernels: recorder.listening(to: Kernels.fastest), reduction: .tree)
-        try TrainingState(step: step, world: world).initialise(seed: configuration.seed)
-        let dump = Dump(step: step, world: world, folder: folder.path)
-        step.keepsGradients = true
-        step.afterDiscriminatorUpdate = { update in try recorder.pausing { try dump.noteDiscriminator(update: update) } }
+        let game = try configuration.makeGame(
+            dataset, layout: layout, world: world, kernels: recorder.listening(to: Kernels.fastest), reduction: .tree)
+        try GameState(game: game).initialise(seed: configuration.seed)
+        let dump = Dump(game, folder: folder.path)
+        for player in game.players {
+            player.reducer.keepsSums = true
+            player.afterUpdate = { update in try recorder.pausing { try dump.note(player, update: update) } }
+        }
         for t in 0..<steps {
             _ = recorder.take()
-            try step.run(t, requests: 0)
+            try game.run(t, requests: 0)
             let used = recorder.take()
             try recorder.pausing {
-                try step.settle()
+                try game.settled()
                 try dump.write(after: t + 1)
             }
             let file = try SafetensorsFile(path: "\(folder.path)/step-00000\(t + 1).safetensors")

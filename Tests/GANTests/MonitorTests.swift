@@ -40,7 +40,7 @@ import Testing
             for _ in 0..<count {
                 step += every
                 isRaised.toggle()
-                var statistics = StepStatistics()
+                var statistics = AdversarialStatistics()
                 (statistics.lossReal, statistics.lossFake) = (d / 4, 3 * d / 4)
                 (statistics.lossGenerator, statistics.penalty) = (g, penalty)
                 let fakes = MonitorTests.probe(distance: distance, level: isRaised ? movement : 0)
@@ -73,7 +73,7 @@ import Testing
     @Test func fieldsOfALine() throws {
         var told = try Told()
         func fields(_ distance: Float, level: Float) throws -> [String: Double] {
-            let report = told.monitor.look(step: 1, StepStatistics(), fakes: Self.probe(distance: distance, level: level))
+            let report = told.monitor.look(step: 1, AdversarialStatistics(), fakes: Self.probe(distance: distance, level: level))
             return try #require(try JSONSerialization.jsonObject(with: Data("{\(report.fields)}".utf8)) as? [String: Double])
         }
         let first = try fields(2, level: 0)

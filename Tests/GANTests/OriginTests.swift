@@ -8,20 +8,21 @@ import Testing
 @Suite(.timeLimit(.minutes(15))) struct OriginTests {
     /// What a step says after `spoil` has been at its parameters and data, on three ranks.
     private func message(
-        _ fields: [String: Any] = [:], spoil: @escaping @Sendable (TrainingStep, Dataset, _ rank: Int) -> Void
+        _ fields: [String: Any] = [:], spoil: @escaping @Sendable (AdversarialGame, Dataset, _ rank: Int) -> Void
     ) throws -> String {
         let configuration = try smallModel(fields).fresh()
         let results = try outcomes(hosts: [2, 1]) { communicator in
             let world = try communicator.world()
             let dataset = Dataset(synthetic: 64)
-            let step = try TrainingStep(
-                configuration, dataset: dataset, layout: ShardLayout(shards: 4, ranks: communicator.size), world: world,
-                kernels: .fastest, reduction: .tree)
-            try TrainingState(step: step, world: world).initialise(seed: 1)
+            let step = try #require(
+                try configuration.makeGame(
+                    dataset, layout: ShardLayout(shards: 4, ranks: communicator.size), world: world, kernels: .fastest, reduction: .tree)
+                    as? AdversarialGame)
+            try GameState(game: step).initialise(seed: 1)
             spoil(step, dataset, communicator.rank)
             try world.agree {}
             try step.run(0, requests: 0)
-            try step.settle()
+            try step.settled()
         }
         let messages = results.map { result in
             if case .failure(let failure as Failure) = result, failure.code == .internalError, failure.isShared {
@@ -36,7 +37,7 @@ import Testing
 
     @Test func parameter() throws {
         let text = try message { step, _, _ in
-            step.discriminatorReducer.parameters[step.discriminator.layout.tensors[2].offset] = .nan
+            step.discriminator.reducer.parameters[step.discriminator.network.layout.tensors[2].offset] = .nan
         }
         #expect(text.contains("the gradient of discriminator.main.0.weight is not finite on rank 0, "), "\(text)")
         #expect(text.contains("first seen in the parameter discriminator.main.3.weight on rank 0"), "\(text)")
@@ -46,7 +47,7 @@ import Testing
     @Test(arguments: [0, 1, 2]) func outputOfOneRank(victim: Int) throws {
         let text = try message { step, dataset, rank in
             for i in 0..<64 * 784 { dataset.pixels[i] = rank == victim ? 255 : UInt8(127 + i % 2) }
-            (step.discriminatorReducer.parameters).update(repeating: 1e38, count: 784)
+            (step.discriminator.reducer.parameters).update(repeating: 1e38, count: 784)
         }
         #expect(text.contains("first seen in the output of discriminator layer 0 (real rows) on rank \(victim)."), "\(text)")
     }
@@ -54,25 +55,25 @@ import Testing
     /// Layers are numbered as in the specification, though the rectifier is part of the one before it.
     @Test func outputOfALaterLayer() throws {
         let text = try message { step, _, _ in
-            let last = step.discriminator.layout.tensors[2]
-            for i in 0..<last.count { step.discriminatorReducer.parameters[last.offset + i] = 3e38 }
-            let bias = step.discriminator.layout.tensors[1]
-            for i in 0..<bias.count { step.discriminatorReducer.parameters[bias.offset + i] = 9 }
+            let last = step.discriminator.network.layout.tensors[2]
+            for i in 0..<last.count { step.discriminator.reducer.parameters[last.offset + i] = 3e38 }
+            let bias = step.discriminator.network.layout.tensors[1]
+            for i in 0..<bias.count { step.discriminator.reducer.parameters[bias.offset + i] = 9 }
         }
         #expect(text.contains("first seen in the output of discriminator layer 3 (real rows) on rank 0."), "\(text)")
     }
 
     @Test func outputOfFakes() throws {
         let text = try message { step, _, _ in
-            let bias = step.generator.layout.tensors[3]
-            for i in 0..<bias.count { step.generatorReducer.parameters[bias.offset + i] = .nan }
+            let bias = step.generator.network.layout.tensors[3]
+            for i in 0..<bias.count { step.generator.reducer.parameters[bias.offset + i] = .nan }
         }
         #expect(text.contains("first seen in the parameter generator.main.2.bias on rank 0."), "\(text)")
         let images = try message { step, dataset, _ in
             for i in 0..<64 * 784 { dataset.pixels[i] = UInt8(127 + i % 2) }
-            let bias = step.generator.layout.tensors[3]
-            for i in 0..<bias.count { step.generatorReducer.parameters[bias.offset + i] = 9 }
-            step.discriminatorReducer.parameters.update(repeating: 1e38, count: 784)
+            let bias = step.generator.network.layout.tensors[3]
+            for i in 0..<bias.count { step.generator.reducer.parameters[bias.offset + i] = 9 }
+            step.discriminator.reducer.parameters.update(repeating: 1e38, count: 784)
         }
         #expect(images.contains("first seen in the output of discriminator layer 0 (fake rows) on rank 0."), "\(images)")
     }
@@ -80,8 +81,8 @@ import Testing
     /// Losses whose gradient is large, and a layer that makes it larger.
     @Test func errorSignal() throws {
         let text = try message(["loss": "mse"]) { step, _, _ in
-            let tensors = step.discriminator.layout.tensors
-            let parameters = step.discriminatorReducer.parameters
+            let tensors = step.discriminator.network.layout.tensors
+            let parameters = step.discriminator.reducer.parameters
             parameters[tensors[3].offset] = 2e38
             for i in 0..<tensors[2].count { parameters[tensors[2].offset + i] = 100 }
         }
@@ -92,8 +93,8 @@ import Testing
     @Test func productsAlone() throws {
         let text = try message(["loss": "mse"]) { step, dataset, _ in
             for i in 0..<64 * 784 { dataset.pixels[i] = 255 }
-            let tensors = step.discriminator.layout.tensors
-            let parameters = step.discriminatorReducer.parameters
+            let tensors = step.discriminator.network.layout.tensors
+            let parameters = step.discriminator.reducer.parameters
             for i in 0..<784 * 8 { parameters[tensors[0].offset + i] = 1e2 }
             parameters[tensors[3].offset] = 1e38
         }

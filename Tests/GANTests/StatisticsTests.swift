@@ -10,13 +10,14 @@ import Testing
 @Suite(.timeLimit(.minutes(15))) struct StatisticsTests {
     /// The balanced tree over the shards, written out.
     @Test func shardsAreAddedAsATree() {
-        var sums = [Double](repeating: 0, count: 8 * StepStatistics.size)
+        let keys = ["loss_d_real", "loss_d_fake", "loss_g", "d_real", "d_fake", "penalty"]
+        var sums = [Double](repeating: 0, count: 8 * keys.count)
         for i in sums.indices { sums[i] = Double(i * i % 37) * 0.1 + pow(10, Double(i % 13)) }
         sums.withUnsafeBufferPointer { sums in
             let base = sums.baseAddress!
-            let statistics = StepStatistics(shards: 8, batch: 100) { base + StepStatistics.size * $0 }
+            let statistics = AdversarialStatistics(BatchMeans(keys, shards: 8, batch: 100) { base + keys.count * $0 })
             func tree(_ field: Int) -> Double {
-                func s(_ shard: Int) -> Double { sums[StepStatistics.size * shard + field] }
+                func s(_ shard: Int) -> Double { sums[keys.count * shard + field] }
                 return (((s(0) + s(1)) + (s(2) + s(3))) + ((s(4) + s(5)) + (s(6) + s(7)))) / 100
             }
             #expect(statistics.lossReal == tree(0))
@@ -24,6 +25,7 @@ import Testing
             #expect(statistics.lossGenerator == tree(2))
             #expect(statistics.scoreReal == tree(3))
             #expect(statistics.scoreFake == tree(4))
+            #expect(statistics.penalty == tree(5))
         }
     }
 

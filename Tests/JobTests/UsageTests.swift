@@ -36,7 +36,7 @@ struct Misuse: CustomTestStringConvertible, Sendable {
         Misuse("--latent-dim", "0", says: ["--latent-dim 0"]),
         Misuse("--keep", "0", says: ["--keep 0"]),
         Misuse("--preset", "mlq", says: ["\"mlq\"", "mlp", "mlp-dropout", "mlp-wide", "mlp-reuse"]),
-        Misuse("--loss", "huber", says: ["--loss huber", "bce", "mse", "hinge", "wasserstein"]),
+        Misuse("--loss", "huber", says: ["--loss huber", "bce", "mse", "hinge", "wasserstein", "relativistic"]),
         Misuse("--dataset", "cifar", says: ["--dataset cifar", "mnist", "fashion"]),
         Misuse("--precision", "fp16", says: ["--precision fp16", "fp32", "bf16"]),
         Misuse("--isa", "sse", says: ["--isa sse", "portable"]),

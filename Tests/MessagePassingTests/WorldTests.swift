@@ -16,7 +16,8 @@ import Testing
         let ranks = hosts.reduce(0, +)
         return try onRanks(hosts: hosts, within: 30) { communicator in
             let world = try World(communicator, limit: limit)
-            world.note(step: 7, phase: communicator.rank == missing ? .discriminator : .discriminatorReduction)
+            world.players = ["generator", "discriminator"]
+            world.note(step: 7, phase: communicator.rank == missing ? .computing(1) : .reducing(1))
             try world.agree {}
             let start = monotonicSeconds()
             if communicator.rank == missing {
@@ -61,7 +62,7 @@ import Testing
     @Test func blamesNobodyWhereAllWait() throws {
         let results = try outcomes(hosts: [2], within: 30) { communicator in
             let world = try World(communicator, limit: 1)
-            world.note(step: 3, phase: .generator)
+            world.note(step: 3, phase: .computing(0))
             var byte: UInt8 = 0
             try withUnsafeMutableBytes(of: &byte) { try world.receive($0, from: 1 - communicator.rank, tag: .data) }
         }

@@ -16,6 +16,12 @@ struct ClassLabels {
         words = RowWords(columns: columns, arena: arena)
     }
 
+    /// The classes of a pass's rows: fakes are of those of the real images beside them, the generator's own are drawn if its
+    /// images are fresh.
+    func of(_ kind: PassKind, isFresh: Bool) -> UnsafePointer<UInt8> {
+        UnsafePointer(kind == .generator && isFresh ? drawn : real)
+    }
+
     /// Draws classes: that of a row is ⌊10 w / 2³²⌋, w the stream's word.
     func draw(_ pass: Pass) {
         let words = words.draw(RandomStream.generatorLabels, pass)

@@ -51,9 +51,4 @@ final class ShardedOptimizer {
             kernels.average(average + offset, parameters, Float(1 - averageDecay(number)), elements.count)
         }
     }
-
-    /// What a checkpoint holds of them, by name.
-    var parts: [(name: String, values: UnsafeMutablePointer<Float>)] {
-        zip(optimizer.moments, [first, second]).map { ($0, $1) }
-    }
 }

@@ -5,76 +5,52 @@ import MessagePassing
 import Networks
 
 /// Writes what went into a step and what came out of it, `dump/step-000001.safetensors`, so that a user can compare it
-/// with PyTorch: `real` [B, side²], or [B, 1, side, side] for a discriminator of images, `z_d` and `z_g` [B, latent], dropout
-/// masks `mask.<pass>.<layer>` [B, features] or [B, C, H, W] of the discriminator and `generator.mask.…` of the generator,
-/// whatever else is random (`labels_…`, `targets_…`, `noise.<pass>`, `epsilon` of a gradient penalty), gradients as reduced
-/// `grad.<tensor>`, the parameters after the update, and running statistics after the step. Where a step has several critic
-/// updates, what is one's ends in `.1`, `.2`, …. With instance noise `real` includes it, as D sees it. What a step did not use
-/// is not there: no `z_g` and `noise.generator` where it scores the same fakes again, no noise that has decreased to nothing.
+/// with PyTorch: what the game says of each update's inputs, gradients as reduced `grad.<tensor>`, the parameters after the
+/// update, and running statistics after the step. Where a step updates a player several times, what is one update's ends in
+/// `.1`, `.2`, …. What a step did not use is not there.
 final class Dump {
     let folder: String
-    private let step: TrainingStep
-    private let world: World
+    private let game: any Game
     private let configuration: Configuration
+    private var world: World { game.context.world }
     private var tensors: [(name: String, shape: [Int], values: [Float])] = []
-    private var isWriter: Bool { world.communicator.rank == 0 }
+    var isWriter: Bool { world.communicator.rank == 0 }
 
-    init(step: TrainingStep, world: World, folder: String) {
-        self.step = step
-        self.world = world
+    init(_ game: any Game, folder: String) {
+        self.game = game
         self.folder = folder
-        configuration = step.configuration
+        configuration = game.context.configuration
     }
 
-    /// Collects what belongs to update number u of the discriminator; every rank calls it.
-    func noteDiscriminator(update u: Int) throws {
-        let suffix = configuration.criticSteps > 1 ? ".\(u % configuration.criticSteps + 1)" : ""
-        let real = try gatherReal()
-        let labels = try gatherLabels()
-        let gradients = try gatherGradients(step.discriminator, step.discriminatorReducer)
-        guard isWriter else { return }
+    /// Begins or ends to collect what each update of a player brings.
+    func observe(_ isOn: Bool) {
+        for player in game.players {
+            player.reducer.keepsSums = isOn
+            player.afterUpdate = isOn ? { [unowned self, unowned player] in try note(player, update: $0) } : nil
+        }
+    }
+
+    /// Collects what belongs to an update of a player, by its number from 0; every rank calls it.
+    func note(_ player: Player, update: Int) throws {
         let first = tensors.count
-        add("real", imageShape, real)
-        if step.labels != nil { add("labels_real", [], labels.map(Float.init)) }
-        add("z_d", [configuration.latentDimension], noise(RandomStream.discriminatorNoise, u))
-        for kind in [PassKind.real, .fake] {
-            let pass = pass(kind, u)
-            addMasks("mask", step.discriminator, pass)
-            addNoise(pass, t: u / configuration.criticSteps)
-            addTargets(kind == .real ? .one : .zero, pass)
-        }
-        addMasks("generator.mask", step.generator, pass(.fake, u))
-        if configuration.gradientPenalty > 0 {
-            addMasks("mask", step.discriminator, pass(.penalty, u))
-            add("epsilon", [], Array(GradientPenalty.mix(pass(.penalty, u)).prefix(configuration.batchSize)))
-        }
-        tensors += gradients
-        addParameters(step.discriminator, step.discriminatorReducer)
-        for index in first..<tensors.count { tensors[index].name += suffix }
+        try game.addInputs(ofUpdate: update, of: player, to: self)
+        let values = try world.gatherSegments(player.reducer.reduced, player.reducer, count: player.network.layout.count)
+        guard isWriter else { return }
+        tensors += player.network.layout.tensors.map { ("grad.\(player.name).\($0.name)", $0.shape, $0.values(in: values)) }
+        addParameters(player)
+        let updates = player.plan.updatesPerStep
+        guard updates > 1 else { return }
+        for index in first..<tensors.count { tensors[index].name += ".\(update % updates + 1)" }
     }
 
     /// Writes the file of the state after `count` steps; every rank calls it, rank 0 writes. With 0 it holds the initial
     /// parameters alone.
     func write(after count: Int) throws {
-        if count > 0 {
-            let gradients = try gatherGradients(step.generator, step.generatorReducer)
-            if isWriter {
-                if configuration.generatorStep == .fresh {
-                    add("z_g", [configuration.latentDimension], noise(RandomStream.generatorNoise, count - 1))
-                    addMasks("generator.mask", step.generator, pass(.generator, count - 1))
-                    if step.labels != nil { add("labels_g", [], drawnLabels(count - 1)) }
-                    addNoise(pass(.generator, count - 1), t: count - 1)
-                }
-                addMasks("mask", step.discriminator, pass(.generator, count - 1))
-                tensors += gradients
-            }
-        }
         guard isWriter else { return }
-        addParameters(step.generator, step.generatorReducer)
-        if count == 0 { addParameters(step.discriminator, step.discriminatorReducer) }
-        for network in [step.generator, step.discriminator] {
-            for tensor in network.bufferLayout.tensors {
-                tensors.append(("\(network.name).\(tensor.name)", tensor.shape, tensor.values(in: network.buffers)))
+        if count == 0 { game.players.forEach(addParameters) }
+        for player in game.players {
+            for tensor in player.network.bufferLayout.tensors {
+                tensors.append(("\(player.name).\(tensor.name)", tensor.shape, tensor.values(in: player.network.buffers)))
             }
         }
         try withFiles {
@@ -88,89 +64,48 @@ final class Dump {
         tensors = []
     }
 
-    /// An image as the discriminator takes it.
-    private var imageShape: [Int] {
-        let side = configuration.imageSize
-        if configuration.discriminator.first?.description is LinearDescription { return [side * side] }
-        return [1, side, side]
-    }
+    // MARK: What a game adds
 
     /// Adds a tensor [B, shape].
-    private func add(_ name: String, _ shape: [Int], _ values: [Float]) {
+    func add(_ name: String, _ shape: [Int], _ values: [Float]) {
         tensors.append((name, [configuration.batchSize] + shape, values))
     }
 
-    private func addParameters(_ network: Network, _ reducer: Reducer) {
-        for tensor in network.layout.tensors {
-            tensors.append(("\(network.name).\(tensor.name)", tensor.shape, tensor.values(in: reducer.parameters)))
+    private func addParameters(_ player: Player) {
+        for tensor in player.network.layout.tensors {
+            tensors.append(("\(player.name).\(tensor.name)", tensor.shape, tensor.values(in: player.reducer.parameters)))
         }
     }
 
-    private func gatherGradients(
-        _ network: Network, _ reducer: Reducer
-    ) throws -> [(name: String, shape: [Int], values: [Float])] {
-        let values = try world.gatherSegments(reducer.reduced, reducer, count: network.layout.count)
-        guard isWriter else { return [] }
-        return network.layout.tensors.map { ("grad.\(network.name).\($0.name)", $0.shape, $0.values(in: values)) }
-    }
-
-    private func pass(_ kind: PassKind, _ number: Int) -> Pass {
+    /// A pass of the whole batch, for random numbers.
+    func pass(_ kind: PassKind, _ number: Int) -> Pass {
         Pass(
-            kernels: step.kernels, columns: configuration.batchSize.paddedToVectors, kind: kind, seed: configuration.seed,
+            kernels: game.context.kernels, columns: configuration.batchSize.paddedToVectors, kind: kind, seed: configuration.seed,
             step: number, firstRow: 0)
     }
 
-    /// [B, side²] on rank 0: the columns of the real rows are still in the discriminator's input.
-    private func gatherReal() throws -> [Float] {
-        let size = configuration.pixelCount
-        let x = step.discriminator.input
-        var own = [Float](repeating: 0, count: step.rows.count * size)
-        for row in 0..<step.rows.count {
-            for pixel in 0..<size { own[row * size + pixel] = x.base[pixel * x.stride + row] }
+    /// [B, features] on rank 0, of the first columns of each rank's matrix.
+    func gatherRows(of x: Matrix, _ rows: Int) throws -> [Float] {
+        var own = [Float](repeating: 0, count: rows * x.features)
+        for row in 0..<rows {
+            for feature in 0..<x.features { own[row * x.features + feature] = x.base[feature * x.stride + row] }
         }
         let parts = try world.allGather(own.withUnsafeBytes { Array($0) })
         return parts.flatMap { part in part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
     }
 
-    /// [B] on rank 0; nothing without classes.
-    private func gatherLabels() throws -> [UInt8] {
-        guard let labels = step.labels else { return [] }
-        return try world.allGather(Array(UnsafeBufferPointer(start: labels.real, count: step.rows.count))).flatMap(\.self)
-    }
-
-    /// [B]
-    private func drawnLabels(_ t: Int) -> [Float] {
-        let pass = pass(.generator, t)
-        let labels = ClassLabels(columns: pass.columns, arena: Arena(usesHugePages: false))
-        labels.draw(pass)
-        return (0..<configuration.batchSize).map { Float(labels.drawn[$0]) }
-    }
-
-    /// [B, latent]
-    private func noise(_ stream: UInt32, _ number: Int) -> [Float] {
-        normals(RandomKey(seed: configuration.seed, stream: stream, step: number), count: configuration.latentDimension)
+    /// [B] on rank 0, of each rank's rows.
+    func gather(_ own: UnsafePointer<UInt8>, _ rows: Int) throws -> [UInt8] {
+        try world.allGather(Array(UnsafeBufferPointer(start: own, count: rows))).flatMap(\.self)
     }
 
     /// [B, count]
-    private func normals(_ key: RandomKey, count: Int) -> [Float] {
-        rows(of: count) { x, columns in step.kernels.randomNormals(key, x.base, count, columns, x.stride) }
+    func normals(_ key: RandomKey, _ count: Int) -> [Float] {
+        rows(of: count) { x, columns in game.context.kernels.randomNormals(key, x.base, count, columns, x.stride) }
     }
 
-    /// The noise of step t, from 0.
-    private func addNoise(_ pass: Pass, t: Int) {
-        guard configuration.instanceNoise(step: t, stepsPerEpoch: step.stepsPerEpoch) > 0 else { return }
-        let key = RandomKey(seed: pass.seed, stream: RandomStream.instanceNoise(pass.kind), step: pass.step)
-        add("noise.\(pass.kind)", imageShape, normals(key, count: configuration.pixelCount))
-    }
-
-    private func addTargets(_ target: Loss.Target, _ pass: Pass) {
-        let perturbations = Perturbations(
-            configuration, columns: pass.columns, firstRow: 0, kernels: step.kernels, arena: Arena(usesHugePages: false))
-        guard let targets = perturbations.targets(target, pass) else { return }
-        add("targets_\(pass.kind)", [], (0..<configuration.batchSize).map { targets[$0] })
-    }
-
-    private func addMasks(_ prefix: String, _ network: Network, _ pass: Pass) {
+    /// Dropout masks of a pass: `<prefix>.<pass>.<layer>` [B, features] or [B, C, H, W].
+    func addMasks(_ prefix: String, _ network: Network, _ pass: Pass) {
         for case let dropout as Dropout in network.layers.flatMap(\.simpleLayers) {
             let values = rows(of: dropout.inputs) { x, columns in
                 x.base.update(repeating: 1, count: dropout.inputs * x.stride)

@@ -3,7 +3,7 @@ import Foundation
 import MessagePassing
 import Networks
 
-/// A checkpoint file: parameters and moments of both networks, the step and the configuration, in one safetensors file
+/// A checkpoint file: the state of a game, the step and the configuration, in one safetensors file
 /// that does not depend on the number of ranks.
 public struct Checkpoint {
     /// Raised whenever a reader of the old format would misread a file of the new one.
@@ -44,12 +44,12 @@ public struct Checkpoint {
         } catch let failure as Failure {
             throw Failure(.badData, failure.description)
         }
-        for tensor in try Checkpoint.tensors(configuration) {
-            guard let found = file.tensors[tensor.name] else { throw bad("tensor \(tensor.name) is missing") }
-            guard found.shape == tensor.shape, found.elementType.rawValue == "F32" else {
+        for entry in try configuration.playerPlans().stateEntries {
+            guard let found = file.tensors[entry.name] else { throw bad("tensor \(entry.name) is missing") }
+            guard found.shape == entry.tensor.shape, found.elementType.rawValue == "F32" else {
                 throw bad(
-                    "tensor \(tensor.name) is \(found.elementType.rawValue) \(found.shape); the configuration asks for F32 "
-                        + "\(tensor.shape)")
+                    "tensor \(entry.name) is \(found.elementType.rawValue) \(found.shape); the configuration asks for F32 "
+                        + "\(entry.tensor.shape)")
             }
         }
         self.path = path
@@ -59,31 +59,8 @@ public struct Checkpoint {
         dataDigest = file.metadata["data_sha256"] ?? ""
     }
 
-    /// Every tensor of the file, in order: parameters of both networks, their running statistics, moments, and the
-    /// generator's average.
-    static func tensors(_ configuration: Configuration) throws -> [(name: String, shape: [Int])] {
-        let plans = try configuration.networkPlans()
-        func named(_ network: NetworkRole, _ layout: ParameterLayout) -> [(name: String, shape: [Int])] {
-            layout.tensors.map { ("\(network).\($0.name)", $0.shape) }
-        }
-        let generator = named(.generator, plans.generator.layout)
-        let parameters = generator + named(.discriminator, plans.discriminator.layout)
-        let optimizer = configuration.optimizer(of: .generator)
-        return parameters
-            + named(.generator, plans.generator.bufferLayout) + named(.discriminator, plans.discriminator.bufferLayout)
-            + parameters.flatMap { name, shape in optimizer.moments.map { ("\(optimizer.name).\(name).\($0)", shape) } }
-            + (configuration.averageDecay > 0 ? generator.map { ("ema.\($0)", $1) } : [])
-    }
-
-    /// Reads tensors of the generator, or of its average, into a flat buffer.
-    func readGenerator(
-        _ layout: ParameterLayout, isAveraged: Bool = false, into buffer: UnsafeMutablePointer<Float>
-    ) throws {
-        for tensor in layout.tensors {
-            let name = (isAveraged ? "ema." : "") + "generator.\(tensor.name)"
-            tensor.store(try floats(name, count: tensor.count), in: buffer)
-        }
-    }
+    /// What it holds of the game's state, in order.
+    var entries: [StateEntry] { get throws { try configuration.playerPlans().stateEntries } }
 
     func floats(_ name: String, count: Int) throws -> [Float] {
         var values = [Float](repeating: 0, count: count)
@@ -91,15 +68,12 @@ public struct Checkpoint {
         return values
     }
 
-    /// The SHA-256 of the little-endian bytes of the parameters, generator then discriminator; with `state` of all tensors,
-    /// in the file's order.
+    /// The SHA-256 of the little-endian bytes of the players' parameters in their order; with `state` of all tensors, in the
+    /// file's order.
     public func hash(state: Bool) throws -> String {
         let digest = SHA256Digest()
-        let plans = try configuration.networkPlans()
-        let parameters = plans.generator.layout.tensors.count + plans.discriminator.layout.tensors.count
-        let tensors = try Checkpoint.tensors(configuration)
-        for tensor in state ? tensors : Array(tensors.prefix(parameters)) {
-            try floats(tensor.name, count: tensor.shape.reduce(1, *)).withUnsafeBytes(digest.update)
+        for entry in try entries where state || entry.isWeight {
+            try floats(entry.name, count: entry.tensor.count).withUnsafeBytes(digest.update)
         }
         return digest.finish().hexadecimal
     }

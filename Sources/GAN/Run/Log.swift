@@ -115,3 +115,11 @@ extension Double {
     /// As JSON, which knows no infinity.
     var json: String { isFinite ? "\(self)" : "null" }
 }
+
+extension Int {
+    /// With leading zeros.
+    func padded(to width: Int) -> String {
+        let digits = String(self)
+        return String(repeating: "0", count: Swift.max(0, width - digits.count)) + digits
+    }
+}

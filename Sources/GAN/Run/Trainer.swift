@@ -1,7 +1,6 @@
 import Foundation
 import Kernels
 import MessagePassing
-import Networks
 
 /// Options of a run that its bytes do not depend on.
 public struct RunOptions: Sendable {
@@ -29,13 +28,12 @@ final class Trainer {
     private let options: RunOptions
     private let dataset: Dataset
     private let world: World
-    private let step: TrainingStep
-    private let state: TrainingState
+    private let game: any Game
+    private let state: GameState
+    private let observer: any GameObserver
     private let run: RunDirectory?
     private let log: Log
     private let stats: AppendedFile?
-    private let sampler: Sampler?
-    private var monitor: TrainingMonitor
     private var status: RunStatus
     private var retention: CheckpointRetention?
     /// Whether it was said that the file system cannot bring all of a file to disk.
@@ -57,23 +55,20 @@ final class Trainer {
     ///   - secondsBefore: how long the run took up to there.
     ///   - firstStep: steps done already.
     init(
-        _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, world: World, step: TrainingStep,
+        _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, world: World, game: any Game,
         run: RunDirectory?, log: Log, resumption: Resumption?, damaged: Set<String>, secondsBefore: Double, firstStep: Int
     ) throws {
         self.configuration = configuration
         self.options = options
         self.dataset = dataset
         self.world = world
-        self.step = step
+        self.game = game
         self.run = run
         self.log = log
-        state = TrainingState(step: step, world: world)
+        state = GameState(game: game)
         stats = try run.map { try AppendedFile("\($0.path)/stats.jsonl") }
-        sampler =
-            run == nil
-            ? nil : try Sampler(configuration, kernels: step.kernels)
-        monitor = TrainingMonitor(configuration, realImages: dataset.firstImages, firstStep: firstStep)
-        if let checkpoint = resumption?.checkpoint { try monitor.restore(from: checkpoint) }
+        observer = try game.makeObserver(dataset, run: run, firstStep: firstStep)
+        if let checkpoint = resumption?.checkpoint { try observer.restore(from: checkpoint) }
         retention = run.map { run in
             let resumed = resumption.flatMap { $0.directory == nil ? nil : ($0.checkpoint.step, $0.checkpoint.path) }
             return CheckpointRetention(run, keep: configuration.keep, resumed: resumed, damaged: damaged)
@@ -82,7 +77,7 @@ final class Trainer {
         stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
         totalSteps = configuration.totalSteps(images: dataset.count)
         status = RunStatus(
-            step: firstStep, of: totalSteps, communicator: world.communicator, kernels: step.kernels)
+            step: firstStep, of: totalSteps, communicator: world.communicator, kernels: game.context.kernels)
         lineStep = firstStep
         lineExchange = Array(repeating: (0, 0), count: world.communicator.size)
         lastCheckpoint = firstStep
@@ -108,8 +103,8 @@ final class Trainer {
 
     private func trainSteps() throws {
         let first = lineStep
-        try writeInitialPictures(first)
-        let dump = Dump(step: step, world: world, folder: (run?.path ?? "") + "/dump")
+        if first == 0 { try observer.writePictures(after: 0) }
+        let dump = Dump(game, folder: (run?.path ?? "") + "/dump")
         if options.dumpSteps > first {
             try world.agree { if run != nil { try makeFolders(dump.folder) } }
             if first == 0 { try dump.write(after: 0) }
@@ -118,18 +113,20 @@ final class Trainer {
         for t in first..<max(first, totalSteps) {
             let done = t + 1
             let isDumped = done <= options.dumpSteps
-            step.keepsGradients = isDumped
-            step.afterDiscriminatorUpdate = isDumped ? dump.noteDiscriminator : nil
-            try step.run(t, requests: Signals.take())
+            if isDumped { dump.observe(true) }
+            try game.run(t, requests: Signals.take())
             status.step = done
             let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
             // What is asked for when the next step settles this one is done after that one.
-            if due.isAny || isDumped { try step.settle() }
-            let requests = step.takeRequests()
-            if requests != 0 { try step.settle() }
-            if isDumped { try dump.write(after: done) }
-            let probe = try report(done, due)
-            if due.isSampled { try writeSamples("fakes-\(done.padded(to: 6)).png", probe: probe) }
+            if due.isAny || isDumped { try game.settled() }
+            let requests = game.records.takeRequests()
+            if requests != 0 { try game.settled() }
+            if isDumped {
+                dump.observe(false)
+                try dump.write(after: done)
+            }
+            try report(done, due)
+            if due.isSampled { try observer.writePictures(after: done) }
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
             if Signals.asksToStop(requests), done < totalSteps { try stop(after: done) }
         }
@@ -151,21 +148,17 @@ final class Trainer {
             return try log.print(
                 "The checkpoint is at step \(first) of \(totalSteps): nothing is left to do. More --epochs or --steps go on from it.")
         }
-        let name = "fakes-\(totalSteps.padded(to: 6)).png"
         try log.print(
             "Finished: \(Double(totalSteps).grouped) steps in \(duration(monotonicSeconds() - start)). "
-                + "The last pictures: \(run.path)/\(name)")
-        if monitor.isDiverged { try log.print("Warning: training has diverged, and the pictures show nothing that was learned") }
-        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
-        let checkpoint = "\(run.path)/\(Checkpoint.name(step: totalSteps))".quotedForShell
-        try log.print("Draw more: \(program) sample --checkpoint \(checkpoint) --out more.png")
+                + "The last pictures: \(run.path)/\(observer.pictures(after: totalSteps))")
+        if let verdict = observer.verdict { try log.print("Warning: \(verdict)") }
+        try log.print(observer.nextCommand(checkpoint: "\(run.path)/\(Checkpoint.name(step: totalSteps))"))
     }
 
     // MARK: Log
 
-    /// Returns the pictures that it has looked at, if it has.
-    private func report(_ done: Int, _ due: Due) throws -> [Float]? {
-        guard run != nil else { return nil }
+    private func report(_ done: Int, _ due: Due) throws {
+        guard run != nil else { return }
         let (epoch, stepOfEpoch) = (due.epoch, due.stepOfEpoch)
         let now = monotonicSeconds()
         let elapsed = max(now - lineStart, 1e-9)
@@ -173,32 +166,28 @@ final class Trainer {
         if !due.isLogged, !due.isHashed {
             let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
             log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
-            return nil
+            return
         }
-        let s = step.statistics
-        let probe = due.isLogged ? try probePictures(done) : nil
-        let look = probe.map { monitor.look(step: done, s, fakes: $0) }
+        let means = game.records.means
+        let told = game.report(means)
+        let look = due.isLogged ? try observer.look(after: done, means) : nil
         var lines: [String] = []
         if due.isLogged {
             let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
             lines.append(
-                "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], "
-                    + "d_loss: \(s.lossDiscriminator.readable(4)), g_loss: \(s.lossGenerator.readable(4)), "
-                    + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2)), \(rate.grouped) images/s")
+                "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], \(told.line), \(rate.grouped) images/s")
         }
         lines += look?.warnings.map { "Warning: \($0)" } ?? []
-        let exchange = step.exchangeSeconds
+        let exchange = game.records.exchangeSeconds
         let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
         var line =
-            "{\"step\": \(done), \"epoch\": \(epoch), \"time\": \"\(Date().rfc3339)\", \"loss_d\": \(s.lossDiscriminator.json), "
-            + "\"loss_g\": \(s.lossGenerator.json), \"loss_d_real\": \(s.lossReal.json), \"loss_d_fake\": \(s.lossFake.json), "
-            + (configuration.gradientPenalty > 0 ? "\"penalty\": \(s.penalty.json), " : "")
-            + "\"d_real\": \(s.scoreReal.json), \"d_fake\": \(s.scoreFake.json), "
+            "{\"step\": \(done), \"epoch\": \(epoch), \"time\": \"\(Date().rfc3339)\", "
+            + told.fields.map { "\"\($0.key)\": \($0.value.json), " }.joined()
             + "\"images_per_second\": \(rate.fixed(1)), \"seconds\": \((now - start).fixed(3)), "
             + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
             + "\"waiting_seconds\": [\(spent.map { $0.0.fixed(6) }.joined(separator: ", "))], "
             + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
-        if let look { line += ", \"probe_of\": \"generator\", \(look.fields)" }
+        if let look, !look.fields.isEmpty { line += ", \(look.fields)" }
         if due.isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
         try world.storing("writing to its log") {
             for line in lines { try log.print(line) }
@@ -208,62 +197,22 @@ final class Trainer {
         lineStep = done
         lineExchange = exchange
         lineStart = monotonicSeconds()
-        return probe
-    }
-
-    /// The pictures of the grids' first noise vectors by the generator as training has left it, on rank 0: what the monitor
-    /// looks at. It costs one forward pass of 64 rows, and other ranks wait for it.
-    private func probePictures(_ done: Int) throws -> [Float]? {
-        guard let sampler else { return nil }
-        world.note(step: done, phase: .pictures)
-        sampler.load(parameters: step.generatorReducer.parameters, buffers: step.generator.buffers)
-        return try sampler.pictures(first: 0, count: TrainingMonitor.probeSize)
     }
 
     // MARK: Files
-
-    private func writeInitialPictures(_ first: Int) throws {
-        guard first == 0 else { return }
-        if let run {
-            try world.storing("writing pictures") {
-                try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
-            }
-        }
-        try writeSamples("fakes-init.png")
-    }
-
-    /// Every rank calls it.
-    /// - Parameter probe: the first pictures, if they have been drawn already; an average's are others.
-    private func writeSamples(_ name: String, probe: [Float]? = nil) throws {
-        let average = try state.sampledParameters()
-        guard let run, let sampler else { return }
-        world.note(step: lineStep, phase: .pictures)
-        if let average {
-            sampler.load(parameters: average, buffers: step.generator.buffers)
-        } else {
-            sampler.load(parameters: step.generatorReducer.parameters, buffers: step.generator.buffers)
-        }
-        // One class a column, where there are classes.
-        let columns = configuration.isConditional ? Dataset.classes : 8
-        let drawn = average == nil ? probe ?? [] : []
-        let first = drawn.count / configuration.pixelCount
-        let pictures = try drawn + sampler.pictures(first: first, count: 8 * columns - first)
-        try world.storing("writing pictures") {
-            try Pictures.writeGrid(pictures, side: configuration.imageSize, columns: columns, to: "\(run.path)/\(name)")
-        }
-    }
 
     private func saveCheckpoint(_ done: Int) throws {
         guard done > lastCheckpoint else { return }
         lastCheckpoint = done
         world.note(step: done, phase: .checkpoint)
         let path = (run?.path ?? "") + "/" + Checkpoint.name(step: done)
+        let memory = try observer.memory()
+        let metadata = [
+            "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current, "data_sha256": dataset.digest,
+            "configuration": try configuration.json(),
+        ]
         let weakness = try state.save(
-            to: path,
-            metadata: [
-                "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current,
-                "data_sha256": dataset.digest, "configuration": try configuration.json(), TrainingMonitor.memoryKey: try monitor.memory(),
-            ], configuration: configuration, extra: monitor.tensors)
+            to: path, metadata: metadata.merging(memory.metadata) { own, _ in own }, extra: memory.tensors)
         try world.storing("removing checkpoints") { try retention?.add(step: done, path: path) }
         if let weakness, !hasToldOfDisk {
             hasToldOfDisk = true
@@ -293,8 +242,4 @@ private struct Due {
         isSampled = isDue(configuration.sampleInterval)
         isSaved = isDue(configuration.checkpointInterval)
     }
-}
-
-public enum Version {
-    public static let current = "0.1.0"
 }

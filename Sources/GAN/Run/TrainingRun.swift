@@ -57,10 +57,9 @@ private func train(
     }
 
     let trace = try options.trace.map { try Trace(path: $0, world: world) }
-    let step = try TrainingStep(
-        configuration, dataset: dataset, layout: layout, world: world, kernels: kernels, reduction: options.reduction,
-        overlaps: options.overlaps)
-    let state = TrainingState(step: step, world: world)
+    let game = try configuration.makeGame(
+        dataset, layout: layout, world: world, kernels: kernels, reduction: options.reduction, overlaps: options.overlaps)
+    let state = GameState(game: game)
     let isResumed = try world.shared(resumption == nil ? 0 : 1) != 0
     if isResumed {
         try state.restore(resumption?.checkpoint)
@@ -83,8 +82,7 @@ private func train(
         for (_, reason) in search.damaged { try log.print("Warning: skipped a damaged checkpoint: \(reason)") }
         for line in introduction(
             configuration, options, dataset: dataset, communicator: communicator, layout: layout, kernels: kernels,
-            resumption: resumption, resume: resume, refusal: search.refusal, run: prepared,
-            plans: try configuration.networkPlans())
+            resumption: resumption, resume: resume, refusal: search.refusal, run: prepared, players: game.players)
         {
             try log.print(line)
         }
@@ -92,7 +90,7 @@ private func train(
         for note in try request.notes(from: resumption?.checkpoint.configuration) { try log.print("Note: \(note)") }
     }
     let trainer = try Trainer(
-        configuration, options, dataset: dataset, world: world, step: step, run: prepared?.directory, log: log,
+        configuration, options, dataset: dataset, world: world, game: game, run: prepared?.directory, log: log,
         resumption: resumption, damaged: Set(search.damaged.map(\.path)), secondsBefore: prepared?.secondsBefore ?? 0,
         firstStep: firstStep)
     do {
@@ -209,7 +207,7 @@ private func dropLines(past step: Int, of path: String) throws -> Double {
 private func introduction(
     _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, communicator: any Communicator,
     layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, refusal: Failure?, run: PreparedRun,
-    plans: (generator: NetworkPlan, discriminator: NetworkPlan)
+    players: [Player]
 ) -> [String] {
     let ranks = communicator.size
     let size = count(ranks, "rank") + " on " + count(communicator.hosts.count, "host")
@@ -221,8 +219,10 @@ private func introduction(
             + "\(configuration.shards) logical shards, kernels \(kernels.description)",
         "Data: \(Double(dataset.count).grouped) images of \(configuration.dataset.rawValue) in \(options.dataFolder), \(resized)"
             + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
-        "Generator: \(Double(plans.generator.layout.parameterCount).grouped) parameters, discriminator: "
-            + "\(Double(plans.discriminator.layout.parameterCount).grouped)",
+        players.enumerated().map { number, player in
+            let count = Double(player.network.layout.parameterCount).grouped
+            return number == 0 ? "\(player.name.prefix(1).uppercased())\(player.name.dropFirst()): \(count) parameters" : "\(player.name): \(count)"
+        }.joined(separator: ", "),
         "Run: \(run.directory.path)",
     ]
     if let resumption {

@@ -96,10 +96,9 @@ struct Benchmark {
         let layout = ShardLayout(shards: configuration.shards, ranks: 1)
         let shards = (0..<configuration.shards).map { layout.rows(of: $0, batch: configuration.batchSize) }
         let tree = TreePlan(leaves: (0..<configuration.shards).map { $0..<$0 + 1 }, total: 0..<configuration.shards)
-        let plans = try configuration.networkPlans()
         let pass = Pass(kernels: kernels, columns: rows, kind: .fake, seed: 0, step: 0, firstRow: 0)
-        return [("generator", plans.generator), ("discriminator", plans.discriminator)].flatMap { network, plan in
-            plan.layers.flatMap(\.simpleLayers).filter { $0.products > 0 }.flatMap { layer in
+        return try configuration.playerPlans().flatMap { player in
+            player.network.layers.flatMap(\.simpleLayers).filter { $0.products > 0 }.flatMap { layer in
                 let count = layer.tensors.reduce(0) { $0 + $1.count.paddedToVectors }
                 let parameters = arena.floats(count)
                 let memory = LayerMemory(parameters: parameters, needs: layer.needs, columns: rows, arena: arena)
@@ -119,7 +118,7 @@ struct Benchmark {
                 return calls.map { name, call in
                     let found = rates(call)
                     return Kernel(
-                        name: "\(network) \(layer.inputs) → \(layer.outputs) \(name)", rate: found.rate * operations,
+                        name: "\(player.name) \(layer.inputs) → \(layer.outputs) \(name)", rate: found.rate * operations,
                         unit: "FLOP/s", fraction: found.perPeak * operations)
                 }
             }
@@ -131,8 +130,7 @@ struct Benchmark {
         let rows = configuration.batchSize.paddedToVectors
         let features = configuration.pixelCount
         let count = features * rows
-        let plans = try configuration.networkPlans()
-        let parameters = plans.discriminator.layout.count
+        let parameters = try configuration.playerPlans().last?.network.layout.count ?? 0
         let (x, y) = (arena.floats(count), arena.floats(count))
         let state = (0..<4).map { _ in arena.floats(parameters) }
         let constants = Adam(learningRate: 2e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8).constants(update: 1)
@@ -147,24 +145,6 @@ struct Benchmark {
             ("transpose", Double(count), "elements/s", { kernels.transpose(x, rows, features, rows, y, features) }),
         ]
         return calls.map { Kernel(name: $0, rate: rates($3).rate * $1, unit: $2, fraction: nil) }
-    }
-}
-
-extension Configuration {
-    /// Floating-point operations of the matrix products of one step.
-    func operationsPerStep() throws -> Int {
-        let plans = try networkPlans()
-        func products(_ plan: NetworkPlan) -> [Int] { plan.layers.map(\.products).filter { $0 > 0 } }
-        let d = products(plans.discriminator)
-        let g = products(plans.generator)
-        let dAll = d.reduce(0, +)
-        let gAll = g.reduce(0, +)
-        // D: two passes of forward, input gradients but for the first layer, weight gradients; with a penalty a third with
-        // all input gradients, and the tangents. Then forward and all input gradients. G: forward passes, input gradients
-        // but for the first layer, weight gradients.
-        let critic = 2 * (3 * dAll - d[0]) + (gradientPenalty > 0 ? 4 * dAll : 0) + gAll
-        let generator = (generatorStep == .fresh ? 1 : 0) * gAll + 2 * dAll + (gAll - g[0]) + gAll
-        return 2 * batchSize * (criticSteps * critic + generator)
     }
 }
 

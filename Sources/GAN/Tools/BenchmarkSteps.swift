@@ -162,25 +162,25 @@ extension Benchmark {
 /// Training on made-up data.
 private final class Runner {
     private(set) var steps = 0
-    private let step: TrainingStep
+    private let game: any Game
     private let stopwatch: Stopwatch
 
     init(_ configuration: Configuration, kernels: Kernels, communicator: any Communicator = SoloCommunicator()) throws {
         let world = try World(communicator, limit: 0)
         stopwatch = world.stopwatch
-        step = try TrainingStep(
-            configuration, dataset: Dataset(synthetic: 64 * configuration.batchSize),
+        game = try configuration.makeGame(
+            Dataset(synthetic: 64 * configuration.batchSize),
             layout: ShardLayout(shards: configuration.shards, ranks: communicator.size), world: world, kernels: kernels,
             reduction: .tree)
-        try TrainingState(step: step, world: world).initialise(seed: configuration.seed)
+        try GameState(game: game).initialise(seed: configuration.seed)
     }
 
     func run(steps count: Int) throws {
         for _ in 0..<count {
-            try step.run(steps, requests: 0)
+            try game.run(steps, requests: 0)
             steps += 1
         }
-        try step.settle()
+        try game.settled()
     }
 
     /// Steps a second, over a window of so many seconds or more.

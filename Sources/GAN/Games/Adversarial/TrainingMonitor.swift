@@ -66,7 +66,7 @@ struct TrainingMonitor {
     }
 
     /// - Parameter fakes: the probe after this step.
-    mutating func look(step: Int, _ statistics: StepStatistics, fakes: [Float]) -> Report {
+    mutating func look(step: Int, _ statistics: AdversarialStatistics, fakes: [Float]) -> Report {
         let fake = Diversity(fakes, size: size)
         let change = last.map { Diversity.change(from: $0, to: fakes) }
         last = fakes
@@ -77,7 +77,7 @@ struct TrainingMonitor {
         return Report(fields: fields, warnings: assess(step, statistics, fake))
     }
 
-    private mutating func assess(_ step: Int, _ s: StepStatistics, _ fake: Diversity) -> [String] {
+    private mutating func assess(_ step: Int, _ s: AdversarialStatistics, _ fake: Diversity) -> [String] {
         var warnings: [String] = []
         let isDue = step - lastLook >= TrainingMonitor.lookSteps
         let isLarge = [s.lossDiscriminator, s.lossGenerator].contains { !(abs($0) <= loss.largest) }
@@ -101,7 +101,7 @@ struct TrainingMonitor {
         return warnings
     }
 
-    private func divergenceWarning(_ s: StepStatistics) -> String {
+    private func divergenceWarning(_ s: AdversarialStatistics) -> String {
         let remedy =
             loss == .wasserstein && !isPenalized
             ? "Bound the critic's slope with --gradient-penalty 10 or --weight-clip 0.01"
@@ -110,13 +110,13 @@ struct TrainingMonitor {
             + "nothing is learned: training diverges. \(remedy)"
     }
 
-    private func saturationWarning(_ s: StepStatistics) -> String {
+    private func saturationWarning(_ s: AdversarialStatistics) -> String {
         "the discriminator is saturated: its loss stays near 0 (\((s.lossReal + s.lossFake).fixed(5))) and has little left to "
             + "teach the generator. Try \(loss.takesTargets ? "--label-smoothing 0.1, " : "")--instance-noise 0.1, a lower "
             + "--lr-discriminator, --spectral-norm, or --gradient-penalty 10 with --loss wasserstein"
     }
 
-    private func standstillWarning(_ s: StepStatistics, steps: Int) -> String {
+    private func standstillWarning(_ s: AdversarialStatistics, steps: Int) -> String {
         "the generator is stuck: its pictures changed by no more than \(movement.fixed(4)) a pixel, of 2, in \(steps) steps, while "
             + "its loss stays high (\(s.lossGenerator.fixed(2)))\(network). Raise --lr-generator, or lower --lr-discriminator"
     }
@@ -189,7 +189,7 @@ extension Loss {
     /// The discriminator's loss below which it makes no mistakes; Wasserstein's has no such bound.
     fileprivate var saturated: Double? {
         switch self {
-        case .bce: 0.02
+        case .bce, .relativistic: 0.02
         case .mse: 0.005
         case .hinge: 0.001
         case .wasserstein: nil
@@ -199,7 +199,7 @@ extension Loss {
     /// The generator's loss above which the discriminator knows its pictures for what they are.
     fileprivate var lost: Double? {
         switch self {
-        case .bce: 3
+        case .bce, .relativistic: 3
         case .mse: 0.8
         case .hinge: 0.8
         case .wasserstein: nil

@@ -14,6 +14,13 @@ public enum Loss: String, Codable, CaseIterable, Sendable {
     /// Wasserstein distance (Arjovsky et al. 2017), of a critic whose slope something else bounds: L(x, 1) = −x,
     /// L(x, 0) = x. The score is x.
     case wasserstein
+    /// Binary cross-entropy of how much more real a real row looks than the fake row beside it (Jolicoeur-Martineau 2018, in
+    /// the pairing of R3GAN, Huang et al. 2024): the discriminator's loss is ln(1 + e^−(D(xᵢ) − D(G(zᵢ)))), the generator's
+    /// ln(1 + e^−(D(G(zᵢ)) − D(xᵢ))). The scores are σ(D(xᵢ) − D(G(zᵢ))), and 1 less that.
+    case relativistic
+
+    /// Whether a real and a fake row are looked at together: `applyPairs` then takes the place of `apply`.
+    var isPaired: Bool { self == .relativistic }
 
     /// Whether each row may have a target of its own.
     var takesTargets: Bool { self == .bce || self == .mse }
@@ -42,8 +49,38 @@ public enum Loss: String, Codable, CaseIterable, Sendable {
             case .mse: (kernels.squaredError, target == .one ? 1 : 0)
             case .hinge where pass.kind != .generator: (kernels.hinge, sign)
             case .hinge, .wasserstein: (kernels.linearLoss, sign)
+            case .relativistic: preconditionFailure("\(rawValue) looks at pairs of rows")
             }
         kernel(outputs.base, label, scale, pass.columns, rows.losses, gradient.base, rows.scores)
+    }
+
+    /// Losses and scores of pairs of rows, which lie in the same column, and the gradient of the mean. Half of a pair's loss is
+    /// told of each of its rows.
+    ///
+    /// - Parameters:
+    ///   - player: whose loss it is. The generator's has no gradient in the real rows.
+    ///   - outputs: [2, 1, columns], the discriminator's for real and fake rows.
+    ///   - gradient: [2, 1, columns].
+    ///   - real: of the real rows; of the discriminator's loss only.
+    ///   - fake: of the fake rows, or of the generator's.
+    func applyPairs(
+        of player: NetworkRole, outputs: Matrix, gradient: Matrix, batch: Int, real: RowStatistics, fake: RowStatistics, _ pass: Pass
+    ) {
+        precondition(isPaired, "\(rawValue) does not look at pairs of rows")
+        let columns = pass.columns
+        let (x, g) = (outputs.base, outputs.slot(1).base)
+        let (dx, dg) = (gradient.base, gradient.slot(1).base)
+        let isCritic = player == .discriminator
+        // The lead of the row that should look more real: its loss is that of a logit whose label is 1.
+        for column in 0..<columns { dg[column] = isCritic ? x[column] - g[column] : g[column] - x[column] }
+        pass.kernels.binaryCrossEntropy(dg, -1, 1 / Float(batch), columns, fake.losses, dg, fake.scores)
+        guard isCritic else { return }
+        for column in 0..<columns {
+            (dx[column], dg[column]) = (dg[column], -dg[column])
+            let (loss, score) = (fake.losses[column] / 2, fake.scores[column])
+            (real.losses[column], fake.losses[column]) = (loss, loss)
+            (real.scores[column], fake.scores[column]) = (score, 1 - score)
+        }
     }
 
     enum Target { case zero, one }
@@ -57,40 +94,5 @@ struct RowStatistics {
     init(columns: Int, arena: Arena) {
         losses = arena.floats(columns)
         scores = arena.floats(columns)
-    }
-}
-
-/// Sums over the batch that a log line shows. Within a shard rows are added in order, in double precision; shards are
-/// added by the balanced binary tree.
-struct StepStatistics {
-    /// Doubles of a shard: the sums of the fields below.
-    static let size = 6
-
-    var lossReal = 0.0
-    var lossFake = 0.0
-    var lossGenerator = 0.0
-    var scoreReal = 0.0
-    var scoreFake = 0.0
-    var penalty = 0.0
-
-    /// The discriminator's loss.
-    var lossDiscriminator: Double { lossReal + lossFake + penalty }
-
-    init() {}
-
-    /// The sum over shards; `shard` gives the address of a shard's sums.
-    init(shards: Int, batch: Int, shard: (Int) -> UnsafePointer<Double>) {
-        func tree(_ range: Range<Int>, _ field: Int) -> Double {
-            if range.count == 1 { return shard(range.lowerBound)[field] }
-            let middle = (range.lowerBound + range.upperBound) / 2
-            return tree(range.lowerBound..<middle, field) + tree(middle..<range.upperBound, field)
-        }
-        func mean(_ field: Int) -> Double { tree(0..<shards, field) / Double(batch) }
-        lossReal = mean(0)
-        lossFake = mean(1)
-        lossGenerator = mean(2)
-        scoreReal = mean(3)
-        scoreFake = mean(4)
-        penalty = mean(5)
     }
 }

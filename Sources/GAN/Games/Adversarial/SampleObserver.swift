@@ -1,0 +1,81 @@
+import Foundation
+import Kernels
+import MessagePassing
+import Networks
+
+/// What rank 0 sees of a GAN: grids of samples of the same noise vectors, and the training monitor, which looks at the first
+/// of them with every log line.
+final class SampleObserver: GameObserver {
+    private let game: AdversarialGame
+    private let dataset: Dataset
+    /// The run's folder and the sampler, on rank 0 only.
+    private let run: RunDirectory?
+    private let sampler: Sampler?
+    private var monitor: TrainingMonitor
+    /// The pictures that the monitor has looked at, and after which step.
+    private var probe: (step: Int, pictures: [Float])?
+    private var configuration: Configuration { game.configuration }
+
+    init(_ game: AdversarialGame, _ dataset: Dataset, run: RunDirectory?, firstStep: Int) throws {
+        self.game = game
+        self.dataset = dataset
+        self.run = run
+        sampler = run == nil ? nil : try Sampler(game.configuration, kernels: game.context.kernels)
+        monitor = TrainingMonitor(game.configuration, realImages: dataset.firstImages, firstStep: firstStep)
+    }
+
+    func memory() throws -> (metadata: [String: String], tensors: [(name: String, shape: [Int], values: [Float])]) {
+        ([TrainingMonitor.memoryKey: try monitor.memory()], monitor.tensors)
+    }
+
+    func restore(from checkpoint: Checkpoint) throws { try monitor.restore(from: checkpoint) }
+
+    var verdict: String? { monitor.isDiverged ? "training has diverged, and the pictures show nothing that was learned" : nil }
+
+    func nextCommand(checkpoint: String) -> String {
+        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
+        return "Draw more: \(program) sample --checkpoint \(checkpoint.quotedForShell) --out more.png"
+    }
+
+    func pictures(after done: Int) -> String { done == 0 ? "fakes-init.png" : "fakes-\(done.padded(to: 6)).png" }
+
+    /// It costs one forward pass of 64 rows, and other ranks wait for it. The pictures are the generator's own, as training has
+    /// left it, where the grids are those of its moving average.
+    func look(after done: Int, _ means: BatchMeans) throws -> (fields: String, warnings: [String]) {
+        guard let sampler else { return ("", []) }
+        game.context.world.note(step: done, phase: .pictures)
+        sampler.load(parameters: game.generator.reducer.parameters, buffers: game.generator.network.buffers)
+        let pictures = try sampler.pictures(first: 0, count: TrainingMonitor.probeSize)
+        probe = (done, pictures)
+        let report = monitor.look(step: done, AdversarialStatistics(means), fakes: pictures)
+        return ("\"probe_of\": \"generator\", \(report.fields)", report.warnings)
+    }
+
+    func writePictures(after done: Int) throws {
+        let world = game.context.world
+        if done == 0, let run {
+            try world.storing("writing pictures") {
+                try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
+            }
+        }
+        let average = try game.generator.gatherAverage(world)
+        guard let run, let sampler else { return }
+        world.note(step: done, phase: .pictures)
+        let network = game.generator.network
+        if let average {
+            sampler.load(parameters: average, buffers: network.buffers)
+        } else {
+            sampler.load(parameters: game.generator.reducer.parameters, buffers: network.buffers)
+        }
+        // One class a column, where there are classes.
+        let columns = configuration.isConditional ? Dataset.classes : 8
+        // Without an average the monitor has asked for the first of these pictures already.
+        let known = average == nil && probe?.step == done ? probe?.pictures ?? [] : []
+        let first = known.count / configuration.pixelCount
+        let pictures = try known + sampler.pictures(first: first, count: 8 * columns - first)
+        try world.storing("writing pictures") {
+            try Pictures.writeGrid(
+                pictures, side: configuration.imageSize, columns: columns, to: "\(run.path)/\(self.pictures(after: done))")
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Kernels
+import MessagePassing
+import Networks
+
+/// What players play with each other: their networks, and one step that updates them all.
+///
+/// Everything around a step (initial weights, checkpoint, resume, hash, dump, the origin of a number that is not finite, log
+/// line, trace) asks a game for its players and what they have computed, and knows nothing else of it.
+protocol Game: AnyObject {
+    var context: StepContext { get }
+    /// In the order of hashes and checkpoints. Player 0 is updated once in a step, and last.
+    var players: [Player] { get }
+    var records: StepRecords { get }
+
+    /// Step number t, from 0. An update may still be under way when it returns; `settle` finishes it.
+    /// - Throws: `NonFiniteGradient`.
+    func step(_ t: Int) throws
+    /// Finishes what the last step has left under way.
+    /// - Throws: `NonFiniteGradient`.
+    func settle() throws
+
+    /// What the gradients of a player were made of in the last step, in the order of computation.
+    func stages(of player: Player) -> [Stage]
+    /// What a log line and `stats.jsonl` tell of a step.
+    func report(_ means: BatchMeans) -> StepReport
+    /// Adds all that was random in a player's update, by its number from 0, and the data that it saw. Every rank calls it when
+    /// the update is everywhere.
+    func addInputs(ofUpdate update: Int, of player: Player, to dump: Dump) throws
+    /// What rank 0 looks at and shows beside the losses; every rank asks for one.
+    func makeObserver(_ dataset: Dataset, run: RunDirectory?, firstStep: Int) throws -> any GameObserver
+}
+
+/// What is told of a step: words for a log line, and fields of `stats.jsonl` in their order.
+struct StepReport {
+    let line: String
+    let fields: [(key: String, value: Double)]
+}
+
+/// What shows how a game goes, beside the losses: pictures, and what follows from them.
+protocol GameObserver: AnyObject {
+    /// What a checkpoint remembers of it: metadata, and tensors behind all others.
+    func memory() throws -> (metadata: [String: String], tensors: [(name: String, shape: [Int], values: [Float])])
+    func restore(from checkpoint: Checkpoint) throws
+
+    /// Looks at the players after a step that has a log line, on rank 0: JSON fields and warnings.
+    func look(after done: Int, _ means: BatchMeans) throws -> (fields: String, warnings: [String])
+    /// Writes pictures of the state after some steps, 0 before the first; every rank calls it, rank 0 writes.
+    func writePictures(after done: Int) throws
+    /// The file of pictures of a step.
+    func pictures(after done: Int) -> String
+    /// What is wrong with what was learned, if anything.
+    var verdict: String? { get }
+    /// What a user may do with a checkpoint, as a sentence that ends with a command.
+    func nextCommand(checkpoint: String) -> String
+}
+
+extension Configuration {
+    /// Builds the game on this rank; every rank calls it.
+    func makeGame(
+        _ dataset: GAN.Dataset, layout: ShardLayout, world: World, kernels: Kernels, reduction: Reducer.Algorithm,
+        overlaps: Bool = true
+    ) throws -> any Game {
+        try AdversarialGame(
+            dataset, StepContext(
+                self, images: dataset.count, layout: layout, world: world, kernels: kernels, reduction: reduction,
+                overlaps: overlaps))
+    }
+
+    /// What it says of the game's players, in their order.
+    func playerPlans() throws -> [PlayerPlan] { try adversarialPlayers() }
+}
