@@ -76,7 +76,7 @@ extension Implementation {
     }
 
     /// out[i] = (bytes[i] / 255 − 1/2) / (1/2): torchvision's ToTensor and Normalize(0.5, 0.5), pixels in [−1, 1].
-    /// Meanwhile as many bytes are fetched from `upcoming`, which need not be valid: images lie anywhere in a large file.
+    /// Also prefetches `count` bytes at `upcoming`, the next image. The address need not be valid: a prefetch never faults.
     public static func normalizeBytes(
         _ bytes: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<Float>, count: Int, upcoming: UnsafePointer<UInt8>
     ) {

@@ -1,6 +1,6 @@
 import CSIMD
 
-// What a register tile multiplies: a place of the size of a float that holds one element of a sum, or two.
+// A *place* is the space of one float. It holds one element in fp32, or two in bf16.
 
 /// How the elements of a sum lie in memory, and how a tile takes a place of A and one of B into it. Elements that follow
 /// one another in the sum are laid out in pairs, an odd one with a zero.

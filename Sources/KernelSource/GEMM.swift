@@ -26,12 +26,12 @@ extension Implementation {
         var column = 0
         while column < p.columns {
             let columns = p.columns - column < groupColumns ? p.columns - column : groupColumns
-            // Narrow panels are the longer.
+            // Narrow panels are deeper, so that a panel always fills the same memory.
             let panelDepth = blockDepth * tileVectors / nextVectors(columns / lanes)
             let places = Elements.mustPack || p.a_depth != 1 ? packedDepth : panelDepth
             let most = places * 2 / Elements.places(2)
-            // Columns that are a panel as they are need not be laid out: then rows of A are read through the whole depth, as
-            // caches foresee it. Otherwise a block of B that was laid out meets them all.
+            // Where B's columns form a panel already, B is not packed, and A's rows are read over the whole depth, which caches
+            // foresee. Otherwise each packed block of B meets all rows of A.
             let isPanel = !Elements.mustPack && p.b_depth == columns && nextVectors(columns / lanes) * lanes == columns
             let height = isPanel && p.a_depth == 1 ? groupRows : p.rows
             var m = 0

@@ -58,13 +58,13 @@ extension Implementation {
     }
 }
 
-/// x, or zero where its magnitude is below 2⁻¹⁰⁰. The moments of parameters that get no gradient any more, those of a dead
-/// unit, would shrink until they are denormals, and stay some: a CPU takes a hundred cycles for each, without end.
+/// x, or zero where its magnitude is below 2⁻¹⁰⁰. The moments of a dead unit, which gets no gradient any more, would become
+/// denormals and stay some. Each would then cost about a hundred cycles in every step.
 @inline(__always)
 private func decayed(_ x: Vector) -> Vector { select(magnitude(x) .< Vector(repeating: 0x1p-100), Vector(), x) }
 
-/// How far ahead an update asks for what it changes: every rank of the host has read the parameters, and the rest is long
-/// out of the nearer caches.
+/// How many elements ahead an update prefetches. The parameters are in other cores' caches, and the moments have left the
+/// nearer ones.
 @inline(__always) private var updateAhead: Int { 768 }
 
 extension Implementation {

@@ -1,13 +1,14 @@
 import CSIMD
 
-// This file is compiled into a module for each instruction set and, for the plain-loop twins, into `Kernels`: all have the
-// same table. Those modules are built for any CPU, unlike the kernels: a type makes code that the linker shares.
+// The module of each instruction set's table compiles this file, by a symbolic link, and so does `Kernels` for the twins.
+// These modules are built without flags for an instruction set. A type makes code that the linker merges between modules,
+// and that code must run on every CPU.
 
 /// The kernels of one instruction set, or their twins. A kernel is declared here alone: a member gives its name and its
 /// type, and every module's `Implementation` has a function of that name. The function's doc comment says what the kernel
 /// does; the twin, in `Kernels/Reference*.swift`, is its definition.
 public struct Kernels: Sendable {
-    /// Floats of a vector; one of the twins.
+    /// Floats of a vector; 1 for the twins.
     public let lanes = Implementation.vectorLanes
     /// Whether the factors of products are rounded to bf16.
     public internal(set) var roundsToBFloat16 = false

@@ -9,9 +9,9 @@ extension GEMM {
 }
 
 extension ConvolutionGradient {
-    /// Floats of the scratch: the gradient of up to 16 · 64 columns and of its subtrees, or of 64 columns of a tap; a block
-    /// of the depth; and 64 channels of a shard of X and a stretch of A, if all taps of channels that fill vectors are taken
-    /// at once.
+    /// Floats of the scratch: the sums of every open subtree, of up to 16 · 64 columns or of 64 columns of a tap, and a block of
+    /// the depth. If all taps are taken at once, because their channels fill vectors, also 64 channels of a shard of X, laid
+    /// out, and a stretch of A.
     /// - Parameter pixels: of X in that case, else 0.
     public static func scratchCount(rows: Int, pixels: Int, shards: [ShardSum]) -> Int {
         var levels = 3

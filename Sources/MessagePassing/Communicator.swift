@@ -24,10 +24,10 @@ public protocol Communicator: AnyObject {
     func allocateShared(byteCount: Int) throws -> UnsafeMutableRawPointer
     /// Ends every rank of the job with this exit code.
     func abort(_ code: Int32) -> Never
-    /// Ends this rank without a word, since the launcher or another rank is ending all of them and tells why. Where nobody
-    /// does within seconds, as `abort`.
+    /// Ends this rank without a word, because the launcher or another rank is ending the job and says why. Where nobody does
+    /// within seconds, it aborts.
     func leave(_ code: Int32) -> Never
-    /// Steps have been done: from here on what fails between the ranks is worth a resume, and not only the same again.
+    /// To be called once steps have been done. From then on a failure between the ranks ends with 75: resuming is worthwhile.
     func noteProgress()
     /// Leaves in order, all ranks together.
     func close() throws

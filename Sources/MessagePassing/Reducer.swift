@@ -13,8 +13,8 @@ import Synchronization
 ///
 /// A rank publishes after its last read of the old parameters, and rewrites its gradients after `finish`.
 ///
-/// Or else the ranks of a host share their gradients' buffers: each makes a part of every gradient for the rows of them all,
-/// once `meet` has said that all have what it is made of. Then nothing is left to add within a host.
+/// The other way, the ranks of a host share one set of gradient buffers. After `meet` each rank computes a part of every
+/// gradient, for the rows of all of them. Nothing is then left to add within the host.
 public final class Reducer {
     public typealias Floats = UnsafeMutablePointer<Float>
     /// Adds leaves in tree order and says whether every sum is finite; see the kernel of that name.
@@ -65,10 +65,9 @@ public final class Reducer {
 
     private let flags: UnsafeMutablePointer<Atomic<Int>>
     private let failedRound: UnsafeMutablePointer<Atomic<Int>>
-    /// The sums of this rank's segment, as of the last `finish`, if they are kept: where one leaf is all there is to add, that
-    /// leaf.
+    /// The sums of this rank's segment after `finish`: with `keepsSums`, or where there is a single leaf, whose memory it is.
     public let reduced: Floats
-    /// Whether all of `reduced` is kept; otherwise a stretch takes the place of the one before it, in the cache.
+    /// Whether `reduced` keeps the whole segment. Otherwise every stretch overwrites the one before, to stay in the cache.
     public var keepsSums = false
     private let scratch: Floats
     private let ownSum: Addition
@@ -144,8 +143,8 @@ public final class Reducer {
         count / 16 * rank / size * 16..<count / 16 * (rank + 1) / size * 16
     }
 
-    /// Declares that what this rank's part of the gradients is made of lies where its host's ranks read it, and its reads of
-    /// the parameters over; returns when all ranks of the host have done so.
+    /// Says that this rank has laid out its rows in shared memory, and that it reads the old parameters no more. Returns when
+    /// all ranks of the host have said so.
     /// - Parameter part: what this rank has been doing since the stopwatch's last lap.
     public func meet(during part: Stopwatch.Part) throws {
         world.stopwatch.lap(part)
@@ -273,42 +272,9 @@ public final class Reducer {
 }
 
 extension Range<Int> {
-    /// The ranks of a host by whose gradients they write: each its own, or all the same.
+    /// Groups of ranks that write one set of gradients: each rank by itself, or all ranks of the host.
     func sources(_ sharesGradients: Bool) -> [Range<Int>] { sharesGradients ? [self] : map { $0..<$0 + 1 } }
 }
 
 /// Flags of different ranks lie on cache lines of their own; adjacent lines are fetched in pairs.
 private let flagStride = 16
-
-/// A planned sum of leaves in tree order.
-final class Addition {
-    private let leaves: UnsafeMutablePointer<UnsafePointer<Float>>
-    private let merges: UnsafeMutablePointer<Int32>
-    private let count: Int
-
-    init(leaves: [UnsafePointer<Float>], merges: [Int32]) {
-        precondition(leaves.count == merges.count, "\(leaves.count) leaves, \(merges.count) merges")
-        count = leaves.count
-        self.leaves = .allocate(capacity: count)
-        self.leaves.initialize(from: leaves, count: count)
-        self.merges = .allocate(capacity: count)
-        self.merges.initialize(from: merges, count: count)
-    }
-
-    deinit {
-        leaves.deallocate()
-        merges.deallocate()
-    }
-
-    /// The sum itself where there is nothing to add.
-    var onlyLeaf: UnsafePointer<Float>? { count == 1 ? leaves[0] : nil }
-
-    /// Adds some elements of the leaves.
-    /// - Returns: whether all sums are finite.
-    func run(
-        _ treeSum: Reducer.TreeSum, to out: UnsafeMutablePointer<Float>, _ range: Range<Int>,
-        scratch: UnsafeMutablePointer<Float>
-    ) -> Bool {
-        treeSum(leaves, merges, count, range.lowerBound, out, range.count, scratch)
-    }
-}

@@ -36,7 +36,7 @@ final class RemoteExchange {
     private let recordSize: Int
     private var remoteSegments: [RemoteSegment] = []
     private var peers: [Int: Peer] = [:]
-    /// Pieces of each remote that have been sent in this round.
+    /// How many pieces of each remote segment have been sent in this round.
     private var sentPieces: [Int] = []
     private let ownPieces: [Range<Int>]
     private var incomingGradients: [Request] = []
@@ -149,9 +149,9 @@ final class RemoteExchange {
         }
     }
 
-    /// Whether the sums of this rank's segment are here, of all hosts, and those of its remoteSegments on their way.
+    /// Whether all hosts' sums for this rank's segment have arrived, and this rank has sent those for its remote segments.
     func haveGradientsArrived() throws -> Bool {
-        for (index, remote) in remoteSegments.enumerated() where sentPieces[index] < remote.pieces.count { return false }
+        guard zip(sentPieces, remoteSegments).allSatisfy({ $0 >= $1.pieces.count }) else { return false }
         return try areComplete(&incomingGradients)
     }
 
@@ -174,7 +174,7 @@ final class RemoteExchange {
         }
     }
 
-    /// Puts the new parameters of this rank's remoteSegments in their place, once all messages of the round are through.
+    /// Copies the new parameters of this rank's remote segments to shared memory, once all messages of the round are through.
     /// - Returns: whether all owners concerned had finite gradients, as the last element of each message says; nil
     ///   while something is under way.
     func takeParametersAndRecords() throws -> Bool? {

@@ -4,8 +4,8 @@ import Synchronization
 /// message from each host to each other one.
 ///
 /// Each rank puts its shards' numbers where all ranks of its host read them; the first rank of each host exchanges them
-/// with those of other hosts. Two buffers take turns: who fills one again has seen everyone fill the other, and so be done
-/// with it.
+/// with those of other hosts. Two buffers take turns. When a rank fills one again, all ranks have filled the other, so that
+/// nobody reads this one any more.
 public final class ShardSums {
     private let world: World
     private let layout: ShardLayout

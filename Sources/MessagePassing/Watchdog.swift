@@ -3,9 +3,9 @@ import Synchronization
 
 /// What ranks that wait ask and tell each other, and what they conclude.
 ///
-/// After `limit` seconds without progress a waiting rank asks all others; a rank that waits, or whose thread for files is at
-/// work, answers at once with what it sees of its host. Ranks from which nothing comes are named, by the lowest rank that
-/// is awake; the others leave it time to end them. A launcher or a rank of this host that is gone needs no question.
+/// A rank that has waited `limit` seconds asks all others. A rank that waits, or is busy with files, answers at once with what
+/// it sees of its host. The lowest rank that is awake names those that do not answer, and the others let it end the job. If
+/// the launcher or a rank of this host is gone, nobody need be asked.
 final class Watchdog {
     let limit: Double
     let launcher = Launcher()

@@ -129,15 +129,15 @@ final class BatchNormalization: Layer {
         }
     }
 
-    /// The sums of backward are those of the whole batch already: one rank adds them to its gradients, the others nothing.
+    /// The sums of backward are over the whole batch already. The owner of shard 0 adds them, the others add zero.
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         for (number, output) in sums.outputs.enumerated() {
             for channel in 0..<channels {
                 func total(_ field: Int) -> Float {
                     guard number == 0, sums.ownsFirstShard else { return 0 }
                     var sum = 0.0
-                    for slot in 0..<sums.slots { sum += memory.saved[slot * memory.savedStride + 4 * channel + field] }
-                    // Another rank's zero must not change the sign of a zero.
+                    for slot in 0..<sums.passes { sum += memory.saved[slot * memory.savedStride + 4 * channel + field] }
+                    // A sum of −0 becomes 0, as it does where another rank's 0 is added.
                     return Float(sum) + 0
                 }
                 output[offset + channel] = total(Saved.products)

@@ -4,23 +4,23 @@ import Kernels
 public final class BatchSums {
     let kernels: Kernels
     /// Passes whose rows are summed, at most as many as there were at first.
-    public var slots: Int {
-        didSet { precondition((1...mostSlots).contains(slots), "\(slots) passes, room for \(mostSlots)") }
+    public var passes: Int {
+        didSet { precondition((1...mostPasses).contains(passes), "\(passes) passes, room for \(mostPasses)") }
     }
-    private let mostSlots: Int
+    private let mostPasses: Int
     /// Those of them that a bias is part of, and the columns of each.
-    let biasSlots: Int
+    let biasPasses: Int
     let columns: Int
     let shards: UnsafeMutableBufferPointer<ShardSum>
     /// One gradient buffer for each maximal aligned subtree.
     let outputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
-    /// [inputs / 64, slots · columns, 64]
+    /// [inputs / 64, passes · columns, 64]
     let transposed: UnsafeMutablePointer<Float>
     let scratch: UnsafeMutablePointer<Float>
-    /// [slots, channels, columns]: a convolution's output gradients summed over the pixels.
+    /// [passes, channels, columns]: a convolution's output gradients summed over the pixels.
     let pixelSums: UnsafeMutablePointer<Float>
     let ones: UnsafeMutablePointer<Float>
-    /// Whether the first shard of all is this rank's: it adds what is known of the whole batch.
+    /// Whether this rank owns shard 0. It alone adds sums that are over the whole batch already.
     let ownsFirstShard: Bool
     /// The host's rows, where its ranks sum them together.
     let shared: SharedRows?
@@ -32,32 +32,32 @@ public final class BatchSums {
     public var interlude = Interlude.none
 
     public init(
-        kernels: Kernels, slots: Int, biasSlots: Int? = nil, columns: Int, shards: [ShardSum], ownsFirstShard: Bool,
+        kernels: Kernels, passes: Int, biasPasses: Int? = nil, columns: Int, shards: [ShardSum], ownsFirstShard: Bool,
         outputs: [UnsafeMutablePointer<Float>], shared: SharedRows? = nil, needs: LayerNeeds, arena: Arena
     ) {
         self.shared = shared
         self.ownsFirstShard = ownsFirstShard
         self.kernels = kernels
-        self.slots = slots
-        mostSlots = slots
-        self.biasSlots = biasSlots ?? slots
+        self.passes = passes
+        mostPasses = passes
+        self.biasPasses = biasPasses ?? passes
         self.columns = columns
         self.shards = .allocate(capacity: shards.count)
         _ = self.shards.initialize(from: shards)
         self.outputs = .allocate(capacity: outputs.count)
         _ = self.outputs.initialize(from: outputs)
-        transposed = arena.floats(shared == nil ? slots * columns * ((needs.transposedInputs + 63) & ~63) : 0)
+        transposed = arena.floats(shared == nil ? passes * columns * ((needs.transposedInputs + 63) & ~63) : 0)
         scratch = arena.floats(
             max(
                 32 * 6 * 4 * 16,
                 ConvolutionGradient.scratchCount(
                     rows: needs.convolutionRows, pixels: needs.convolutionPixels, shards: shards)))
-        pixelSums = arena.floats(slots * needs.biasRows * columns)
+        pixelSums = arena.floats(passes * needs.biasRows * columns)
         ones = arena.floats(16)
         ones.update(repeating: 1, count: 16)
         workspace = kernels.precision == .fp32
             ? nil
-            : arena.floats(WeightGradient.workspaceCount(rows: needs.gradientRows, passes: slots, shards: shards))
+            : arena.floats(WeightGradient.workspaceCount(rows: needs.gradientRows, passes: passes, shards: shards))
     }
 
     deinit {
@@ -65,8 +65,8 @@ public final class BatchSums {
         outputs.deallocate()
     }
 
-    /// The gradient of weights [outputs, inputs], of which dy [slots, outputs, stride] is the output gradient and
-    /// x [slots, inputs, stride] the input: Σ dy xᵗ.
+    /// The gradient of weights [outputs, inputs], of which dy [passes, outputs, stride] is the output gradient and
+    /// x [passes, inputs, stride] the input: Σ dy xᵗ.
     /// - Parameter passStride: floats from a pass of dy to the next, if others lie between.
     func weightGradient(_ dy: Matrix, passStride: Int? = nil, x: Matrix, offset: Int) {
         let passStride = passStride ?? dy.slotStride
@@ -74,9 +74,9 @@ public final class BatchSums {
             transpose(x, columns: columns, to: transposed, columns)
             return add(dy, passStride, transposed, columns, rows: 0..<dy.features, inputs: x.features, offset: offset)
         }
-        let place = shared.next(outputs: dy.features, inputs: x.features, slots: slots)
+        let place = shared.next(outputs: dy.features, inputs: x.features, slots: passes)
         if shared.isLayingOut {
-            for slot in 0..<slots {
+            for slot in 0..<passes {
                 kernels.copyColumns(
                     dy.base + slot * passStride, dy.stride, dy.features, shared.rows.count,
                     place.dy.slot(slot).base + shared.rows.lowerBound, shared.columns)
@@ -90,13 +90,13 @@ public final class BatchSums {
         }
     }
 
-    /// xᵗ in panels of 64 inputs, the rows of all passes one behind the other: [inputs / 64, slots · stride, 64].
+    /// xᵗ in panels of 64 inputs, the rows of all passes one behind the other: [inputs / 64, passes · stride, 64].
     private func transpose(_ x: Matrix, columns: Int, to target: UnsafeMutablePointer<Float>, _ stride: Int) {
-        for slot in 0..<slots {
+        for slot in 0..<passes {
             for start in Swift.stride(from: 0, to: x.features, by: 64) {
                 kernels.transpose(
                     x.slot(slot).base + start * x.stride, x.stride, min(64, x.features - start), columns,
-                    target + (start * slots + 64 * slot) * stride, 64)
+                    target + (start * passes + 64 * slot) * stride, 64)
             }
         }
     }
@@ -109,13 +109,13 @@ public final class BatchSums {
         guard let shards = shards.baseAddress, let outputs = outputs.baseAddress, !rows.isEmpty else { return }
         var gradient = WeightGradient(
             a: dy.base + rows.lowerBound * dy.stride, a_pass: passStride, a_row: dy.stride, b: transposed,
-            b_panel: 64 * slots * columns, b_pass: 64 * columns, b_row: 64, outputs: outputs,
-            output_offset: offset + rows.lowerBound * inputs, c_row: inputs, rows: rows.count, columns: inputs, passes: slots,
+            b_panel: 64 * passes * columns, b_pass: 64 * columns, b_row: 64, outputs: outputs,
+            output_offset: offset + rows.lowerBound * inputs, c_row: inputs, rows: rows.count, columns: inputs, passes: passes,
             shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
         kernels.weightGradient(&gradient)
     }
 
-    /// The gradient of a bias, of which dy [slots, outputs, stride] is the output gradient: the weight of an input that is
+    /// The gradient of a bias, of which dy [passes, outputs, stride] is the output gradient: the weight of an input that is
     /// always 1. Where rows are shared, the layer's weights come before it.
     func biasGradient(_ dy: Matrix, offset: Int) {
         guard let shards = shards.baseAddress, let outputs = outputs.baseAddress, shared?.isLayingOut != true else { return }
@@ -125,7 +125,7 @@ public final class BatchSums {
         var gradient = WeightGradient(
             a: dy.base + rows.lowerBound * dy.stride, a_pass: dy.slotStride, a_row: dy.stride, b: ones, b_panel: 0, b_pass: 0,
             b_row: 0, outputs: outputs, output_offset: offset + rows.lowerBound, c_row: 1, rows: rows.count, columns: 1,
-            passes: biasSlots, shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
+            passes: biasPasses, shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
         kernels.biasGradient(&gradient)
     }
 }

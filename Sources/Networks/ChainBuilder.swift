@@ -55,7 +55,7 @@ struct ChainBuilder {
     var name: String { "main.\(path)" }
     /// Whether the next layer is the network's first.
     var isFirst: Bool { block == nil && index == 0 }
-    /// What random numbers know the next layer by: its number, or in a block multiples of 2¹⁶ in the order of layers.
+    /// The next layer's number in random streams: its own, or in a block (1 + the layers in blocks before it) · 2¹⁶.
     var randomNumber: Int { block == nil ? index : (1 + innerLayers) << 16 }
 
     private func path(of index: Int) -> String { (block.map { "\($0.path)." } ?? "") + "\(index)" }
@@ -84,7 +84,7 @@ struct ChainBuilder {
     /// Notes that a layer normalises by so many values of each row.
     mutating func noteNormalization(of pixels: Int) { normalizedPixels = min(normalizedPixels ?? pixels, pixels) }
 
-    /// A few layers that enlarge would ask for more memory than there is, and for sizes that no number holds.
+    /// Refuses shapes so large that a few enlarging layers would ask for more memory than there is, or overflow an Int.
     /// - Parameter layer: what the next layer is, for a message.
     func check(_ result: Shape, _ layer: String) throws {
         guard max(result.height, result.width) <= 1_024, result.features <= 1 << 24 else {

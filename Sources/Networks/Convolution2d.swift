@@ -5,7 +5,8 @@ import Kernels
 public struct ConvolutionDescription: LayerDescription {
     public var isTransposed: Bool
     public var inputs, outputs, kernel, stride, padding: Int
-    /// Pixels more below and on the right, of a transposed one, where those of several images would give the same smaller one.
+    /// Extra rows and columns at the bottom and on the right of a transposed convolution's output: of the sizes that would
+    /// shrink to the same input, it names one.
     public var outputPadding: Int
     /// Without the word there is one.
     public var hasBias: Bool
@@ -88,6 +89,7 @@ final class Convolution2d: AffineLayer {
     private var geometry: ConvolutionGeometry { plan.geometry }
     private var large: Int { geometry.channels * geometry.pixels }
     private var small: Int { geometry.outputs * geometry.outputPixels }
+    var isPiecewiseLinear: Bool { true }
     var inputs: Int { isTransposed ? small : large }
     var outputs: Int { isTransposed ? large : small }
     var outputChannels: Int { isTransposed ? geometry.channels : geometry.outputs }
@@ -162,7 +164,7 @@ final class Convolution2d: AffineLayer {
                 a: small.base, a_pass: small.slotStride, a_channel: small.stride,
                 a_row: geometry.outputs * small.stride, x: large.base, x_pass: large.slotStride,
                 x_channel: large.stride, x_row: geometry.channels * large.stride, pixels: geometry.pixels, rows: geometry.outputs,
-                channels: geometry.channels, passes: sums.slots, positions: positions, tap_count: tapsAtOnce,
+                channels: geometry.channels, passes: sums.passes, positions: positions, tap_count: tapsAtOnce,
                 position_count: pairs.count / tapsAtOnce, outputs: outputs,
                 output_offset: offset + number * geometry.channels, out_row: geometry.taps * geometry.channels,
                 shards: shards, shard_count: sums.shards.count, scratch: sums.scratch, interlude: sums.interlude)
@@ -170,7 +172,7 @@ final class Convolution2d: AffineLayer {
         }
         guard hasBias else { return }
         let channels = outputChannels
-        for slot in 0..<sums.biasSlots {
+        for slot in 0..<sums.biasPasses {
             let dy = dy.slot(slot)
             for channel in 0..<channels {
                 sums.kernels.sumPixels(

@@ -35,9 +35,9 @@ final class ConvolutionPlan: @unchecked Sendable {
     /// the stride is 2. A tap's weights are `scatterDepth` long.
     let scatter: [Group]
     let scatterDepth: Int
-    /// Pairs of an output pixel and the input pixel that a tap reads, for each call that makes the gradient of the weights: of
-    /// all taps, [taps, outputPixels], −1 for the padding, where they fill vectors together (few channels) or each by itself;
-    /// else tap by tap.
+    /// Pairs of an output pixel and the input pixel that a tap reads, one list for each call of the weight-gradient kernel; −1
+    /// is padding. Where a call takes all taps together, because they fill vectors (few channels) or each does by itself, its
+    /// list is [taps, outputPixels]; otherwise there is a list for each tap.
     let pairs: [UnsafeMutableBufferPointer<ConvolutionPosition>]
 
     init(_ geometry: ConvolutionGeometry) {

@@ -39,6 +39,7 @@ public final class Dropout: Layer {
     let network: NetworkRole
     let threshold: UInt32
     let scale: Float
+    public var isPiecewiseLinear: Bool { true }
     public var outputs: Int { inputs }
     public var sharesGradient: Bool { true }
 

@@ -27,6 +27,7 @@ extension LayerSpecification {
 final class LabelConcatenation: Layer {
     private let shape: Shape
     private let classes: Int
+    var isPiecewiseLinear: Bool { true }
     var inputs: Int { shape.features }
     var outputs: Int { shape.pixels * (shape.channels + classes) }
 

@@ -24,6 +24,7 @@ extension LayerSpecification {
 /// y = x₀ + x_{1 + c}, c the row's class. After a linear layer of 1 + classes outputs this is a discriminator that judges by
 /// projection (Miyato and Koyama 2018): (w + e_c)ᵀ φ + b₀ + b_c, e_c the embedding of the class and φ the linear layer's input.
 final class LabelProjection: Layer {
+    var isPiecewiseLinear: Bool { true }
     let inputs: Int
     var outputs: Int { 1 }
 

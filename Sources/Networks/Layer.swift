@@ -13,13 +13,13 @@ public protocol Layer: AnyObject, Sendable {
     var needs: LayerNeeds { get }
     /// The layers inside it, whose tensors, buffers and needs are its own.
     var innerLayers: [any Layer] { get }
-    /// Whether the gradient of the input takes the place of the output's.
+    /// Whether `inputGradient` writes over the output's gradient.
     var sharesGradient: Bool { get }
     /// Multiplications of one row's forward pass in matrix products; padding counts.
     var products: Int { get }
-    /// Whether, in one row, the layer is a piecewise linear function of its input.
+    /// Whether, in one row, the layer is a piecewise linear function of its input. Penalties of the slope rely on it.
     var isPiecewiseLinear: Bool { get }
-    /// Whether `BatchSums.weightGradient` makes the gradients of all its parameters, and `biasGradient` after it.
+    /// Whether all gradients of its parameters come from `BatchSums.weightGradient`, and then `biasGradient`.
     var sumsProductsOnly: Bool { get }
     /// Whether what it makes of a column depends on that column alone, whatever the pass.
     var isColumnwise: Bool { get }
@@ -47,7 +47,6 @@ extension Layer {
     public var innerLayers: [any Layer] { [] }
     public var products: Int { 0 }
     public var sharesGradient: Bool { false }
-    public var isPiecewiseLinear: Bool { true }
     public var sumsProductsOnly: Bool { tensors.isEmpty }
     public var isColumnwise: Bool { false }
     public func worksInPlace(after previous: any Layer) -> Bool { false }

@@ -1,4 +1,4 @@
-/// Memory that a layer works with, at most as much as any layer of its network asks for.
+/// Memory that a layer works with. Layers of a network take turns with most of it, so that the largest need counts.
 public struct LayerNeeds: Sendable {
     /// Floats that one call uses.
     var workspace = 0
@@ -31,17 +31,17 @@ public struct LayerNeeds: Sendable {
     }
 }
 
-/// What is a layer's, though not kept in it.
+/// The memory of one layer, given to it with each call.
 public struct LayerMemory {
     let parameters: UnsafePointer<Float>
     /// Running statistics.
     let buffers: UnsafeMutablePointer<Float>
-    /// Numbers that this pass keeps from forward to backward, [slots, savedStride] from the first pass on.
+    /// Numbers kept from forward to backward, from this call's slot on, and the distance to the next slot's.
     let saved: UnsafeMutablePointer<Double>
     let savedStride: Int
-    /// The same of each column: [slots, kept, stride] from this pass on.
+    /// Floats kept of each column, [slots, kept, stride], from the slot of the activations on.
     let kept: Matrix
-    /// The same, from the pass of a tangent or of gradients on, which may be another than that of the activations.
+    /// The same memory, from the slot of the gradients or tangents on.
     let keptDerivatives: Matrix
     let workspace: UnsafeMutablePointer<Float>
 }

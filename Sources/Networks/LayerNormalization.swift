@@ -109,7 +109,7 @@ final class LayerNormalization: Layer {
         precondition(dy.stride == x.stride, "output gradient of stride \(dy.stride) for an input of \(x.stride)")
         /// What `sum` makes of the pixels of each channel, summed over the batch.
         func add(_ offset: Int, _ sum: (_ slot: Int, _ channel: Int, _ sums: UnsafeMutablePointer<Float>) -> Void) {
-            for slot in 0..<sums.biasSlots {
+            for slot in 0..<sums.biasPasses {
                 for channel in 0..<channels {
                     sum(slot, channel * dy.stride, sums.pixelSums + (slot * channels + channel) * sums.columns)
                 }

@@ -42,6 +42,7 @@ extension LayerSpecification {
 /// A convolution whose kernel is the whole image is such a layer too: `Conv2d` to one pixel, or `ConvTranspose2d` from one,
 /// whose W is [inputs, outputs].
 final class Linear: AffineLayer {
+    var isPiecewiseLinear: Bool { true }
     let inputs: Int
     let outputs: Int
     let tensors: [Tensor]

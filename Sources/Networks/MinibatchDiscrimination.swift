@@ -38,9 +38,8 @@ extension LayerSpecification {
 /// o_b(i) = Σ_{j ≠ i} exp(−d_b(i, j)), d_b(i, j) = Σ_c |M_bc(i) − M_bc(j)|, y = [f; o].
 ///
 /// f is [inputs, rows], y [inputs + kernels, rows], T PyTorch's [kernels · dimensions, inputs] of a linear layer without a bias,
-/// uniform in ±1/√inputs at first. The minibatch of a row is the rows of its logical shard in the same pass, real and fake
-/// apart: a rank holds whole shards, and so a row sees the same others whatever the number of ranks, and none of them is
-/// asked for over the network. Backwards
+/// uniform in ±1/√inputs at first. A row is compared with the other rows of its shard in the same pass; real and fake rows
+/// never mix. A rank holds whole shards, so that the result does not depend on the ranks, and no row is sent. Backwards
 ///
 /// dM_bc(i) = −Σ_j (do_b(i) + do_b(j)) exp(−d_b(i, j)) sign(M_bc(i) − M_bc(j)), df = dy_f + Tᵗ dM, dT = Σ dM fᵗ,
 ///

@@ -80,7 +80,7 @@ public final class Network {
         while firstOfOutput > 0, plan.layers[firstOfOutput].worksInPlace(after: plan.layers[firstOfOutput - 1]) {
             firstOfOutput -= 1
         }
-        // A network that only draws samples needs a layer's input and its output, and nothing of the layers before.
+        // A network that only draws samples keeps no activations: two buffers take turns as a layer's input and output.
         let largest = plan.layers.map(\.outputs).max() ?? 0
         let turns = keepsGradients ? [] : (0..<2).map { _ in matrix(largest) }
         var activations: [Matrix] = []

@@ -13,7 +13,8 @@ public struct Tensor: Sendable, Equatable {
     /// As PyTorch has it and files hold it, the last dimension innermost.
     public let shape: [Int]
     public let initial: Initial
-    /// The dimensions of which in memory the second is innermost, as PyTorch's `channels_last` lays out weights, if any.
+    /// The shape by which elements are placed in memory, the second dimension innermost, as in PyTorch's `channels_last`; empty
+    /// for the plain order.
     private var order: [Int]
     var isChannelsLast: Bool { !order.isEmpty }
     public fileprivate(set) var offset = 0

@@ -34,6 +34,7 @@ final class ReflectionPadding: Layer {
     private let shape: Shape
     private let padding: Int
     private var width: Int { shape.width + 2 * padding }
+    var isPiecewiseLinear: Bool { true }
     var inputs: Int { shape.features }
     var outputs: Int { shape.channels * (shape.height + 2 * padding) * width }
 

@@ -31,6 +31,7 @@ extension LayerSpecification {
 /// The features of an image, or an image of other sides, in PyTorch's order (`nn.Flatten`, `nn.Unflatten`): a feature keeps
 /// its number c · H · W + h · W + w, of which its place in memory is (h · W + w) · C + c.
 final class Reshape: Layer {
+    var isPiecewiseLinear: Bool { true }
     let inputs: Int
     var outputs: Int { inputs }
     private let from, to: Shape

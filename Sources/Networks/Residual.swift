@@ -56,7 +56,7 @@ extension LayerField {
 /// The outputs of f's layers and their gradients are kept with what these layers keep. The gradients of f's parameters are made
 /// last layer first, and are the block's.
 final class Residual: Layer {
-    /// Where what is a layer's begins in what is the block's.
+    /// Where an inner layer's memory begins in the block's.
     private struct Place {
         var parameters = 0, buffers = 0, saved = 0
         /// Features of `LayerMemory.kept`: of the output, the output's gradient, and what the layer keeps.

@@ -8,7 +8,7 @@ public final class SharedRows {
     let rows: Range<Int>
     private let count: Int
     let columns: Int
-    /// The elements of the gradient that this rank computes: those of the rows of a matrix that begin here.
+    /// The elements of the gradient that this rank computes. A row of a matrix belongs to the rank in whose range it begins.
     let elements: Range<Int>
     private let space: UnsafeMutablePointer<Float>
     private let capacity: Int

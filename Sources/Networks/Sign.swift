@@ -20,6 +20,7 @@ extension LayerSpecification {
 /// y = 1 where x ≥ 0, −1 elsewhere, with a gradient of zero: what follows sees a code of random bits in place of normal noise.
 /// A generator of a code need not put anything between two kinds of images, as a continuous one must.
 final class Sign: Layer {
+    var isPiecewiseLinear: Bool { true }
     let inputs: Int
     var outputs: Int { inputs }
     var isColumnwise: Bool { true }

@@ -7,7 +7,7 @@ import Kernels
 /// One power iteration, v = Wᵀu / ‖Wᵀu‖, u = W v / ‖W v‖, is done at the start and after each update of W, the same on
 /// every rank; u and v are running statistics, `weight_u` and `weight_v`, and W is `weight_orig`, as PyTorch names them. With
 /// u and v taken for constants the gradient of W is (dŴ − ⟨dŴ, Ŵ⟩ u vᵀ) / σ. The product ⟨dŴ, Ŵ⟩ is a sum over the batch,
-/// Σ ⟨dy, Ŵ x⟩, and where y is rectified ⟨dy, Ŵ x⟩ + ⟨dy, b⟩ is the gradient of the rectified output times that output.
+/// Σ ⟨dy, Ŵ x⟩. Where a rectifier follows, ⟨dy, Ŵ x⟩ + ⟨dy, b⟩ equals the rectified output times its gradient.
 final class SpectralNormalization {
     private struct Part {
         let layer, rows, columns, weight, pixels: Int

@@ -24,6 +24,7 @@ extension LayerSpecification {
 final class Upsample: Layer {
     private let shape: Shape
     private let factor: Int
+    var isPiecewiseLinear: Bool { true }
     var inputs: Int { shape.features }
     var outputs: Int { inputs * factor * factor }
 

@@ -63,7 +63,7 @@ import Testing
             let gradient = arena.floats(plan.layout.count)
             let tree = TreePlan(leaves: (0..<8).map { $0..<$0 + 1 }, total: 0..<8)
             let sums = BatchSums(
-                kernels: kernels, slots: 3, biasSlots: 2, columns: columns,
+                kernels: kernels, passes: 3, biasPasses: 2, columns: columns,
                 shards: tree.sums((0..<8).map { layout.rows(of: $0, batch: Self.batch) }), ownsFirstShard: true,
                 outputs: [gradient], needs: plan.needs, arena: arena)
             try network.weightGradients(sums) { _ in }

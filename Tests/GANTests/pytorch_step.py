@@ -17,7 +17,7 @@ import tempfile
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import normalize, one_hot
+from torch.nn.functional import normalize, one_hot, softplus
 from torch.nn.utils.parametrize import register_parametrization
 
 IMAGES, STEPS = 40, 2
@@ -96,6 +96,12 @@ CONDITIONAL = dict(
     discriminator=[{"type": "label", "classes": 10}, conv2d(11, 4, bias=True), LEAKY, conv2d(4, 6), norm(6), LEAKY,
                    conv2d(6, 11, 4, 1, 0, bias=True), {"type": "projection", "classes": 10}])
 
+# Pairs of real and fake rows, and penalties of the slope at them in every other update.
+# The last layer has no bias: in differences its gradient is zero but for rounding.
+RELATIVISTIC = dict(
+    WGAN_GP, loss="relativistic", gradient_penalty=0, r1=0.5, r2=0.25, penalty_interval=2,
+    discriminator=[*WGAN_GP["discriminator"][:-1], {**linear(96, 1), "bias": False}])
+
 CASES = [
     model("fresh", 10),
     model("dropout", 8, generator=generator(LEAKY), discriminator=discriminator(LEAKY, DROPOUT)),
@@ -107,6 +113,9 @@ CASES = [
     model("hinge", 8, **HINGE),
     model("wgan", 8, **WGAN),
     model("conditional", 12, **CONDITIONAL),
+    model("relativistic", 8, **RELATIVISTIC),
+    model("relativistic-reuse", 10, loss="relativistic", r1=0.5, generator_step="reuse",
+          discriminator=[linear(784, 12), LEAKY, {**linear(12, 1), "bias": False}]),
     model("remedies", 12, label_smoothing=0.2, label_flip=0.3, instance_noise=0.4, optimizer="sgd", lr=0.05,
           lr_half_life=1),
 ]
@@ -235,6 +244,8 @@ class Network(nn.Module):
 
 def losses(kind):
     """The discriminator's loss of outputs and targets, and the generator's of outputs."""
+    if kind == "relativistic":
+        return None, None
     if kind == "hinge":
         return lambda x, y: torch.relu(1 + (1 - 2 * y) * x).mean(), lambda x: -x.mean()
     loss = {"bce": nn.BCEWithLogitsLoss(), "mse": nn.MSELoss(), "wasserstein": lambda x, y: ((1 - 2 * y) * x).mean()}[kind]
@@ -266,7 +277,8 @@ def train(configuration, dumps, dtype):
     schedules = [torch.optim.lr_scheduler.StepLR(o, half_life, gamma=0.5) for o in optimizers.values()]
     kind = option("loss", "bce")
     loss, generator_loss = losses(kind)
-    score = torch.sigmoid if kind == "bce" else lambda x: x
+    is_paired = kind == "relativistic"
+    score = torch.sigmoid if kind == "bce" or is_paired else lambda x: x
     updates, weight, averages = option("critic_steps", 1), option("gradient_penalty"), {}
     results = []
     for number, dump in enumerate(dumps[1:], 1):
@@ -294,8 +306,18 @@ def train(configuration, dumps, dtype):
             fake = d(noisy(fakes.detach(), "noise.fake" + suffix), masks("mask.fake."), classes)
             targets = [row(f"targets_{name}" + suffix, torch.full([len(real)], float(name == "real"))).reshape(real.shape)
                        for name in ("real", "fake")]
-            loss_real, loss_fake = loss(real, targets[0]), loss(fake, targets[1])
-            penalty = torch.zeros(())
+            if is_paired:
+                loss_real = loss_fake = softplus(fake - real).mean() / 2
+                real, fake = real - fake, fake - real
+            else:
+                loss_real, loss_fake = loss(real, targets[0]), loss(fake, targets[1])
+            penalty, interval = torch.zeros(()), option("penalty_interval", 1)
+            if ((number - 1) * updates + update - 1) % interval == 0:
+                for gamma, points, kind_of_pass in (option("r1"), images, "real"), (option("r2"), fakes, "fake"):
+                    if gamma:
+                        points = points.detach().reshape(images.shape).requires_grad_()
+                        slopes, = torch.autograd.grad(d(points, masks(f"mask.{kind_of_pass}.")).sum(), points, create_graph=True)
+                        penalty = penalty + interval * gamma / 2 * slopes.flatten(1).square().sum(1).mean()
             if weight:
                 epsilon = row("epsilon" + suffix)[:, None, None, None]
                 between = (epsilon * images + (1 - epsilon) * fakes.detach()).requires_grad_()
@@ -315,7 +337,10 @@ def train(configuration, dumps, dtype):
             fakes = g(row("z_g"), masks("generator.mask.generator.", ""), classes)
         noise = "noise.generator" if "z_g" in dump else "noise.fake" + suffix
         again = d(noisy(fakes, noise), masks("mask.generator.", ""), classes)
-        loss_g = generator_loss(again)
+        if is_paired:
+            loss_g = softplus(d(images, masks("mask.real."), classes).detach() - again).mean()
+        else:
+            loss_g = generator_loss(again)
         optimizers["generator"].zero_grad()
         loss_g.backward()
         values |= {f"grad.generator.{k}": p.grad.clone() for k, p in g.parameters_by_name()}
@@ -334,7 +359,7 @@ def train(configuration, dumps, dtype):
         statistics = {
             "loss_d": loss_real + loss_fake + penalty, "loss_d_real": loss_real, "loss_d_fake": loss_fake, "loss_g": loss_g,
             "d_real": score(real).mean(), "d_fake": score(fake).mean()}
-        if weight:
+        if weight or option("r1") or option("r2"):
             statistics["penalty"] = penalty
         results.append(({k: v.item() for k, v in statistics.items()}, {k: v.double().numpy() for k, v in values.items()}))
     return results

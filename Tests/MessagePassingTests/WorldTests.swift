@@ -62,6 +62,7 @@ import Testing
     @Test func blamesNobodyWhereAllWait() throws {
         let results = try outcomes(hosts: [2], within: 30) { communicator in
             let world = try World(communicator, limit: 1)
+            world.players = ["generator", "discriminator"]
             world.note(step: 3, phase: .computing(0))
             var byte: UInt8 = 0
             try withUnsafeMutableBytes(of: &byte) { try world.receive($0, from: 1 - communicator.rank, tag: .data) }

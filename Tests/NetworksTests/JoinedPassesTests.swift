@@ -27,7 +27,7 @@ import Testing
                 ShardSum(count: 1, merges: Int32(shard.trailingZeroBitCount), output: shard == 8 ? 0 : -1)
             }
             let sums = BatchSums(
-                kernels: kernels, slots: 2, columns: 8, shards: shards, ownsFirstShard: true, outputs: [gradient],
+                kernels: kernels, passes: 2, columns: 8, shards: shards, ownsFirstShard: true, outputs: [gradient],
                 needs: rig.plan.needs, arena: arena)
             let inputError = Matrix(arena.floats(16 * 70), features: 70, stride: 16, slotStride: 8)
 

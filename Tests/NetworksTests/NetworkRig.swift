@@ -86,7 +86,7 @@ struct NetworkRig {
             }
         }
         sums = BatchSums(
-            kernels: kernels, slots: 2, columns: columns, shards: shardSums, ownsFirstShard: shards.lowerBound == 0,
+            kernels: kernels, passes: 2, columns: columns, shards: shardSums, ownsFirstShard: shards.lowerBound == 0,
             outputs: gradients, shared: host?.sharedRows(rows, plan, index: index), needs: plan.needs, arena: arena)
         statistics = plan.needs.statistics == 0
             ? nil

@@ -85,7 +85,8 @@ extension Configuration {
         public static func == (a: Self, b: Self) -> Bool { a.wrappedValue == b.wrappedValue }
     }
 
-    /// When the JSON of a configuration holds a field. A whole configuration that lacks one means its default.
+    /// When files hold the field. A new field is `.unlessDefault` or `.later`, so that old files keep their meaning: a whole
+    /// configuration that lacks it has its default.
     public enum Presence: Sendable {
         /// In all versions.
         case always
@@ -142,7 +143,7 @@ extension Configuration.Limit<Double> {
     static var positive: Self { positive("must be a positive number") }
     static func positive(_ text: String) -> Self { Self(text: text) { $0 > 0 && $0.isFinite } }
     static var fromZero: Self { Self(text: "must be a number from 0, which is none") { $0 >= 0 && $0.isFinite } }
-    /// Of something that 1 would keep for ever.
+    /// Of decays: 1 would never forget.
     static var share: Self { within(0..<1, "must be at least 0, which is none, and less than 1") }
 }
 

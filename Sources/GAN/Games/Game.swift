@@ -8,7 +8,7 @@ import Networks
 /// line, trace) asks a game for its players and what they have computed, and knows nothing else of it.
 protocol Game: AnyObject {
     var context: StepContext { get }
-    /// In the order of hashes and checkpoints. Player 0 is updated once in a step, and last.
+    /// In the order of hashes and checkpoints. Player 0 must be updated exactly once in a step, after all others.
     var players: [Player] { get }
     var records: StepRecords { get }
 
@@ -28,6 +28,20 @@ protocol Game: AnyObject {
     func addInputs(ofUpdate update: Int, of player: Player, to dump: Dump) throws
     /// What rank 0 looks at and shows beside the losses; every rank asks for one.
     func makeObserver(_ dataset: Dataset, run: RunDirectory?, firstStep: Int) throws -> any GameObserver
+}
+
+extension Game {
+    /// Steps, and tells where a number came from that is not finite.
+    /// - Parameter requests: what signals ask of this rank.
+    /// - Throws: a failure on all ranks, naming the tensor, where a gradient is infinite or NaN; nothing is written then.
+    func run(_ t: Int, requests: Int) throws {
+        context.world.stopwatch.lap(.other)
+        records.requests = requests
+        try diagnosed { try step(t) }
+    }
+
+    /// Finishes what the last step has left under way.
+    func settled() throws { try diagnosed { try settle() } }
 }
 
 /// What is told of a step: words for a log line, and fields of `stats.jsonl` in their order.

@@ -104,8 +104,7 @@ struct GameState {
     }
 }
 
-/// Buffers of which each rank holds its segment, collected on rank 0 one player's at a time: those of all players would be
-/// the most that it ever holds.
+/// Collects on rank 0 the buffers of which each rank holds a segment. It keeps one player's at a time, to save memory.
 private struct Segments {
     private let world: World
     private var held: (player: Int, buffers: [StateEntry.Part: [Float]]) = (-1, [:])

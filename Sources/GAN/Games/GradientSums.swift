@@ -2,22 +2,23 @@ import Kernels
 import MessagePassing
 import Networks
 
-/// How one network's gradients are summed over the batch: over the rows of this rank, which the reduction then adds to those
-/// of others, or over those of all ranks of the host together, where the network's layers and the reduction allow it.
+/// How one network's gradients are summed over the batch. Usually each rank sums over its own rows, and the reduction adds the
+/// ranks up. Where the network's layers and the reduction allow it, each rank of a host sums over the rows of all of them, for
+/// its part of the gradients.
 struct GradientSums {
     let plan: NetworkPlan
     let layout: ShardLayout
     let communicator: any Communicator
     let batch: Int
     let reduction: Reducer.Algorithm
-    /// Passes whose rows are summed, and those of them that a bias is part of.
-    let slots, biasSlots: Int
+    /// How many passes are summed into the gradients of weights, and how many of these, the first ones, into those of biases.
+    let passes, biasPasses: Int
     /// Doubles that each rank hands to all others with a reduction.
     let recordSize: Int
 
     private var sharesRows: Bool { plan.sharesRows && communicator.localRanks.count > 1 && reduction == .tree }
     private var hostRows: Range<Int> { layout.rows(of: layout.shards(of: communicator.localRanks), batch: batch) }
-    private var sharedFloats: Int { sharesRows ? SharedRows.floats(of: plan.needs, slots: slots, rows: hostRows.count) : 0 }
+    private var sharedFloats: Int { sharesRows ? SharedRows.floats(of: plan.needs, slots: passes, rows: hostRows.count) : 0 }
 
     /// Bytes of the host's shared space.
     var sharedBytes: Int {
@@ -52,7 +53,7 @@ struct GradientSums {
                 space: space.take(floats, of: Float.self), capacity: floats)
             : nil
         return BatchSums(
-            kernels: kernels, slots: slots, biasSlots: biasSlots, columns: columns,
+            kernels: kernels, passes: passes, biasPasses: biasPasses, columns: columns,
             shards: TreePlan(leaves: shards.map { $0..<$0 + 1 }, total: shards)
                 .sums(shards.map { layout.rows(of: $0, batch: batch) }),
             ownsFirstShard: own.lowerBound == 0, outputs: reducer.gradients, shared: shared, needs: plan.needs, arena: arena)

@@ -35,15 +35,14 @@ final class Player {
     private let context: StepContext
     /// What its reduction carries besides, if anything.
     let records: StepRecords?
-    /// Called when an update, by its number from 0, is everywhere, by those who look into a step. An update then hides behind
-    /// nothing.
+    /// Called when an update, by its number from 0, is complete on all ranks. While this is set, updates overlap with nothing.
     var afterUpdate: ((_ update: Int) throws -> Void)?
 
     var name: String { plan.name }
     /// Passes whose rows the next update sums, at most as many as the plan says.
     var weightPasses: Int {
-        get { sums.slots }
-        set { sums.slots = newValue }
+        get { sums.passes }
+        set { sums.passes = newValue }
     }
 
     init(
@@ -124,7 +123,8 @@ struct Update: ~Copyable {
     fileprivate let step: Int
 
     /// Waits until the parameters are new everywhere.
-    /// - Throws: `NonFiniteGradient` on all ranks where a gradient is infinite or NaN; nothing is updated then.
+    /// - Throws: `NonFiniteGradient` on all ranks where a gradient is infinite or NaN. Some parameters are new then, and others
+    ///   are not: nobody may use or write them.
     consuming func finish() throws { try player?.finish(step: step) }
 }
 

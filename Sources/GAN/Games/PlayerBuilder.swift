@@ -28,7 +28,7 @@ struct PlayerBuilder {
         let gradients = plans.enumerated().map { number, plan in
             GradientSums(
                 plan: plan.network, layout: layout, communicator: communicator, batch: context.configuration.batchSize,
-                reduction: context.reduction, slots: plan.weightPasses, biasSlots: plan.biasPasses,
+                reduction: context.reduction, passes: plan.weightPasses, biasPasses: plan.biasPasses,
                 recordSize: number == 0 ? recordSize : 0)
         }
         let capacity = plans.map(\.network.needs.statistics).max() ?? 0

@@ -48,19 +48,8 @@ struct Stage {
 }
 
 extension Game {
-    /// Steps, and tells where a number came from that is not finite.
-    /// - Parameter requests: what signals ask of this rank.
-    /// - Throws: a failure on all ranks, naming the tensor, where a gradient is infinite or NaN; nothing is updated then.
-    func run(_ t: Int, requests: Int) throws {
-        context.world.stopwatch.lap(.other)
-        records.requests = requests
-        try diagnosed { try step(t) }
-    }
-
-    /// Finishes what the last step has left under way.
-    func settled() throws { try diagnosed { try settle() } }
-
-    private func diagnosed(_ body: () throws -> Void) throws {
+    /// Does a part of a step; where a gradient is not finite, throws a failure that tells where that came from.
+    func diagnosed(_ body: () throws -> Void) throws {
         do { try body() } catch let error as NonFiniteGradient { throw try failure(error) }
     }
 

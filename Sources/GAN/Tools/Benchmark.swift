@@ -107,7 +107,7 @@ struct Benchmark {
                 for i in 0..<layer.inputs * rows { x.base[i] = Float(i % 17) / 17 - 0.5 }
                 for i in 0..<count { parameters[i] = Float(i % 13) / 13 - 0.5 }
                 let sums = BatchSums(
-                    kernels: kernels, slots: 1, columns: rows, shards: tree.sums(shards), ownsFirstShard: true,
+                    kernels: kernels, passes: 1, columns: rows, shards: tree.sums(shards), ownsFirstShard: true,
                     outputs: [arena.floats(count)], needs: layer.needs, arena: arena)
                 let operations = Double(2 * layer.products * configuration.batchSize)
                 let calls: [(String, () -> Void)] = [

@@ -136,8 +136,10 @@ extension Configuration {
         // D: two passes of forward, input gradients but for the first layer, weight gradients; with a penalty a third with
         // all input gradients, and the tangents. Then forward and all input gradients. G: forward passes, input gradients
         // but for the first layer, weight gradients.
-        let critic = 2 * (3 * dAll - d[0]) + (dAll * Penalties.kinds(self).reduce(0) { $0 + $1.passes }) + gAll
-        let generator = (generatorStep == .fresh ? 1 : 0) * gAll + 2 * dAll + (gAll - g[0]) + gAll
+        let penalties = Penalties.kinds(self).reduce(0) { $0 + $1.passes } * dAll / penaltyInterval
+        let critic = 2 * (3 * dAll - d[0]) + penalties + gAll
+        // Where rows are scored in pairs, the new D scores the real ones again.
+        let generator = (generatorStep == .fresh ? 1 : 0) * gAll + (loss.isPaired ? 3 : 2) * dAll + (gAll - g[0]) + gAll
         return 2 * batchSize * (criticSteps * critic + generator)
     }
 }

@@ -1,10 +1,10 @@
 import Kernels
 import Networks
 
-// What a look into a step shows of this game: where its gradients came from, and what went into them.
+// What this game's step shows to a dump, and to the search for a number that is not finite.
 
 extension AdversarialGame {
-    /// Where the generator has made its next fakes meanwhile, its layers tell of those, with the same parameters.
+    /// If the generator has made its next fakes already, its activations are theirs. Its parameters are the same.
     func stages(of player: Player) -> [Stage] {
         let (g, d, rows) = (generator, discriminator, context.rows.count)
         let parameters = Stage.parameters(g) + Stage.parameters(d)

@@ -6,16 +6,17 @@ import Networks
 /// empty: the discriminator scores real and fake rows at once, and the generator makes the fakes of both updates at once.
 /// What is made of a column depends on that column alone, so that its bits are the same.
 ///
-/// The discriminator's slot 0 are the real rows and slot 1 G(z₁); then slot 0 are the rows of the generator's own step. The
-/// generator's slot 0 are the fakes of that step, slot 1 G(z₁) where it is not the same.
+/// D's slot 0 holds the real rows and slot 1 G(z₁); later slot 0 holds the rows of the generator's own step. G's slot 0 holds
+/// G(z₂) and slot 1 G(z₁); where the step scores the same fakes again, slot 0 is all there is.
 struct JoinedPasses {
     /// Columns of each pass.
     private let columns: Int
     private let kernels: Kernels
     private let noise, outputs, gradient: Matrix
 
-    /// - Returns: nil where the rows do not fit in half of the columns, a layer looks at more than a column, or something else
-    ///   comes between the passes. Between hosts passes stay apart too: reductions hide behind them.
+    /// - Returns: nil where passes cannot be joined: the rows do not fit in half of the columns, a layer is not columnwise, or
+    ///   noise, a penalty, a paired loss or another critic step comes between them. With several hosts passes stay apart too, so
+    ///   that reductions hide behind them.
     init?(_ plans: [PlayerPlan], _ context: StepContext) {
         let (configuration, columns, communicator) = (context.configuration, context.columns, context.world.communicator)
         guard columns % 16 == 0, context.rows.count <= columns / 2, plans.allSatisfy({ $0.network.isColumnwise }),
@@ -41,7 +42,7 @@ struct JoinedPasses {
         kernels.copyColumns(x.base, x.stride, x.features, columns, y.base, y.stride)
     }
 
-    /// The outputs of a slot, and their gradient when `body` has made it, where both have all of a pass's columns.
+    /// Calls `body` with a slot's outputs, copied to memory with a full pass's columns, and copies the gradient that it makes back.
     func widen(_ output: Matrix, _ outputGradient: Matrix, _ body: (_ outputs: Matrix, _ gradient: Matrix) -> Void) {
         copy(output, to: outputs)
         body(outputs, gradient)

@@ -17,6 +17,7 @@ public enum Loss: String, Codable, CaseIterable, Sendable {
     /// Binary cross-entropy of how much more real a real row looks than the fake row beside it (Jolicoeur-Martineau 2018, in
     /// the pairing of R3GAN, Huang et al. 2024): the discriminator's loss is ln(1 + e^−(D(xᵢ) − D(G(zᵢ)))), the generator's
     /// ln(1 + e^−(D(G(zᵢ)) − D(xᵢ))). The scores are σ(D(xᵢ) − D(G(zᵢ))), and 1 less that.
+    /// A bias of D's last layer cancels in the differences: its gradient is zero but for rounding.
     case relativistic
 
     /// Whether a real and a fake row are looked at together: `applyPairs` then takes the place of `apply`.
@@ -86,13 +87,29 @@ public enum Loss: String, Codable, CaseIterable, Sendable {
     enum Target { case zero, one }
 }
 
-/// Loss and score of each of this rank's rows in one pass.
-struct RowStatistics {
-    let losses: UnsafeMutablePointer<Float>
-    let scores: UnsafeMutablePointer<Float>
+// What the training monitor holds a loss to.
 
-    init(columns: Int, arena: Arena) {
-        losses = arena.floats(columns)
-        scores = arena.floats(columns)
+extension Loss {
+    /// No mean of a batch is larger while training goes well.
+    var divergenceBound: Double { self == .wasserstein ? 1_000 : 100 }
+
+    /// The discriminator's loss below which it makes no mistakes; Wasserstein's has no such bound.
+    var saturationBound: Double? {
+        switch self {
+        case .bce, .relativistic: 0.02
+        case .mse: 0.005
+        case .hinge: 0.001
+        case .wasserstein: nil
+        }
+    }
+
+    /// The generator's loss above which the discriminator knows its pictures for what they are.
+    var standstillBound: Double? {
+        switch self {
+        case .bce, .relativistic: 3
+        case .mse: 0.8
+        case .hinge: 0.8
+        case .wasserstein: nil
+        }
     }
 }

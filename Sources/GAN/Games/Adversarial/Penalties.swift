@@ -5,12 +5,12 @@ import Networks
 /// - between real and fake images, λ (‖g‖ − 1)² at points x̂ = ε x + (1 − ε) G(z), ε uniform in [0, 1) (Gulrajani et al. 2017);
 /// - R₁, γ/2 ‖g‖² at the real images, and R₂, the same at the fake ones (Mescheder et al. 2018).
 ///
-/// Their gradients are exact without a second derivative, the discriminator being piecewise linear: with v = ∂P/∂g, and g
-/// depending on the weights as the change of D's output by a change v of its input does, the gradient of a weight is that
-/// of a forward pass of v through the same layers and masks: the product of the output gradients of g and the tangents of v.
-/// They lie in a slot of each penalty, for the sum over the batch to take in after the real and the fake rows.
+/// Their gradients are exact without a second derivative, since the discriminator is piecewise linear. Let v = ∂P/∂g. Push v
+/// forward through D's layers as a tangent, with the same masks. The gradient of a weight is then the product of g's output
+/// gradients and these tangents. Each penalty keeps both in a slot of its own, and the sum over the batch takes them after
+/// the real and the fake rows.
 ///
-/// With an interval k they are part of every k-th update alone, and k times as large there (Karras et al. 2020).
+/// With an interval k, every k-th update has them, k times as large (Karras et al. 2020).
 struct Penalties {
     enum Kind: Equatable {
         case between(weight: Double), real(weight: Double), fake(weight: Double)

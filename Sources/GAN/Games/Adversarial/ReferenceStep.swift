@@ -148,7 +148,7 @@ final class ReferencePlayer {
         optimizer.average?.update(from: parameters, count: count)
         let shards = 0..<layout.shards
         sums = BatchSums(
-            kernels: kernels, slots: plan.weightPasses, biasSlots: plan.biasPasses, columns: columns,
+            kernels: kernels, passes: plan.weightPasses, biasPasses: plan.biasPasses, columns: columns,
             shards: TreePlan(leaves: shards.map { $0..<$0 + 1 }, total: shards).sums(rows), ownsFirstShard: true,
             outputs: [gradient], needs: network.needs, arena: arena)
         statistics = BatchStatistics(
@@ -166,7 +166,7 @@ final class ReferencePlayer {
     /// Update number u, from 0.
     /// - Parameter passes: those whose rows the weights' gradients are summed over, if not all.
     func update(_ u: Int, learningRateScale: Double, passes: Int? = nil) throws {
-        if let passes { sums.slots = passes }
+        if let passes { sums.passes = passes }
         try network.weightGradients(sums, statistics: statistics) { _ in }
         optimizer.number = u + 1
         optimizer.learningRateScale = learningRateScale

@@ -3,10 +3,10 @@ import Foundation
 /// Looks at training once a log line, on rank 0, and says when it goes wrong: from the losses, and from a probe, the
 /// pictures of the same 64 noise vectors by the generator as it is.
 ///
-/// A line at least `lookSteps` after the last one assessed is assessed itself. A state begins when three such lines in a row
-/// show it, and is then told once; it ends when three in a row do not. Only losses out of all bounds are told at once, and
-/// with every line: nothing is learned from them. Thresholds come from runs of every kind: what goes well stays on the
-/// other side of each for good.
+/// A line is assessed if it is at least `lookSteps` after the last assessed one. A state begins after three assessed lines in a
+/// row that show it, and is told once; it ends after three that do not. Losses out of all bounds are told at once, and with
+/// every line, since nothing is learned from them. Thresholds were chosen from runs of every kind: a healthy one soon leaves
+/// each behind for good.
 ///
 /// A line costs a forward pass of 64 rows, and 64² / 2 distances of pictures. What it remembers is part of a checkpoint.
 struct TrainingMonitor {
@@ -80,17 +80,17 @@ struct TrainingMonitor {
     private mutating func assess(_ step: Int, _ s: AdversarialStatistics, _ fake: Diversity) -> [String] {
         var warnings: [String] = []
         let isDue = step - lastLook >= TrainingMonitor.lookSteps
-        let isLarge = [s.lossDiscriminator, s.lossGenerator].contains { !(abs($0) <= loss.largest) }
+        let isLarge = [s.lossDiscriminator, s.lossGenerator].contains { !(abs($0) <= loss.divergenceBound) }
         if isDue || isLarge { _ = divergence.begins(isLarge) }
         if isLarge { warnings.append(divergenceWarning(s)) }
         guard isDue else { return warnings }
 
-        // What follows from a graver state is not told beside it.
+        // A graver state hides what follows from it: divergence all others, a standstill a collapse.
         let isCalm = !divergence.isOn
-        if let limit = loss.saturated, saturation.begins(isCalm && step >= TrainingMonitor.warmSteps && s.lossReal + s.lossFake < limit) {
+        if let limit = loss.saturationBound, saturation.begins(isCalm && step >= TrainingMonitor.warmSteps && s.lossReal + s.lossFake < limit) {
             warnings.append(saturationWarning(s))
         }
-        if let limit = loss.lost, standstill.begins(isCalm && movement < 0.03 && s.lossGenerator > limit) {
+        if let limit = loss.standstillBound, standstill.begins(isCalm && movement < 0.03 && s.lossGenerator > limit) {
             warnings.append(standstillWarning(s, steps: step - lastLook))
         }
         hasSpread = hasSpread || fake.distance > 0.4 * real.distance
@@ -179,30 +179,5 @@ private struct Spell: Codable {
         isOn.toggle()
         opposed = 0
         return isOn
-    }
-}
-
-extension Loss {
-    /// No mean of a batch is larger while training goes well.
-    fileprivate var largest: Double { self == .wasserstein ? 1_000 : 100 }
-
-    /// The discriminator's loss below which it makes no mistakes; Wasserstein's has no such bound.
-    fileprivate var saturated: Double? {
-        switch self {
-        case .bce, .relativistic: 0.02
-        case .mse: 0.005
-        case .hinge: 0.001
-        case .wasserstein: nil
-        }
-    }
-
-    /// The generator's loss above which the discriminator knows its pictures for what they are.
-    fileprivate var lost: Double? {
-        switch self {
-        case .bce, .relativistic: 3
-        case .mse: 0.8
-        case .hinge: 0.8
-        case .wasserstein: nil
-        }
     }
 }
