@@ -17,10 +17,14 @@ import Testing
     }
 
     static let cases: [Case] = Preset.all.map { preset in
-        // Plain loops take their time: of networks with convolutions one step of one row a shard.
-        let isHeavy = (preset.generator + preset.discriminator).contains { $0.name.hasPrefix("conv") }
-        let batch = isHeavy ? preset.shards : 2 * preset.shards + 1
-        return Case(name: preset.preset, steps: isHeavy ? 1 : 2) { $0.batchSize = batch }
+        // Plain loops take their time: of networks with convolutions one step of one row a shard, and no more than two updates of
+        // the critic.
+        guard (preset.generator + preset.discriminator).contains(where: { $0.name.hasPrefix("conv") }) else {
+            let batch = 2 * preset.shards + 1
+            return Case(name: preset.preset, steps: 2) { $0.batchSize = batch }
+        }
+        let (batch, updates) = (preset.shards, min(2, preset.criticSteps))
+        return Case(name: preset.preset, steps: 1) { ($0.batchSize, $0.criticSteps) = (batch, updates) }
     } + others
 
     static let others: [Case] = [
