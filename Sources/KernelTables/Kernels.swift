@@ -1,8 +1,8 @@
 import CSIMD
 
-// The module of each instruction set's table compiles this file, by a symbolic link, and so does `Kernels` for the twins.
-// These modules are built without flags for an instruction set. A type makes code that the linker merges between modules,
-// and that code must run on every CPU.
+// Four modules compile this file through symbolic links: AVX512Table, AVX2Table, PortableTable, and `Kernels` for the twins.
+// All are built for any CPU. The compiler adds code for the type `Kernels` to each of them, and the linker may keep any one
+// copy, so each copy must run everywhere.
 
 /// The kernels of one instruction set, or their twins. A kernel is declared here alone: a member gives its name and its
 /// type, and every module's `Implementation` has a function of that name. The function's doc comment says what the kernel

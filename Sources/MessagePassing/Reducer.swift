@@ -2,8 +2,9 @@ import Synchronization
 
 /// The reduction of one network's gradients and the distribution of its new parameters.
 ///
-/// Reduce-scatter in tree order, the optimiser on the owner of each segment, all-gather of the parameters: the same
-/// bytes as an all-reduce followed by the same optimiser everywhere, for 1/R of its work. Within a host everything lies
+/// It is a reduce-scatter in tree order, then the optimiser on each segment's owner, then an all-gather of the parameters.
+/// An all-reduce and the whole optimiser on each of the R ranks would give the same bytes, for R times the optimiser's
+/// work. Within a host everything lies
 /// in shared memory: an owner reads the others' gradients in place, and everyone reads the parameters in place. Between
 /// hosts each host adds up its own subtrees first, and one of its ranks sends a segment's sums to the owner, bucket by
 /// bucket as they become complete.
@@ -65,7 +66,8 @@ public final class Reducer {
 
     private let flags: UnsafeMutablePointer<Atomic<Int>>
     private let failedRound: UnsafeMutablePointer<Atomic<Int>>
-    /// The sums of this rank's segment after `finish`: with `keepsSums`, or where there is a single leaf, whose memory it is.
+    /// The sums of this rank's segment, whole after `finish` if `keepsSums` is set. With a single leaf it is that leaf's memory
+    /// and always whole. `update` may have changed them.
     public let reduced: Floats
     /// Whether `reduced` keeps the whole segment. Otherwise every stretch overwrites the one before, to stay in the cache.
     public var keepsSums = false

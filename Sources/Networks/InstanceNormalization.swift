@@ -3,7 +3,7 @@ import Kernels
 /// `{"type": "instance_norm", "channels": 64, "affine": false}`: `nn.InstanceNorm2d`.
 public struct InstanceNormalizationDescription: LayerDescription {
     public var channels = 1
-    /// Whether each channel has a scale and a shift. Without the word it has none.
+    /// Whether each channel has a scale and a shift: the field "affine", false if it is missing.
     public var hasWeights = false
 
     let type = "instance_norm"
@@ -40,8 +40,8 @@ extension LayerSpecification {
 ///
 /// dx = γ r (dv − Σ dv / P − x̂ Σ dv x̂ / P), dγ = Σ dv x̂, dβ = Σ dv,
 ///
-/// the first sums over a channel's pixels, the last two over these, rows, and shards by the tree. Backward keeps x, y, μ, r and
-/// the sums over pixels.
+/// The sums in dx are over a channel's pixels. Those in dγ and dβ are also over the rows, and over the shards by the tree.
+/// Forward keeps μ and r, `preactivationGradient` the two sums over pixels; backward also reads x and y.
 final class InstanceNormalization: Layer {
     let inputs: Int
     let channels: Int

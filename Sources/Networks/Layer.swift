@@ -31,7 +31,8 @@ public protocol Layer: AnyObject, Sendable {
     /// dx [inputs, stride] → dy [outputs, stride] of a piecewise linear layer: what a small change dx of the input changes,
     /// y being the output.
     func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass)
-    /// dy [outputs, stride] becomes the gradient before this layer's nonlinearity; x and y are its input and output.
+    /// Called first in backward: turns dy [outputs, stride] into the gradient before the layer's nonlinearity, in place, and
+    /// computes what `inputGradient` and `weightGradient` need of this pass. x and y are the layer's input and output.
     func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws
     /// After `preactivationGradient`: dx [inputs, stride] from dy [outputs, stride].
     func inputGradient(_ dy: Matrix, _ dx: Matrix, x: Matrix, _ memory: LayerMemory, _ pass: Pass)

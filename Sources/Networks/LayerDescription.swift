@@ -70,7 +70,7 @@ struct LayerField<Layer> {
         integer(name, path) { _ in range }
     }
 
-    /// - Parameter preset: what it is where a file does not say, and is not written then; without one it must be there.
+    /// - Parameter preset: the value if the file has no such field; this value is not written. If nil, the field is required.
     static func integer(
         _ name: String, _ path: WritableKeyPath<Layer, Int>, default preset: Int? = nil,
         _ range: @escaping (Layer) -> ClosedRange<Int>

@@ -1,7 +1,7 @@
 import Kernels
 
-/// `{"type": "residual", "layers": [ … ]}`: a block whose layers change what they are given. Their tensors are named as those of
-/// `self.conv_block = nn.Sequential(…)` in a module of PyTorch's.
+/// `{"type": "residual", "layers": [ … ]}`: a block x + f(x), f its layers. Their tensors are named as in a PyTorch module with
+/// `self.conv_block = nn.Sequential(…)`.
 public struct ResidualDescription: LayerDescription {
     public var layers: [LayerSpecification] = []
 
@@ -53,8 +53,8 @@ extension LayerField {
 
 /// A residual block (He et al. 2016): y = x + f(x), f a chain of layers, and so dx = dy + fᵗ(dy).
 ///
-/// The outputs of f's layers and their gradients are kept with what these layers keep. The gradients of f's parameters are made
-/// last layer first, and are the block's.
+/// The block's `LayerMemory.kept` holds the outputs of f's layers, their gradients, and what these layers keep themselves. The
+/// parameters of f are the block's parameters; their gradients are made last layer first.
 final class Residual: Layer {
     /// Where an inner layer's memory begins in the block's.
     private struct Place {

@@ -24,8 +24,8 @@ extension Configuration {
     ///
     ///     @Field("r1", .fromZero, .unlessDefault, flag: "--r1", help: "Weight of …") public var r1: Double = 0
     ///
-    /// The parts are its name in model files, the values that make sense by themselves, when files hold it, the option of
-    /// `gan-dist train` that sets it, the line in the help and the default. Everything that deals with all fields goes through
+    /// The parts, in order: its name in model files, its valid values, when files hold it, whether a run's bytes depend on it
+    /// (`changesBytes`), its option of `gan-dist train`, its help, the default. Everything that deals with all fields uses
     /// `members` and `declared`: files, options, validation, and what may change when a run goes on.
     @propertyWrapper
     public struct Field<Value: FieldValue>: ConfigurationField, Equatable {

@@ -66,7 +66,7 @@ struct Settings {
         }
     }
 
-    /// `base` with these fields. What a whole configuration does not say it does not take from `base`.
+    /// `base` with these fields. If these are a whole configuration, newer fields that it lacks get their defaults, not `base`'s.
     /// - Throws: a usage error that names the field, what was expected and what was found.
     func configuration(over base: Configuration) throws -> Configuration {
         do {

@@ -38,8 +38,8 @@ struct GameState {
         return digest.finish().hexadecimal
     }
 
-    /// Writes a checkpoint; every rank calls it, rank 0 writes. On other ranks it returns at once.
-    /// - Parameter extra: tensors that no resumed run needs for its weights, behind all others.
+    /// Writes a checkpoint; every rank calls it, rank 0 writes. Other ranks return when they have sent their segments.
+    /// - Parameter extra: further tensors, written last. They do not affect the weights of a resumed run.
     /// - Returns: why the file system could not bring all of it to disk, where it cannot.
     @discardableResult
     func save(
@@ -134,8 +134,7 @@ extension ShardedOptimizer {
 }
 
 extension Player {
-    /// The parameters to show what the player can do: their average, if one is kept, as a copy on rank 0 and empty elsewhere;
-    /// nil where none is kept. Every rank calls it.
+    /// The moving average of the parameters: a copy on rank 0, empty on other ranks, nil if none is kept. Every rank calls it.
     func gatherAverage(_ world: World) throws -> [Float]? {
         guard let average = optimizer.average else { return nil }
         return try world.gatherSegments(average, reducer, count: network.layout.count)

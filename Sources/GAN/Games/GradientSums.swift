@@ -3,8 +3,8 @@ import MessagePassing
 import Networks
 
 /// How one network's gradients are summed over the batch. Usually each rank sums over its own rows, and the reduction adds the
-/// ranks up. Where the network's layers and the reduction allow it, each rank of a host sums over the rows of all of them, for
-/// its part of the gradients.
+/// ranks up. If all layers allow it (`sumsProductsOnly`) and the reduction is the tree, each rank of a host computes only a part
+/// of every gradient, but for the rows of the whole host.
 struct GradientSums {
     let plan: NetworkPlan
     let layout: ShardLayout

@@ -17,7 +17,7 @@ struct PlayerPlan {
     var updatesPerStep = 1
     /// Passes whose activations are kept at once.
     var slots = 1
-    /// Passes whose rows are summed into the gradients of weights, and those of them that a bias is part of: the first ones.
+    /// How many passes are summed into the gradients of weights; and how many of these, from the first on, into those of biases.
     var weightPasses = 1, biasPasses = 1
 }
 
@@ -88,7 +88,8 @@ final class Player {
     /// - Parameters:
     ///   - update: its number, from 0.
     ///   - t: the step's, from 0.
-    /// - Returns: the update, under way; nothing may change what the gradients are made of until it is finished.
+    /// - Returns: the update, under way. Until it is finished, nobody may read this player's parameters or write its gradient
+    ///   buffers. Activations may be overwritten: their sums are done.
     func update(_ update: Int, step t: Int) throws -> Update {
         optimizer.number = update + 1
         optimizer.learningRateScale = context.configuration.learningRateScale(step: t, stepsPerEpoch: context.stepsPerEpoch)

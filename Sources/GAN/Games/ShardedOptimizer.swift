@@ -37,7 +37,7 @@ final class ShardedOptimizer {
         average = averageDecay == nil ? nil : arena.floats(segment.count)
     }
 
-    /// Takes some elements of the segment one update further, whose gradients and parameters begin there.
+    /// Updates some elements of the segment. `gradient` and `parameters` point to the first of them.
     func update(
         _ gradient: UnsafeMutablePointer<Float>, _ parameters: UnsafeMutablePointer<Float>, _ elements: Range<Int>
     ) {

@@ -11,7 +11,7 @@ struct StateEntry {
         case parameters
         /// Running statistics, the same on every rank.
         case buffers
-        /// What the optimiser keeps, by its number among those. Each rank holds its segment, here and below.
+        /// One of the optimiser's moments, by its index. Each rank holds only its segment of it; so it is with `average`.
         case moments(Int)
         case average
     }

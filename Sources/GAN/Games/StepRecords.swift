@@ -32,7 +32,7 @@ struct BatchMeans {
 }
 
 /// What each rank hands to all others in every step, with the gradients of one player: what signals ask of it, how long it
-/// has waited, and the sums of its shards.
+/// has waited and communicated, and the sums of its shards.
 final class StepRecords {
     private static let header = 3
 

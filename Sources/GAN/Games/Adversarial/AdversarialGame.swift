@@ -4,8 +4,8 @@ import Networks
 
 /// A generator that makes images of noise against a discriminator that tells them from real ones (Goodfellow et al. 2014).
 ///
-/// This file sets the table; the steps are in `AdversarialStep.swift`, and in another order of the same operations in
-/// `CriticSteps.swift`, `JoinedPasses.swift` and `PairedStep.swift`.
+/// This file builds what a step needs. The plain step is in `AdversarialStep.swift`. `CriticSteps.swift` has several updates of
+/// D, `PairedStep.swift` losses of pairs, and `JoinedPasses.swift` two passes computed as one.
 final class AdversarialGame: Game {
     let context: StepContext
     let generator: Player

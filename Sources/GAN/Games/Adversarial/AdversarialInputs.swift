@@ -4,7 +4,8 @@ import Networks
 // What this game's step shows to a dump, and to the search for a number that is not finite.
 
 extension AdversarialGame {
-    /// If the generator has made its next fakes already, its activations are theirs. Its parameters are the same.
+    /// After an overlapped update of D, G may have made G(z₂) already: G's activations are then those of z₂, not of z₁. Its
+    /// parameters have not changed since.
     func stages(of player: Player) -> [Stage] {
         let (g, d, rows) = (generator, discriminator, context.rows.count)
         let parameters = Stage.parameters(g) + Stage.parameters(d)

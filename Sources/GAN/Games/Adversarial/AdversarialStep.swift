@@ -53,7 +53,7 @@ extension AdversarialGame {
         }
     }
 
-    /// G(z), in `fakes`: of the noise z₁ of the discriminator's update u in a fake pass, of z₂ in the generator's own.
+    /// Writes G(z) to `fakes`. Of kind `.fake`, z is z₁ of D's update `number`; of kind `.generator`, z₂ of step `number`.
     func generate(_ kind: PassKind, _ number: Int) throws {
         let (z, kernels) = (generator.network.input, context.kernels)
         context.timed(.noise) {

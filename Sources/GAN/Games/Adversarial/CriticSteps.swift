@@ -1,6 +1,6 @@
 extension AdversarialGame {
-    /// A step with several updates of the discriminator, numbered from `criticSteps` · t on, before the generator's. From the
-    /// second on, the update before hides behind the fakes: they do not need it.
+    /// A step with several updates of the discriminator, numbered from `criticSteps` · t, and then one of the generator. While an
+    /// update is reduced, the next one's images and fakes are made, which do not need it.
     func criticSteps(_ t: Int) throws {
         let updates = configuration.criticSteps * t..<configuration.criticSteps * (t + 1)
         discriminator.begin(step: t)

@@ -6,8 +6,9 @@ import Networks
 /// empty: the discriminator scores real and fake rows at once, and the generator makes the fakes of both updates at once.
 /// What is made of a column depends on that column alone, so that its bits are the same.
 ///
-/// D's slot 0 holds the real rows and slot 1 G(z₁); later slot 0 holds the rows of the generator's own step. G's slot 0 holds
-/// G(z₂) and slot 1 G(z₁); where the step scores the same fakes again, slot 0 is all there is.
+/// D's slot 0 holds the real rows and slot 1 G(z₁). In the generator's half of the step, D's slot 0 holds the rows that it
+/// scores. G's slot 0 holds G(z₂) and slot 1 G(z₁). If the step scores the same fakes again, G's slot 0 holds G(z₁) and slot 1
+/// is not used.
 struct JoinedPasses {
     /// Columns of each pass.
     private let columns: Int

@@ -55,8 +55,8 @@ public enum Loss: String, Codable, CaseIterable, Sendable {
         kernel(outputs.base, label, scale, pass.columns, rows.losses, gradient.base, rows.scores)
     }
 
-    /// Losses and scores of pairs of rows, which lie in the same column, and the gradient of the mean. Half of a pair's loss is
-    /// told of each of its rows.
+    /// Losses and scores of pairs of rows, which lie in the same column, and the gradient of the mean. The discriminator's loss
+    /// of a pair is reported half with its real row and half with its fake one; the generator's is whole.
     ///
     /// - Parameters:
     ///   - player: whose loss it is. The generator's has no gradient in the real rows.

@@ -1,7 +1,8 @@
 import Kernels
 import Networks
 
-/// What a recipe may change of what the discriminator sees and is told, each a function of seed, update, pass and row.
+/// Changes to what the discriminator sees (noise on images) and to what it is told (smoothed or flipped targets). Each random
+/// number depends only on seed, update, pass and row.
 final class Perturbations {
     private let configuration: Configuration
     private let columns: Int

@@ -5,8 +5,8 @@ import Foundation
 ///
 /// A line is assessed if it is at least `lookSteps` after the last assessed one. A state begins after three assessed lines in a
 /// row that show it, and is told once; it ends after three that do not. Losses out of all bounds are told at once, and with
-/// every line, since nothing is learned from them. Thresholds were chosen from runs of every kind: a healthy one soon leaves
-/// each behind for good.
+/// every line, since nothing is learned from them. The thresholds come from runs of every kind: a healthy run soon passes each of
+/// them and does not come back.
 ///
 /// A line costs a forward pass of 64 rows, and 64² / 2 distances of pictures. What it remembers is part of a checkpoint.
 struct TrainingMonitor {
@@ -16,8 +16,8 @@ struct TrainingMonitor {
     static let lookSteps = 200
     /// Discriminators that see their first images may be far ahead for a while.
     static let warmSteps = 500
-    /// Untrained generators draw the same picture of any noise, and need thousands of steps to learn otherwise: before,
-    /// only pictures that have differed can collapse.
+    /// An untrained generator draws the same picture of any noise, and may need thousands of steps to learn otherwise. Before
+    /// this step a collapse is reported only if the pictures have differed once.
     static let learningSteps = 5_000
 
     private let loss: Loss
@@ -49,7 +49,7 @@ struct TrainingMonitor {
     ///   - firstStep: steps done already.
     init(_ configuration: Configuration, realImages: [UInt8], firstStep: Int) {
         loss = configuration.loss
-        isPenalized = configuration.gradientPenalty > 0 || configuration.weightClip > 0
+        isPenalized = !Penalties.kinds(configuration).isEmpty || configuration.weightClip > 0 || configuration.spectralNorm
         isAveraged = configuration.averageDecay > 0
         size = configuration.pixelCount
         real = Diversity(realImages.map { Float($0) / 127.5 - 1 }, size: size)
