@@ -125,7 +125,8 @@ public final class BatchSums {
         var gradient = WeightGradient(
             a: dy.base + rows.lowerBound * dy.stride, a_pass: dy.slotStride, a_row: dy.stride, b: ones, b_panel: 0, b_pass: 0,
             b_row: 0, outputs: outputs, output_offset: offset + rows.lowerBound, c_row: 1, rows: rows.count, columns: 1,
-            passes: biasPasses, shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
+            passes: biasPasses, shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace,
+            interlude: interlude)
         kernels.biasGradient(&gradient)
     }
 }

@@ -60,7 +60,8 @@ public struct Configuration: Codable, Equatable, Sendable {
     public var generator: [LayerSpecification] = []
     @Field("discriminator", help: "The discriminator's layers.")
     public var discriminator: [LayerSpecification] = []
-    @Field("loss", flag: "--loss", help: "bce (on logits), mse (least squares on the raw output), hinge, wasserstein, or relativistic (of pairs of real and fake images).")
+    @Field("loss", flag: "--loss", help: "bce (on logits), mse (least squares on the raw output), hinge, wasserstein, or "
+        + "relativistic (of pairs of real and fake images).")
     public var loss: Loss = .bce
     @Field("generator_step", help: "What the generator step scores: fresh fakes, or the discriminator step's again.")
     public var generatorStep: GeneratorStep = .fresh

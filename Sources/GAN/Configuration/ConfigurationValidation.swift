@@ -35,8 +35,8 @@ extension Configuration {
             let number = plans.discriminator.layerNumbers[index]
             throw Failure(
                 .usage,
-                "\(penalty.flag ?? penalty.key) \(penalty.text): layer \(number) of the discriminator, \(discriminator[number].name), is "
-                    + "not piecewise linear in one image alone; take it out, or use --spectral-norm")
+                "\(penalty.flag ?? penalty.key) \(penalty.text): layer \(number) of the discriminator, "
+                    + "\(discriminator[number].name), is not piecewise linear in one image alone; take it out, or use --spectral-norm")
         }
     }
 

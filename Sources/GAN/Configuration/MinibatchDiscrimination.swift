@@ -13,7 +13,9 @@ extension [LayerSpecification] {
                 "\(kernels) kernels of \(dimensions) dimensions; both must be at least 1, and their product at most 65,536")
         }
         if contains(where: \.comparesRows) { throw reject("the discriminator has a layer of it already") }
-        guard let last = lastIndex(where: \.isAffine) else { throw reject("the discriminator has no linear layer for it to come before") }
+        guard let last = lastIndex(where: \.isAffine) else {
+            throw reject("the discriminator has no linear layer for it to come before")
+        }
         var layers = self
         func scoring(_ inputs: Int, _ outputs: Int, hasBias: Bool = true) -> [LayerSpecification] {
             [

@@ -78,7 +78,8 @@ extension Game {
         let stages = stages(of: player)
         let own = stages.firstIndex { !$0.isFinite() } ?? stages.count
         // The list is the same on all ranks.
-        let first = try context.world.allGather(Array("\(own)".utf8)).map { Int(String(decoding: $0, as: UTF8.self)) ?? stages.count }
+        let all = try context.world.allGather(Array("\(own)".utf8))
+        let first = all.map { Int(String(decoding: $0, as: UTF8.self)) ?? stages.count }
         guard let earliest = first.min(), earliest < stages.count, let rank = first.firstIndex(of: earliest) else { return nil }
         return "\(stages[earliest].name) on rank \(rank)"
     }

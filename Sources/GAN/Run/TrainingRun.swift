@@ -221,7 +221,8 @@ private func introduction(
             + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
         players.enumerated().map { number, player in
             let count = Double(player.network.layout.parameterCount).grouped
-            return number == 0 ? "\(player.name.prefix(1).uppercased())\(player.name.dropFirst()): \(count) parameters" : "\(player.name): \(count)"
+            guard number == 0 else { return "\(player.name): \(count)" }
+            return "\(player.name.prefix(1).uppercased())\(player.name.dropFirst()): \(count) parameters"
         }.joined(separator: ", "),
         "Run: \(run.directory.path)",
     ]

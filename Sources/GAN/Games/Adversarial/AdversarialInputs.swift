@@ -63,7 +63,8 @@ extension AdversarialGame {
     private func addGenerator(_ t: Int, to dump: Dump) {
         let pass = dump.pass(.generator, t)
         if isFresh {
-            dump.add("z_g", [configuration.latentDimension], dump.normals(noiseKeyOfBatch(.generator, t), configuration.latentDimension))
+            let latent = configuration.latentDimension
+            dump.add("z_g", [latent], dump.normals(noiseKeyOfBatch(.generator, t), latent))
             dump.addMasks("generator.mask", generator.network, pass)
             if labels != nil { dump.add("labels_g", [], drawnLabels(pass)) }
             addNoise(pass, t: t, to: dump)

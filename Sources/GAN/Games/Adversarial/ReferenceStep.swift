@@ -139,7 +139,8 @@ final class ReferencePlayer {
         network.layout.initialise(parameters, seed: configuration.seed, stream: plan.initialWeights, kernels: kernels)
         self.network = Network(
             name: plan.name, plan: network, stride: columns, slots: plan.slots, parameters: parameters, arena: arena)
-        network.bufferLayout.initialise(self.network.buffers, seed: configuration.seed, stream: plan.initialWeights, kernels: kernels)
+        network.bufferLayout.initialise(
+            self.network.buffers, seed: configuration.seed, stream: plan.initialWeights, kernels: kernels)
         self.network.parametersChanged()
         optimizer = ShardedOptimizer(
             0..<count, optimizer: plan.optimizer, clip: plan.weightClip, averageDecay: plan.averageDecay, kernels: kernels,

@@ -87,7 +87,8 @@ struct TrainingMonitor {
 
         // A graver state hides what follows from it: divergence all others, a standstill a collapse.
         let isCalm = !divergence.isOn
-        if let limit = loss.saturationBound, saturation.begins(isCalm && step >= TrainingMonitor.warmSteps && s.lossReal + s.lossFake < limit) {
+        let isWarm = isCalm && step >= TrainingMonitor.warmSteps
+        if let limit = loss.saturationBound, saturation.begins(isWarm && s.lossReal + s.lossFake < limit) {
             warnings.append(saturationWarning(s))
         }
         if let limit = loss.standstillBound, standstill.begins(isCalm && movement < 0.03 && s.lossGenerator > limit) {
