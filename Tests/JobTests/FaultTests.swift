@@ -221,6 +221,22 @@ extension Jobs {
             #expect(try job.wait(limit: 30).code == 75)
         }
 
+        @Test("SIGUSR2 that reaches a rank some steps after the others makes no second checkpoint")
+        func lateUserSignal2() throws {
+            let runs = try Runs()
+            let job = try runs.start(ranks: 3, Self.endless)
+            let ranks = try job.ranks(3)
+            try runs.waitForStep(3, of: job)
+            kill(ranks[0].pid, SIGUSR2)
+            let path = try job.poll("checkpoint") { runs.checkpoints().first }
+            kill(ranks[2].pid, SIGUSR2)
+            let step = try #require(runs.steps().last)
+            try runs.waitForStep(step + 20, of: job)
+            #expect(runs.checkpoints() == [path])
+            kill(job.pid, SIGUSR1)
+            #expect(try job.wait(limit: 30).code == 75)
+        }
+
         @Test("SIGTERM to mpirun ends all within seconds")
         func terminateLauncher() throws {
             let runs = try Runs()

@@ -47,6 +47,8 @@ final class Trainer {
     /// Of each rank, as of the last line.
     private var lineExchange: [(waiting: Double, communication: Double)]
     private var lastCheckpoint: Int
+    /// When the ranks last did what a signal asked for.
+    private var lastAnswer = -Double.infinity
 
     /// - Parameters:
     ///   - run: the run's folder, on rank 0 only.
@@ -114,7 +116,7 @@ final class Trainer {
             let done = t + 1
             let isDumped = done <= options.dumpSteps
             if isDumped { dump.observe(true) }
-            try game.run(t, requests: Signals.take())
+            try game.run(t, requests: takeRequests())
             status.step = done
             let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
             // What is asked for when the next step settles this one is done after that one.
@@ -128,9 +130,17 @@ final class Trainer {
             try report(done, due)
             if due.isSampled { try observer.writePictures(after: done) }
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
+            if requests != 0 { lastAnswer = monotonicSeconds() }
             if Signals.asksToStop(requests), done < totalSteps { try stop(after: done) }
         }
         try finish(first)
+    }
+
+    /// What signals ask of this rank. mpirun sends a signal to one rank after another: a request for a checkpoint that comes
+    /// within a second of the last answer belongs to the signal that was answered.
+    private func takeRequests() -> Int {
+        let requests = Signals.take()
+        return requests != 0 && monotonicSeconds() < lastAnswer + 1 ? requests & ~Signals.checkpoint : requests
     }
 
     /// Ends the run early, as it was asked to.
