@@ -59,6 +59,7 @@ setup_packages() {
     pkg-config --exists ompi-c 2>/dev/null || missing+=(libopenmpi-dev)
     pkg-config --exists zlib 2>/dev/null || missing+=(zlib1g-dev)
     pkg-config --exists libpng 2>/dev/null || missing+=(libpng-dev)
+    pkg-config --exists libjpeg 2>/dev/null || missing+=(libjpeg-dev)
     pkg-config --exists libcrypto 2>/dev/null || missing+=(libssl-dev)
     have git || missing+=(git ca-certificates)
     have cc || missing+=(gcc libc6-dev)

@@ -1,5 +1,5 @@
-/// Resizes 8-bit gray images of one size by bilinear interpolation, byte for byte as Pillow's
-/// `Image.resize((width, height), BILINEAR)` does in mode L, and with it torchvision's `Resize` of a Pillow image.
+/// Resizes pictures of 8-bit samples of one size by bilinear interpolation, byte for byte as Pillow's
+/// `Image.resize((width, height), BILINEAR)` does in modes L and RGB, and with it torchvision's `Resize` of a Pillow image.
 ///
 /// Along an axis output o is Σ w_i · x_i / Σ w_i, with w_i = max(0, 1 − |i + 1/2 − c| / s), c = (o + 1/2) · n / m for n
 /// inputs and m outputs, and s = max(1, n / m): shrinking averages over more pixels. Weights are integers of 22
@@ -8,41 +8,27 @@
 public struct BilinearResize: Sendable {
     private let horizontal: Axis
     private let vertical: Axis
+    private let channels: Int
 
     /// - Precondition: All sizes are positive.
-    public init(from source: (width: Int, height: Int), to target: (width: Int, height: Int)) {
+    public init(from source: (width: Int, height: Int), to target: (width: Int, height: Int), channels: Int = 1) {
+        self.channels = channels
         horizontal = Axis(source.width, to: target.width)
         vertical = Axis(source.height, to: target.height)
     }
 
     /// Bytes of the workspace of a call.
-    public var workspaceCount: Int { vertical.inputs * horizontal.count }
+    public var workspaceCount: Int { vertical.inputs * horizontal.count * channels }
 
-    /// Resizes one image, [source.height, source.width] to [target.height, target.width].
+    /// Resizes one picture, [source.height, source.width, channels] to [target.height, target.width, channels].
     public func callAsFunction(
         _ pixels: UnsafePointer<UInt8>, into result: UnsafeMutablePointer<UInt8>, workspace wide: UnsafeMutablePointer<UInt8>
     ) {
         for row in 0..<vertical.inputs {
-            horizontal.resize(pixels + row * horizontal.inputs, into: wide + row * horizontal.count, lines: 1)
+            let (source, target) = (row * horizontal.inputs * channels, row * horizontal.count * channels)
+            horizontal.resize(pixels + source, into: wide + target, lines: channels)
         }
-        vertical.resize(wide, into: result, lines: horizontal.count)
-    }
-}
-
-extension GrayImage {
-    /// The image in another size, as `BilinearResize` makes it.
-    /// - Precondition: Both sizes are positive.
-    public func resized(width: Int, height: Int) -> GrayImage {
-        let resize = BilinearResize(from: (self.width, self.height), to: (width, height))
-        let result = [UInt8](unsafeUninitializedCapacity: width * height) { buffer, count in
-            guard let base = buffer.baseAddress else { return }
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: resize.workspaceCount) { workspace in
-                guard let workspace = workspace.baseAddress else { return }
-                resize(pixels, into: base, workspace: workspace)
-            }
-            count = width * height
-        }
-        return GrayImage(width: width, height: height, pixels: result)
+        vertical.resize(wide, into: result, lines: horizontal.count * channels)
     }
 }
 

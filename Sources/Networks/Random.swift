@@ -11,6 +11,7 @@ import Kernels
 /// | `sampleNoise` | latent dimension / 4 | number of the picture | 0 |
 /// | `generatorLabels` | 0 | global row of the batch | step, from 0 |
 /// | `realFlips`, `fakeFlips` | 0 | global row of the batch | step, from 0 |
+/// | `mirror` | 0 | global row of the batch | step, from 0 |
 /// | `penaltyMix` | 0 | global row of the batch | step, from 0 |
 /// | instance noise, 16 + pass | pixel / 4 | global row of the batch | step, from 0 |
 /// | dropout, 256 · (1 + pass + 3 · network) + layer | feature / 4 | global row of the batch | step, from 0 |
@@ -30,6 +31,7 @@ public enum RandomStream {
     public static let realFlips: UInt32 = 8
     public static let fakeFlips: UInt32 = 9
     public static let penaltyMix: UInt32 = 10
+    public static let mirror: UInt32 = 11
 
     /// The noise on what the discriminator sees in a pass.
     public static func instanceNoise(_ pass: PassKind) -> UInt32 { 16 + pass.rawValue }

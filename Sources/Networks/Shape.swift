@@ -14,6 +14,11 @@ public struct Shape: Equatable, Sendable, CustomStringConvertible {
 
     /// Where the feature of PyTorch's number lies.
     public func place(_ feature: Int) -> Int { feature % pixels * channels + feature / pixels }
+    /// Images that lie in memory one behind the other, [n, H, W, C], in PyTorch's order, [n, C, H, W].
+    public func inOrder<Value>(_ values: [Value]) -> [Value] {
+        isInOrder ? values : values.indices.map { values[$0 / features * features + place($0 % features)] }
+    }
+
     /// Whether features lie in PyTorch's order.
     public var isInOrder: Bool { channels == 1 || pixels == 1 }
 }

@@ -6,7 +6,7 @@ import MessagePassing
 
 struct Sample: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Draw pictures from a checkpoint, as a PNG grid or a NumPy array.",
+        abstract: "Draw pictures from a checkpoint, as a PNG grid, a NumPy array or single PNG files.",
         discussion: "The seed and its number determine a picture, however many are drawn. A walk follows a great circle (slerp).")
 
     @Option(help: "Checkpoint file.")
@@ -21,7 +21,7 @@ struct Sample: ParsableCommand {
         name: .customLong("class"), parsing: .unconditional,
         help: "Class of all pictures, for a conditional generator. Without it each column of a grid has its class, and each walk.")
     var label: Int?
-    @Option(help: "Where to write: a .png grid, or an .npy array [pictures, 1, side, side].")
+    @Option(help: "Where to write: a .png grid, an .npy array [pictures, channels, height, width], or a folder/ of single pictures.")
     var out: String
     @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
     var seed: UInt64?
@@ -29,8 +29,8 @@ struct Sample: ParsableCommand {
     var raw = false
 
     func run() throws {
-        try writeSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { isConditional in
-            try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, isConditional: isConditional)
+        try writeSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { classes in
+            try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, classes: classes)
         }
     }
 }
@@ -77,7 +77,7 @@ struct Bench: ParsableCommand {
     var json = false
 
     func run() throws {
-        var configuration = try Preset.named(preset)
+        var configuration = try Preset.named(preset).configuration(for: .mnist)
         if let precision { configuration.precision = try choice("--precision", precision) }
         let kernels = try selectKernels(isa == "auto" ? nil : try choice("--isa", isa), configuration.precision)
         guard seconds > 0, seconds <= 3_600 else { throw Failure(.usage, "--seconds \(seconds): must be between 0 and 3600") }

@@ -11,13 +11,15 @@ struct Train: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: "Recipe: \(Preset.all.map(\.preset).joined(separator: ", ")) (default: \(Preset.standard)).")
+        help: "Recipe: \(Preset.names.joined(separator: ", ")) (default: \(Preset.standard)).")
     var preset: String?
     @Option(
         parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Model file, as training_options.json holds it.", valueName: "file.json"))
     var config: [String] = []
-    @Option(parsing: .unconditional, help: "Folder with the IDX files, or with MNIST/raw or FashionMNIST/raw in it.")
+    @Option(
+        parsing: .unconditional,
+        help: "Folder with IDX files, or with MNIST/raw or the like in it, or with PNG or JPEG pictures, or .npy array.")
     var data = "data"
     @Option(parsing: .unconditional, help: "Folder of the runs.")
     var outdir = "runs"

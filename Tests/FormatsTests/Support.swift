@@ -79,3 +79,11 @@ func contents(of path: String, pieceSize: Int = 1000) throws -> [UInt8] {
         bytes += piece[..<count]
     }
 }
+
+extension Picture {
+    var shape: [Int] { [channels, height, width] }
+}
+
+extension PictureHeader {
+    var shape: [Int] { [channels, height, width] }
+}

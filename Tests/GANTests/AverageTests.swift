@@ -11,14 +11,14 @@ import Testing
 @Suite(.timeLimit(.minutes(15))) struct AverageTests {
     /// min(d, (1 + t) / (10 + t)) in update t, from 1; d without a ramp.
     @Test func decayOfAnUpdate() throws {
-        var configuration = try Preset.named("dcgan28")
+        var configuration = try mnistPreset("dcgan28")
         #expect((configuration.averageDecay, configuration.averageRamp) == (0.999, true))
         let decays = [1, 2, 90, 8_989, 8_990, 8_991, 1 << 40].map { configuration.averageDecay(update: $0) }
         let expected: [Double] = [2.0 / 11, 3.0 / 12, 91.0 / 100, 8_990.0 / 8_999, 0.999, 0.999, 0.999]
         #expect(decays == expected)
         configuration.averageRamp = false
         #expect([1, 2, 90].map { configuration.averageDecay(update: $0) } == [0.999, 0.999, 0.999])
-        for preset in Preset.all { #expect(preset.averageRamp == (preset.averageDecay > 0), "\(preset.preset)") }
+        for preset in try Preset.names.map(mnistPreset) { #expect(preset.averageRamp == (preset.averageDecay > 0), "\(preset.preset)") }
     }
 
     /// A run's average from the parameters of its dumps. Float by float an average is a rounding away from the exact one.
@@ -69,7 +69,7 @@ import Testing
             let run = try trainedRun(try smallModel(["steps": 3].merging(fields) { $1 }), data: data, outdir: outdir)
             let out = folder.file("\(name).npy")
             try writeSamples(checkpoint: "\(run.path)/\(Checkpoint.name(step: 3))", seed: nil, isRaw: isRaw, to: out) { _ in
-                try SampleRequest(count: 3, grid: nil, isWalk: false, label: nil, isConditional: false)
+                try SampleRequest(count: 3, grid: nil, isWalk: false, label: nil, classes: nil)
             }
             return Array(try Data(contentsOf: URL(fileURLWithPath: out)))
         }

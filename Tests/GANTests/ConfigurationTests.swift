@@ -19,7 +19,7 @@ import Testing
 
     /// Halved at each multiple of the half-life, and a normal number however long the training.
     @Test func learningRateHalfLife() throws {
-        var configuration = try Preset.named("mlp")
+        var configuration = try mnistPreset("mlp")
         func scales(_ steps: [Int]) -> [Double] {
             steps.map { configuration.learningRateScale(step: $0, stepsPerEpoch: 10) }
         }
@@ -34,8 +34,8 @@ import Testing
     // MARK: Model files
 
     /// What is written is what is read, in both forms, with what `training_options.json` holds besides.
-    @Test(arguments: Preset.all.map(\.preset)) func survivesTheFile(name: String) throws {
-        var configuration = try Preset.named(name)
+    @Test(arguments: Preset.names) func survivesTheFile(name: String) throws {
+        var configuration = try mnistPreset(name)
         configuration.steps = 17
         configuration.seed = .max
         configuration.learningRate = 0.1 + 0.2
@@ -49,12 +49,12 @@ import Testing
 
     /// The file's fields come before the preset's; the preset is that of the option, of the file, or the default.
     @Test func presetThenFile() throws {
-        #expect(try read("{}") == Preset.named(Preset.standard))
-        #expect(try read(#"{"preset": "mlp-wide"}"#) == Preset.named("mlp-wide"))
-        #expect(try read("{}", preset: "mlp-reuse") == Preset.named("mlp-reuse"))
+        #expect(try read("{}") == mnistPreset(Preset.standard))
+        #expect(try read(#"{"preset": "mlp-wide"}"#) == mnistPreset("mlp-wide"))
+        #expect(try read("{}", preset: "mlp-reuse") == mnistPreset("mlp-reuse"))
         let both = try read(#"{"preset": "mlp-wide", "batch_size": 32, "log_interval": "2e"}"#, preset: "mlp-dropout")
         #expect(both.preset == "mlp-dropout")
-        #expect(both.generator == (try Preset.named("mlp-dropout").generator))
+        #expect(both.generator == (try mnistPreset("mlp-dropout").generator))
         #expect((both.batchSize, both.logInterval) == (32, .epochs(2)))
     }
 
@@ -66,13 +66,13 @@ import Testing
         #expect((configuration.batchSize, configuration.learningRate) == (128, 0.001))
         #expect(configuration.latentDimension == 20)
         #expect(configuration.generator[0] == .linear(inputs: 20, outputs: 256))
-        #expect(try ConfigurationRequest().fresh() == Preset.named(Preset.standard))
+        #expect(try ConfigurationRequest().fresh() == mnistPreset(Preset.standard))
     }
 
     /// A field's option reads what its JSON holds, and changes nothing else.
     @Test func eachOptionSetsItsField() throws {
         let values: [String: (option: any FieldValue, expected: String)] = [
-            "dataset": ("fashion", "\"fashion\""), "epochs": (3, "3"), "steps": (17, "17"), "batch_size": (128, "128"),
+            "dataset": ("fashion", "\"fashion\""), "image_size": ("64", "64"), "channels": (3, "3"), "mirror": (true, "true"), "epochs": (3, "3"), "steps": (17, "17"), "batch_size": (128, "128"),
             "lr": (0.1 + 0.2, "0.30000000000000004"), "lr_generator": (1e-3, "0.001"), "lr_discriminator": (4.0, "4"),
             "lr_half_life": ("2e", "\"2e\""), "optimizer": ("sgd", "\"sgd\""), "beta1": (0.25, "0.25"), "beta2": (0.5, "0.5"),
             "latent_dim": (5, "5"), "loss": ("mse", "\"mse\""), "critic_steps": (2, "2"), "gradient_penalty": (10.0, "10"),
@@ -85,9 +85,9 @@ import Testing
             "keep": (1, "1"),
         ]
         #expect(Set(values.keys) == Set(Configuration.optionFields.map(\.key)))
-        let preset = try Preset.named("mlp").fields()
+        let preset = try mnistPreset("mlp").fields()
         for (key, (option, expected)) in values {
-            var changed = try Settings(options: [key: option]).configuration(over: Preset.named("mlp")).fields()
+            var changed = try Settings(options: [key: option]).configuration(over: mnistPreset("mlp")).fields()
             #expect(changed[key] == expected)
             changed[key] = preset[key]
             #expect(changed == preset, "\(key)")
@@ -118,7 +118,8 @@ import Testing
     /// In the words of the command line.
     @Test(arguments: [
         (["loss": "huber"], "--loss huber: known are bce, mse, hinge, wasserstein, relativistic"),
-        (["dataset": "cifar"], "--dataset cifar: known are mnist, fashion"),
+        (["dataset": "cifar"], "--dataset cifar: known are mnist, fashion, kmnist, emnist-byclass, emnist-bymerge, emnist-balanced, emnist-letters, "
+            + "emnist-digits, emnist-mnist; other data need no name"),
         (["log_interval": "4x"], "--log-interval 4x: an interval is a number of steps (400) or epochs (4e)"),
         (["lr": Double.nan], "--lr nan: the learning rate must be a positive number"),
         (["lr_generator": -Double.infinity], "--lr-generator -inf: must be a positive number"),
@@ -138,7 +139,7 @@ import Testing
 
     /// null is no value: the preset's stays.
     @Test func nullIsTheDefault() throws {
-        #expect(try read(#"{"steps": null, "lr": null, "generator": null, "preset": null}"#) == Preset.named(Preset.standard))
+        #expect(try read(#"{"steps": null, "lr": null, "generator": null, "preset": null}"#) == mnistPreset(Preset.standard))
     }
 
     @Test(arguments: [
@@ -161,7 +162,10 @@ import Testing
         (#"{"discriminator": [{"type": "linear", "inputs": 784.5, "outputs": 1}]}"#, "model.json: field discriminator"),
         (#"{"lr": "fast"}"#, "model.json: field lr: a number is expected"),
         (#"{"lr": true}"#, "model.json: field lr: a number is expected, not true"),
-        (#"{"dataset": "cifar"}"#, "model.json: field dataset: mnist or fashion is expected, not \"cifar\""),
+        (#"{"dataset": 3}"#, "model.json: field dataset: text in quotes is expected, not 3"),
+        (#"{"image_size": [3]}"#, "model.json: field image_size: a number of pixels (64), or [height, width], is expected, not a list"),
+        (#"{"image_size": "big"}"#, "model.json: field image_size: a number of pixels (64), or [height, width], is expected, not \"big\""),
+        (#"{"channels": "1"}"#, "model.json: field channels: a whole number is expected, not \"1\""),
         (#"{"loss": "huber"}"#, "model.json: field loss: bce, mse, hinge, wasserstein or relativistic is expected, not \"huber\""),
         (#"{"precision": "fp16"}"#, "model.json: field precision: fp32 or bf16 is expected, not \"fp16\""),
         (#"{"generator_step": 3}"#, "model.json: field generator_step: fresh or reuse is expected, not 3"),
@@ -238,10 +242,12 @@ import Testing
         Nonsense("--steps 0: must be at least 1") { $0.steps = 0 },
         Nonsense("--steps -1: ") { $0.steps = -1 },
         Nonsense("--steps ") { $0.steps = .max },
-        Nonsense("image_size 7: the side of an image must be 8 … 256 pixels") { $0.imageSize = 7 },
-        Nonsense("image_size 257: ") { $0.imageSize = 257 },
-        Nonsense("image_size -28: ") { $0.imageSize = -28 },
-        Nonsense("image_size ") { $0.imageSize = .max },
+        Nonsense("--image-size 0: the sides of an image must be 1 … 1,024 pixels") { $0.imageSize = 0 },
+        Nonsense("--image-size 1025: ") { $0.imageSize = 1_025 },
+        Nonsense("--image-size 28 × 1025: ") { $0.imageSize = ImageSize(height: 28, width: 1_025) },
+        Nonsense("--channels 2: must be 1, grey, or 3, colour") { $0.channels = 2 },
+        Nonsense("--image-size -28: ") { $0.imageSize = -28 },
+        Nonsense("--image-size ") { $0.imageSize = ImageSize(side: .max) },
         Nonsense("the generator gives 784 features; images of 1 × 32 × 32 are needed (image_size 32)") { $0.imageSize = 32 },
         Nonsense(
             "the discriminator does not fit together: layer 0, linear [784 → 256], does not take what the network's input gives: "
@@ -327,7 +333,7 @@ import Testing
     ]
 
     @Test(arguments: nonsense) func refusesWhatMakesNoSense(test: Nonsense) throws {
-        var configuration = try Preset.named("mlp")
+        var configuration = try mnistPreset("mlp")
         test.change(&configuration)
         let changed = configuration
         expectUsage(test.text) { try changed.validate() }
@@ -358,7 +364,7 @@ import Testing
     ]
 
     @Test(arguments: nonsenseOfImages) func refusesWhatMakesNoSenseOfImages(test: Nonsense) throws {
-        var configuration = try Preset.named("dcgan")
+        var configuration = try mnistPreset("dcgan")
         test.change(&configuration)
         let changed = configuration
         expectUsage(test.text) { try changed.validate() }
@@ -366,14 +372,14 @@ import Testing
 
     /// One image is enough where there are several pixels to normalise over.
     @Test func oneImageMayHaveAVariance() throws {
-        var configuration = try Preset.named("dcgan")
+        var configuration = try mnistPreset("dcgan")
         (configuration.batchSize, configuration.shards) = (1, 1)
         try configuration.validate()
     }
 
     /// The layer that takes the noise takes as much of it as there is, also where it is a convolution.
     @Test func latentDimensionIsThatOfTheFirstLayer() throws {
-        var configuration = try Preset.named("dcgan")
+        var configuration = try mnistPreset("dcgan")
         configuration.setLatentDimension(20)
         try configuration.validate()
         #expect(try configuration.networkPlans().generator.layout.tensors[0].shape == [20, 512, 4, 4])
@@ -382,7 +388,7 @@ import Testing
     // MARK: Length
 
     @Test func stepsAndEpochs() throws {
-        var configuration = try Preset.named("mlp")
+        var configuration = try mnistPreset("mlp")
         #expect(configuration.stepsPerEpoch(images: 60_000) == 937)
         #expect(configuration.totalSteps(images: 60_000) == 937 * 20)
         configuration.epochs = 3
@@ -396,7 +402,7 @@ import Testing
 
     /// Length, intervals and what is kept do not count; everything else does.
     @Test func differencesAreThoseOfTheBytes() throws {
-        let preset = try Preset.named("mlp")
+        let preset = try mnistPreset("mlp")
         var other = preset
         other.epochs = 7
         other.steps = 3
@@ -412,6 +418,6 @@ import Testing
         other.generator[1] = .tanh
         other.imageSize = 64
         #expect(try other.differences(from: preset) == ["image_size", "beta2", "generator", "seed"])
-        #expect(try Preset.named("mlp-wide").differences(from: preset) == ["latent_dim", "generator", "discriminator"])
+        #expect(try mnistPreset("mlp-wide").differences(from: preset) == ["latent_dim", "generator", "discriminator"])
     }
 }

@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test func takesThePlaceOfTheLastConvolution() throws {
-        var dcgan = try Preset.named("dcgan")
+        var dcgan = try mnistPreset("dcgan")
         let before = dcgan.discriminator
         dcgan.discriminator = try before.addingMinibatchDiscrimination(kernels: 20, dimensions: 4)
         #expect(

@@ -16,14 +16,14 @@ import Testing
     /// All fields of a preset, as 0.1.0 wrote them.
     private func oldFields(_ preset: String) throws -> [String: Any] {
         var object = try #require(
-            try JSONSerialization.jsonObject(with: Data(Preset.named(preset).json().utf8)) as? [String: Any])
+            try JSONSerialization.jsonObject(with: Data(mnistPreset(preset).json().utf8)) as? [String: Any])
         for (_, field) in Configuration.declared where field.presence != .always { object[field.key] = nil }
         return object
     }
 
     /// A whole configuration without a later field means what it meant; a few fields take the rest from the preset of today.
     @Test func absentFieldsMeanWhatTheyMeant() throws {
-        #expect(try Preset.named("dcgan28").averageRamp)
+        #expect(try mnistPreset("dcgan28").averageRamp)
         #expect(try !read(oldFields("dcgan28")).averageRamp)
         #expect(try !read(["preset": "dcgan28", "lr": 1e-3, "version": "0.1.0"]).averageRamp)
         #expect(try read(["preset": "dcgan28", "lr": 1e-3]).averageRamp)
@@ -33,7 +33,7 @@ import Testing
         short["beta2"] = nil
         #expect(try read(short).averageRamp)
         // What a preset is today does not come into an old configuration, and the rest is as it is in the file.
-        var expected = try Preset.named("lsgan")
+        var expected = try mnistPreset("lsgan")
         expected.averageRamp = false
         #expect(try read(oldFields("lsgan")) == expected)
         #expect(try !read(oldFields("lsgan"), preset: "lsgan").averageRamp)
@@ -46,18 +46,18 @@ import Testing
         }
         func keys(_ configuration: Configuration) throws -> Set<String> { Set(try object(Data(configuration.json().utf8)).keys) }
         let golden = Set(try object(Data(contentsOf: Self.golden.appending(path: "cgan-0.1.0.json"))).keys)
-        var configuration = try Preset.named("cgan")
+        var configuration = try mnistPreset("cgan")
         #expect(try keys(configuration).subtracting(golden).isSubset(of: ["ema_ramp"]))
         let before = try keys(configuration)
         (configuration.r1, configuration.r2) = (0.5, 2)
         #expect(try keys(configuration).subtracting(before) == ["r1", "r2"])
         #expect(try read(object(Data(configuration.json().utf8))) == configuration)
-        #expect(try configuration.differences(from: Preset.named("cgan")) == ["r1", "r2"])
+        #expect(try configuration.differences(from: mnistPreset("cgan")) == ["r1", "r2"])
     }
 
     /// What training_options.json of a new run says is read as it is.
-    @Test(arguments: Preset.all.map(\.preset)) func newFilesAreWhole(name: String) throws {
-        let configuration = try Preset.named(name)
+    @Test(arguments: Preset.names) func newFilesAreWhole(name: String) throws {
+        let configuration = try mnistPreset(name)
         let text = try configuration.json(adding: ["version": "0.2.0"])
         #expect(try Configuration(json: Data(text.utf8), preset: nil, path: "") == configuration)
     }
@@ -66,7 +66,7 @@ import Testing
     @Test func cganOfOld() throws {
         let path = Self.golden.appending(path: "cgan-0.1.0.json")
         let old = try Configuration(json: Data(contentsOf: path), preset: nil, path: path.path)
-        let new = try Preset.named("cgan")
+        let new = try mnistPreset("cgan")
         #expect(old.generator[1] == .linear(inputs: 110, outputs: 256))
         #expect(new.generator[1] == .linear(inputs: 110, outputs: 256, hasBias: false))
         #expect(try old.differences(from: new) == ["generator"])

@@ -13,7 +13,7 @@ import Testing
         let configuration = try smallModel(fields).fresh()
         let results = try outcomes(hosts: [2, 1]) { communicator in
             let world = try communicator.world()
-            let dataset = Dataset(synthetic: 64)
+            let dataset = Dataset(synthetic: 64, for: configuration)
             let step = try #require(
                 try configuration.makeGame(
                     dataset, layout: ShardLayout(shards: 4, ranks: communicator.size), world: world, kernels: .fastest, reduction: .tree)

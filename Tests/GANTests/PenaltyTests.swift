@@ -33,7 +33,7 @@ import Testing
 
     /// The sums over the batch of one rank that owns all shards, of which only the penalty's rows are not zero.
     @Test(arguments: expected.cases) func equalsPyTorch(test: Expected.Case) throws {
-        var configuration = try Preset.named("mlp")
+        var configuration = try mnistPreset("mlp")
         (configuration.batchSize, configuration.gradientPenalty) = (Self.batch, Self.weight)
         for set in InstructionSet.available {
             let kernels = try #require(Kernels.select(set))

@@ -30,13 +30,13 @@ import Testing
     @Test func gridIsThatOfMakeGrid() throws {
         let folder = try TemporaryFolder()
         let values = (0..<64 * 784).map { Float($0 / 784) / 32 - 1 }
-        try Pictures.writeGrid(values, side: 28, to: folder.file("grid.png"))
+        try Pictures.writeGrid(values, Shape(channels: 1, height: 28, width: 28), to: folder.file("grid.png"))
         let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: folder.file("grid.png"))))
         #expect(bytes.prefix(8) == [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
         // 8 · (28 + 2) + 2 pixels wide and high, of 8 bits of gray
         #expect(bytes[16..<26] == [0, 0, 0, 242, 0, 0, 0, 242, 8, 0])
-        let images = (0..<64).map { GrayImage(width: 28, height: 28, pixels: Array(repeating: Pictures.byte(values[784 * $0]), count: 784)) }
-        try GrayImage(grid: images).writePNG(path: folder.file("expected.png"))
+        let images = (0..<64).map { Picture(channels: 1, height: 28, width: 28, pixels: Array(repeating: Pictures.byte(values[784 * $0]), count: 784)) }
+        try Picture(grid: images).writePNG(path: folder.file("expected.png"))
         #expect(bytes == Array(try Data(contentsOf: URL(fileURLWithPath: folder.file("expected.png")))))
     }
 
@@ -44,13 +44,13 @@ import Testing
     @Test func gridsOfAnyShape() throws {
         let folder = try TemporaryFolder()
         // Six pictures of 4 × 4, each of one gray
-        try Pictures.writeGrid(bytes: (0..<6 * 16).map { UInt8(40 * ($0 / 16) + 10) }, side: 4, columns: 3, to: folder.file("grid.png"))
+        try Pictures.writeGrid(bytes: (0..<6 * 16).map { UInt8(40 * ($0 / 16) + 10) }, Shape(channels: 1, height: 4, width: 4), columns: 3, to: folder.file("grid.png"))
         let (width, height) = (3 * 6 + 2, 2 * 6 + 2)
         var pixels = [UInt8](repeating: 0, count: width * height)
         for y in 0..<height where (2..<6).contains(y) || (8..<12).contains(y) {
             for x in 0..<width where x % 6 >= 2 { pixels[y * width + x] = UInt8(40 * (y / 7 * 3 + x / 6) + 10) }
         }
-        try GrayImage(width: width, height: height, pixels: pixels).writePNG(path: folder.file("expected.png"))
+        try Picture(channels: 1, height: height, width: width, pixels: pixels).writePNG(path: folder.file("expected.png"))
         let bytes = try ["grid.png", "expected.png"].map { try Data(contentsOf: URL(fileURLWithPath: folder.file($0))) }
         #expect(bytes[0] == bytes[1])
     }
@@ -73,8 +73,8 @@ import Testing
             let noise = sampler.noise(first: 0, count: 150)
             #expect(noise.count == 150 && noise.allSatisfy { $0.count == 6 })
             #expect(sampler.noise(first: 70, count: 75) == Array(noise[70..<145]))
-            #expect(try sampler.pictures(of: noise) == all)
-            #expect(try sampler.pictures(of: [noise[80], noise[3]]) == Array(all[(80 * 784)..<(81 * 784)] + all[(3 * 784)..<(4 * 784)]))
+            #expect(try sampler.pictures(of: noise, 0..<150) == all)
+            #expect(try sampler.pictures(of: [noise[80], noise[3]], 0..<2) == Array(all[(80 * 784)..<(81 * 784)] + all[(3 * 784)..<(4 * 784)]))
         }
     }
 
@@ -87,7 +87,7 @@ import Testing
             (99_856, 28, 316, "9,482 × 9,482"),
         ] as [(Int, Int, Int, String?)])
     func gridsAreBounded(count: Int, side: Int, columns: Int, size: String?) throws {
-        func check() throws { try Pictures.checkGrid(of: count, side: side, columns: columns, path: "x.png") }
+        func check() throws { try Pictures.checkGrid(of: count, Shape(channels: 1, height: side, width: side), columns: columns, path: "x.png") }
         guard let size else { return try check() }
         let error = #expect(throws: Failure.self) { try check() }
         #expect(error?.code == .usage)

@@ -69,10 +69,10 @@ import Testing
         let request = try request(test.preset, test.options)
         let configuration = try request.fresh()
         #expect(test.expect(configuration))
-        #expect(try request.notes(from: nil) == test.notes)
+        #expect(try request.notes(from: nil, .mnist) == test.notes)
         // The run that goes on has it already, and there is nothing to say.
         #expect(try request.resumed(from: configuration) == configuration)
-        #expect(try request.notes(from: configuration) == [])
+        #expect(try request.notes(from: configuration, .mnist) == [])
         var nothing = ConfigurationRequest()
         #expect(try nothing.resumed(from: configuration) == configuration)
         nothing.preset = test.preset
@@ -102,13 +102,13 @@ import Testing
         let file = try request(nil, file: #"{"preset": "hinge", "gradient_penalty": 3}"#, [:])
         #expect(try file.fresh().spectralNorm == false)
         #expect(
-            try file.notes(from: nil) == [
+            try file.notes(from: nil, .mnist) == [
                 "model.json: gradient_penalty 3 bounds the discriminator's slope: spectral_norm of preset hinge is off"
             ])
         let text = #"{"preset": "mlp", "label_smoothing": 0.2, "weight_clip": 1}"#
         let flag = try request(nil, file: text, ["loss": "hinge", "spectral_norm": true])
         #expect(
-            try flag.notes(from: nil) == [
+            try flag.notes(from: nil, .mnist) == [
                 "--loss hinge has no targets: label_smoothing 0.2 of model.json is off",
                 "--spectral-norm bounds the discriminator's slope: weight_clip 1 of model.json is off",
             ])
@@ -131,12 +131,12 @@ import Testing
         let both = try request(nil, file: #"{"preset": "mlp", "r1": 1, "r2": 2}"#, ["r1": 3.0])
         let configuration = try both.fresh()
         #expect((configuration.r1, configuration.r2) == (3, 2))
-        #expect(try both.notes(from: nil) == [])
+        #expect(try both.notes(from: nil, .mnist) == [])
     }
 
     /// A run that goes on does not become another one.
     @Test func resumedRunStaysItself() throws {
-        let checkpoint = try Preset.named("cdcgan")
+        let checkpoint = try mnistPreset("cdcgan")
         let changed = try request("cdcgan", ["loss": "hinge"]).resumed(from: checkpoint)
         #expect(try changed.differences(from: checkpoint) == ["loss", "label_smoothing"])
     }

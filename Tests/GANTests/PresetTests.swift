@@ -14,7 +14,7 @@ import Testing
         #expect(preset.learningRate == 2e-4)
         #expect((preset.beta1, preset.beta2, preset.epsilon) == (0.9, 0.999, 1e-8))
         #expect(preset.loss == .bce)
-        #expect(preset.dataset == .mnist)
+        #expect(preset.dataset == "mnist")
         #expect(preset.shards == 8)
         #expect(preset.seed == 0)
         #expect(preset.steps == nil)
@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test func mlp() throws {
-        let preset = try Preset.named("mlp")
+        let preset = try mnistPreset("mlp")
         try checkCommon(preset)
         #expect(preset.generator == [linear(64, 256), .relu, linear(256, 256), .relu, linear(256, 784), .tanh])
         #expect(preset.discriminator == [linear(784, 256), leaky, linear(256, 256), leaky, linear(256, 1)])
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test func mlpDropout() throws {
-        let preset = try Preset.named("mlp-dropout")
+        let preset = try mnistPreset("mlp-dropout")
         try checkCommon(preset)
         let dropout = LayerSpecification.dropout(probability: 0.3)
         #expect(preset.generator == [linear(100, 128), leaky, linear(128, 256), leaky, linear(256, 784), .tanh])
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func mlpWide() throws {
-        let preset = try Preset.named("mlp-wide")
+        let preset = try mnistPreset("mlp-wide")
         try checkCommon(preset)
         #expect(
             preset.generator == [
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func mlpReuse() throws {
-        let preset = try Preset.named("mlp-reuse")
+        let preset = try mnistPreset("mlp-reuse")
         try checkCommon(preset)
         #expect(preset.generator == [linear(100, 256), .relu, linear(256, 256), .relu, linear(256, 784), .tanh])
         #expect(preset.discriminator == [linear(784, 256), leaky, linear(256, 256), leaky, linear(256, 1)])
@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test func dcgan() throws {
-        let preset = try Preset.named("dcgan")
+        let preset = try mnistPreset("dcgan")
         try preset.validate()
         func convolution(_ inputs: Int, _ outputs: Int, stride: Int = 2, padding: Int = 1) -> LayerSpecification {
             .convolution(.init(inputs: inputs, outputs: outputs, kernel: 4, stride: stride, padding: padding, hasBias: false))
@@ -99,8 +99,8 @@ import Testing
     }
 
     /// Normalisation takes the mean away, and a bias with it: its gradient is rounding noise.
-    @Test(arguments: Preset.all.map(\.preset)) func noBiasBeforeNormalisation(name: String) throws {
-        let preset = try Preset.named(name)
+    @Test(arguments: Preset.names) func noBiasBeforeNormalisation(name: String) throws {
+        let preset = try mnistPreset(name)
         for layers in [preset.generator, preset.discriminator] {
             for (layer, next) in zip(layers, layers.dropFirst()) {
                 guard next.description is BatchNormalizationDescription else { continue }
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func cgan() throws {
-        let preset = try Preset.named("cgan")
+        let preset = try mnistPreset("cgan")
         try preset.validate()
         #expect(
             preset.generator == [
@@ -130,24 +130,24 @@ import Testing
 
     @Test func namesAreKnown() throws {
         #expect(
-            Preset.all.map(\.preset) == [
+            Preset.names == [
                 "dcgan28", "dcgan", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "cgan", "mlp", "mlp-dropout", "mlp-wide",
                 "mlp-reuse",
             ])
         #expect(Preset.standard == "dcgan28")
-        let error = #expect(throws: Failure.self) { _ = try Preset.named("mpl") }
+        let error = #expect(throws: Failure.self) { _ = try mnistPreset("mpl") }
         #expect(error?.code == .usage)
         #expect(error?.description.contains("unknown preset \"mpl\"; known are dcgan28, dcgan, ") == true)
     }
 
     /// Parameters of a linear and of a convolutional preset, counted by hand.
     @Test func parameters() throws {
-        let small = try Preset.named("dcgan28").networkPlans()
+        let small = try mnistPreset("dcgan28").networkPlans()
         #expect(
             small.generator.layout.parameterCount
                 == 20 * 256 + 256 + 256 * 64 * 49 + 2 * 64 + 64 * 32 * 16 + 2 * 32 + 32 * 16 + 1)
         #expect(small.discriminator.layout.parameterCount == 32 * 16 + 32 + 32 * 64 * 16 + 2 * 64 + 64 * 49 * 256 + 2 * 256 + 256 + 1)
-        let plans = try Preset.named("mlp").networkPlans()
+        let plans = try mnistPreset("mlp").networkPlans()
         #expect(plans.generator.layout.parameterCount == 64 * 256 + 256 + 256 * 256 + 256 + 256 * 784 + 784)
         #expect(plans.discriminator.layout.parameterCount == 784 * 256 + 256 + 256 * 256 + 256 + 256 + 1)
     }

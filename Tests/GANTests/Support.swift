@@ -1,6 +1,6 @@
 import Formats
 import Foundation
-import GAN
+@testable import GAN
 import MessagePassing
 import Testing
 
@@ -84,6 +84,28 @@ func modelFile(_ json: Data) -> ConfigurationRequest {
     var request = ConfigurationRequest()
     request.modelFile = ("model.json", json)
     return request
+}
+
+// What tests ask of MNIST's form.
+
+/// A preset's configuration for MNIST.
+func mnistPreset(_ name: String) throws -> Configuration { try Preset.named(name).configuration(for: .mnist) }
+
+extension ImageSize: ExpressibleByIntegerLiteral {
+    public init(integerLiteral side: Int) { self.init(side: side) }
+}
+
+extension ConfigurationRequest {
+    func fresh() throws -> Configuration { try fresh(for: .mnist) }
+}
+
+extension Dataset {
+    convenience init(
+        _ configuration: Configuration, folder: String, layout: ShardLayout, world: World, needsLabels: Bool = false
+    ) throws {
+        let source = try DataSource(path: folder, wanted: nil, preferred: nil, world: world)
+        try self.init(configuration, source, layout: layout, world: world, needsLabels: needsLabels)
+    }
 }
 
 /// A finished run.

@@ -282,5 +282,5 @@ struct LaunchCopy {
 
     /// The scripts would install what is missing.
     static let isPossible =
-        (try? Job.run(["sh", "-c", "swift --version && pkg-config --exists ompi-c zlib libpng libcrypto"]).code) == 0
+        (try? Job.run(["sh", "-c", "swift --version && pkg-config --exists ompi-c zlib libpng libjpeg libcrypto"]).code) == 0
 }

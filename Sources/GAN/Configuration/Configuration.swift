@@ -11,11 +11,17 @@ import Networks
 public struct Configuration: Codable, Equatable, Sendable {
     @Field("preset", changesBytes: false, help: "The recipe that this one came from.")
     public var preset: String = Preset.standard
-    @Field("dataset", flag: "--dataset", help: "mnist or fashion.")
-    public var dataset: Dataset = .mnist
-    @Field("image_size", .within(8...256, "the side of an image must be 8 … 256 pixels"),
-        help: "Side in pixels of the images that the discriminator sees; those of the data are resized to it.")
-    public var imageSize: Int = Configuration.dataSide
+    @Field(Configuration.datasetKey, flag: "--dataset", help: "Which data set it is, where a folder holds several: mnist, fashion, kmnist, "
+        + "emnist-letters and EMNIST's other splits.")
+    public var dataset: String = DataFormat.mnist.name
+    @Field("image_size", .sides(1...1_024, "the sides of an image must be 1 … 1,024 pixels"), flag: "--image-size",
+        help: "Side of the images in pixels: pictures are cropped to the centred square and resized to it (the data's own).")
+    public var imageSize: ImageSize = KnownDataset.imageSize
+    @Field("channels", .oneOf([1, 3], "must be 1, grey, or 3, colour"), .unlessDefault, flag: "--channels",
+        help: "1, grey, or 3, colour; pictures are converted to it (the data's own).")
+    public var channels: Int = 1
+    @Field("mirror", .any, .unlessDefault, flag: "--mirror", help: "Show each real image mirrored with probability 1/2.")
+    public var mirror: Bool = false
 
     // Length.
 
@@ -127,8 +133,6 @@ public struct Configuration: Codable, Equatable, Sendable {
         help: "Checkpoints to keep.")
     public var keep: Int = 5
 
-    public enum Dataset: String, Codable, CaseIterable, Sendable { case mnist, fashion }
-
     /// What the generator step scores.
     public enum GeneratorStep: String, Codable, CaseIterable, Sendable {
         /// Fakes of fresh noise.
@@ -140,13 +144,6 @@ public struct Configuration: Codable, Equatable, Sendable {
     /// The rule of the updates. Adam goes by `learningRate`, `beta1`, `beta2` and `epsilon`, RMSprop by `learningRate` and
     /// `epsilon`, plain gradient descent by `learningRate` alone.
     public enum OptimizerKind: String, Codable, CaseIterable, Sendable { case adam, rmsprop, sgd }
-
-    /// The side of the data's images, and their pixels.
-    public static let dataSide = 28
-    static let dataSize = dataSide * dataSide
-
-    /// Pixels of an image as the discriminator sees it.
-    public var pixelCount: Int { imageSize * imageSize }
 
     /// What updates a network's parameters.
     public func optimizer(of network: NetworkRole) -> Optimizer {
@@ -178,12 +175,18 @@ public struct Configuration: Codable, Equatable, Sendable {
     }
 
     /// Whether a network is told the classes of images.
-    public var isConditional: Bool {
-        (generator + discriminator).contains { !$0.classes.isEmpty }
-    }
+    public var isConditional: Bool { classes != nil }
 
-    /// The shape of an image.
-    public var image: Shape { Shape(channels: 1, height: imageSize, width: imageSize) }
+    /// How many classes its networks tell apart; nil where they are told none.
+    public var classes: Int? { (generator + discriminator).flatMap(\.classes).first }
+
+    /// The data, as far as it tells them: those of a checkpoint.
+    var dataFormat: DataFormat { DataFormat(name: dataset, channels: channels, size: imageSize, classes: classes) }
+
+    static let datasetKey = "dataset"
+
+    /// The shape of an image as the discriminator sees it.
+    public var image: Shape { Shape(channels: channels, imageSize) }
 
     /// Changes the length of the noise vectors, and with it the generator's first layer that depends on it.
     public mutating func setLatentDimension(_ dimension: Int) {

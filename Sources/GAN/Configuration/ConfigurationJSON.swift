@@ -3,12 +3,13 @@ import Foundation
 // Configurations as JSON.
 
 extension Configuration {
-    /// A configuration from JSON: what the text does not say comes from its preset, or from `preset` where it names none.
+    /// A configuration from JSON: what the text does not say comes from its preset for MNIST, or from `preset` where it names
+    /// none.
     ///
     /// - Throws: a usage error that names the field, what was expected and what was found.
     public init(json text: Data, preset: String?, path: String) throws {
         let file = try Settings(text, path: path)
-        self = try file.configuration(over: file.base(preset: preset))
+        self = try file.configuration(over: file.preset(preset).configuration(for: .mnist))
     }
 
     /// JSON with sorted keys, on many lines or one.

@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import MessagePassing
+import Networks
 
 /// What a user asked for: a configuration, and which of its fields were said rather than left to the preset.
 public struct ConfigurationRequest: Sendable {
@@ -25,23 +26,39 @@ public struct ConfigurationRequest: Sendable {
     /// - Throws: a usage error that names the option whose value is of another kind than its field.
     public mutating func readOptions(_ options: [String: any FieldValue]) throws {
         _ = try Settings(options: options).configuration(over: Configuration())
+        if let name = options[Configuration.datasetKey] as? String { try DataSource.requireKnown(name) }
         self.options = options
     }
 
-    /// The configuration of a fresh run.
-    public func fresh() throws -> Configuration { try resolved(from: nil).configuration }
+    /// The data set that `--dataset` names.
+    public var dataset: String? { options[Configuration.datasetKey] as? String }
+
+    /// The data set that the model file was made for.
+    public var fileDataset: String? {
+        get throws { try modelFile.flatMap { try Settings($0.text, path: $0.path).dataset } }
+    }
+
+    /// The configuration of a fresh run on these data.
+    public func fresh(for data: DataFormat) throws -> Configuration { try resolved(from: nil, data).configuration }
 
     /// The configuration of a run that goes on from a checkpoint: the checkpoint's, changed by what the user said.
-    func resumed(from checkpoint: Configuration) throws -> Configuration { try resolved(from: checkpoint).configuration }
+    func resumed(from checkpoint: Configuration) throws -> Configuration {
+        try resolved(from: checkpoint, checkpoint.dataFormat).configuration
+    }
 
     /// A line for each setting that was turned off because the user said something else, in a fresh run or in one that goes
     /// on from a checkpoint.
-    public func notes(from checkpoint: Configuration?) throws -> [String] { try resolved(from: checkpoint).notes }
+    public func notes(from checkpoint: Configuration?, _ data: DataFormat) throws -> [String] {
+        try resolved(from: checkpoint, checkpoint?.dataFormat ?? data).notes
+    }
 
     /// Options come before the file, and the file before the preset or the checkpoint.
-    private func resolved(from checkpoint: Configuration?) throws -> (configuration: Configuration, notes: [String]) {
+    private func resolved(
+        from checkpoint: Configuration?, _ data: DataFormat
+    ) throws -> (configuration: Configuration, notes: [String]) {
         let file = try modelFile.map { try Settings($0.text, path: $0.path) }
-        var configuration = try base(file, checkpoint)
+        let options = try Settings(options: options)
+        var configuration = try base(file, options, checkpoint, data)
         let preset = "preset \(configuration.preset)"
         var notes: [String] = []
         if let file {
@@ -56,22 +73,34 @@ public struct ConfigurationRequest: Sendable {
                 throw Failure(failure.code, "\(path): \(failure.description)")
             }
         }
-        let options = try Settings(options: options)
         try configuration.apply(options)
         if let minibatchDiscrimination { try configuration.setMinibatchDiscrimination(kernels: minibatchDiscrimination) }
         notes += try configuration.giveWay(to: options) { key in
             file.flatMap { $0.keys.contains(key) ? $0.path : nil } ?? preset
         }
+        if checkpoint == nil, dataset == nil { configuration.dataset = data.name }
         try configuration.validate()
         return (configuration, notes)
     }
 
     /// What the file and the options change: the preset that they name, or where the checkpoint is of it the checkpoint's
     /// configuration, since a preset's own fields are no wish.
-    private func base(_ file: Settings?, _ checkpoint: Configuration?) throws -> Configuration {
+    private func base(
+        _ file: Settings?, _ options: Settings, _ checkpoint: Configuration?, _ data: DataFormat
+    ) throws -> Configuration {
         if let checkpoint, file == nil, preset == nil || preset == checkpoint.preset { return checkpoint }
-        let named = try file?.base(preset: preset) ?? Preset.named(preset ?? Preset.standard)
-        return checkpoint.map { $0.preset == named.preset ? $0 : named } ?? named
+        let named = try file?.preset(preset) ?? Preset.named(preset ?? Preset.standard)
+        if let checkpoint, checkpoint.preset == named.name { return checkpoint }
+        let (wished, inFile) = (try options.image(), try file?.image())
+        guard let size = wished.size ?? inFile?.size ?? named.imageSize ?? data.size else {
+            throw Failure(.badData, "\(data.sizeProblem ?? data.name); --image-size 64 crops all to squares and resizes them")
+        }
+        let image = Shape(channels: wished.channels ?? inFile?.channels ?? data.channels, size)
+        guard file?.hasNetworks == true else { return try named.configuration(for: data, as: image) }
+        // The file's networks take the place of the preset's, which need not fit the images.
+        var base = try named.configuration(for: .mnist)
+        (base.imageSize, base.channels) = (size, image.channels)
+        return base
     }
 }
 

@@ -12,10 +12,8 @@ extension Configuration {
             batchSize >= shards && batchSize <= 1 << 20,
             "--batch-size \(batchSize): the global batch must hold at least one image for each of the \(shards) logical "
                 + "shards and at most 1,048,576; raise it, or lower --shards")
-        for classes in (generator + discriminator).flatMap(\.classes) {
-            try require(
-                classes == GAN.Dataset.classes,
-                "a layer for \(classes) classes: the images of \(dataset.rawValue) are of \(GAN.Dataset.classes)")
+        if let classes, let other = (generator + discriminator).flatMap(\.classes).first(where: { $0 != classes }) {
+            throw Failure(.usage, "layers for \(classes) classes and for \(other): all must be told the same ones")
         }
         if (generator + discriminator).contains(where: \.comparesRows) {
             try require(
@@ -64,12 +62,13 @@ extension Configuration {
     /// - Throws: a usage error that names the layers that do not fit.
     public func networkPlans() throws -> (generator: NetworkPlan, discriminator: NetworkPlan) {
         func plan(
-            _ role: NetworkRole, _ layers: [LayerSpecification], input: Shape, outputs: Int, _ purpose: String
+            _ role: NetworkRole, _ layers: [LayerSpecification], input: Shape, output: Shape, _ purpose: String
         ) throws -> NetworkPlan {
             do {
                 let plan = try NetworkPlan(
                     layers, input: input, role: role, isSpectral: spectralNorm && role == .discriminator)
-                guard plan.outputs == outputs, plan.output.isInOrder else {
+                let isRight = plan.output == output || plan.output.isInOrder && output.isInOrder
+                guard plan.outputs == output.features, isRight else {
                     throw Failure(.usage, "the \(role) gives \(plan.output); \(purpose)")
                 }
                 return plan
@@ -79,9 +78,29 @@ extension Configuration {
         }
         return (
             try plan(
-                .generator, generator, input: Shape(channels: latentDimension), outputs: pixelCount,
-                "images of \(image) are needed (image_size \(imageSize))"),
-            try plan(.discriminator, discriminator, input: image, outputs: 1, "one output is needed")
+                .generator, generator, input: Shape(channels: latentDimension), output: image,
+                "images of \(image) are needed (image_size \(imageSize.text))"),
+            try plan(.discriminator, discriminator, input: image, output: Shape(channels: 1), "one output is needed")
         )
+    }
+}
+
+extension Configuration {
+    /// Refuses data that the networks are not for, or that cannot be made to images.
+    /// - Parameter path: where the data are.
+    func validate(for data: DataFormat, at path: String) throws {
+        if let classes {
+            guard let found = data.classes else { throw data.withoutLabels("the networks are told the classes of images") }
+            guard found <= classes else {
+                throw Failure(
+                    .badData, "the networks are told \(classes) classes, and the data in \(path) have \(found); use a preset, "
+                        + "which builds them for the data, or change \"classes\" in the model file")
+            }
+        }
+        guard imageSize == data.size || imageSize.isSquare else {
+            throw Failure(
+                .usage, "image_size \(imageSize): pictures are cropped to squares only, and those in \(path) are "
+                    + "\(data.size.map(\.description) ?? "of several sizes"); use a square, or data of that size")
+        }
     }
 }

@@ -1,12 +1,19 @@
+import MessagePassing
 import Networks
 
 // The convolutional recipes.
 
 extension Preset {
     /// A DCGAN (Radford et al. 2015) of 64 × 64 pixels; the generator step scores the same fakes.
-    static let dcgan: Configuration = {
+    static let dcgan = Preset("dcgan", imageSize: ImageSize(side: 64)) { images in
+        let shape = images.shape
+        guard shape.height == 64, shape.width == 64 else {
+            throw Failure(
+                .usage, "preset dcgan makes images of 64 × 64 pixels, not \(shape.height) × \(shape.width); use --image-size 64, or "
+                    + "preset dcgan28 or mlp")
+        }
         var generator: [LayerSpecification] = [enlarging(100, 512, stride: 1, padding: 0)]
-        var discriminator: [LayerSpecification] = [reducing(1, 64), .leakyReLU(slope: 0.2)]
+        var discriminator: [LayerSpecification] = [reducing(shape.channels, 64), .leakyReLU(slope: 0.2)]
         for channels in [512, 256, 128] {
             generator += [.batchNormalization(channels: channels), .relu, enlarging(channels, channels / 2)]
         }
@@ -15,55 +22,55 @@ extension Preset {
                 reducing(channels, 2 * channels), .batchNormalization(channels: 2 * channels), .leakyReLU(slope: 0.2),
             ]
         }
-        generator += [.batchNormalization(channels: 64), .relu, enlarging(64, 1), .tanh]
+        generator += [.batchNormalization(channels: 64), .relu, enlarging(64, shape.channels), .tanh]
         discriminator.append(reducing(512, 1, stride: 1, padding: 0))
         var dcgan = recipe(
-            "dcgan", batchSize: 64, epochs: 5, latentDimension: 100, generator: generator, discriminator: discriminator,
+            batchSize: 64, epochs: 5, latentDimension: 100, generator: generator, discriminator: discriminator,
             generatorStep: .reuse, logInterval: .steps(50), sampleInterval: .epochs(1))
-        dcgan.imageSize = 64
         dcgan.beta1 = 0.5
         return dcgan
-    }()
+    }
 
-    /// The recommended recipe: a DCGAN at the data's own 28 × 28 pixels, 7 → 14 → 28, its averaged generator sampled. Its
-    /// noise is a code of bits, which leaves fewer images between two digits, and the discriminator sees images through noise.
-    static let dcgan28 = recommended("dcgan28", epochs: 15)
+    /// The recommended recipe: a DCGAN at the data's own size, which its convolutions halve twice, 28 → 14 → 7. Its averaged
+    /// generator is sampled. Its noise is a code of bits, which leaves fewer images between two digits, and the discriminator
+    /// sees images through noise.
+    static let dcgan28 = Preset("dcgan28") { try recommended($0, epochs: 15) }
 
     /// `dcgan28` with least squares (Mao et al. 2017).
-    static let lsgan: Configuration = {
-        var lsgan = recommended("lsgan", epochs: 15)
+    static let lsgan = Preset("lsgan") { images in
+        var lsgan = try recommended(images, epochs: 15)
         lsgan.loss = .mse
         lsgan.labelSmoothing = 0
         return lsgan
-    }()
+    }
 
     /// `dcgan28`'s convolutions with the hinge loss and a spectrally normalised discriminator (Miyato et al. 2018), which is
     /// updated five times a step.
-    static let hinge: Configuration = {
-        var hinge = small("hinge", epochs: 20, normalizesDiscriminator: false)
+    static let hinge = Preset("hinge") { images in
+        var hinge = try small(images, epochs: 20, normalizesDiscriminator: false)
         hinge.loss = .hinge
         hinge.spectralNorm = true
         hinge.criticSteps = 5
         hinge.beta1 = 0
         hinge.beta2 = 0.9
         return hinge
-    }()
+    }
 
     /// `dcgan28`'s convolutions as a Wasserstein GAN with clipped weights (Arjovsky et al. 2017).
-    static let wgan: Configuration = {
-        var wgan = small("wgan", epochs: 20)
+    static let wgan = Preset("wgan") { images in
+        var wgan = try small(images, epochs: 20)
         wgan.loss = .wasserstein
         wgan.weightClip = 0.01
         wgan.criticSteps = 5
         wgan.optimizer = .rmsprop
         wgan.learningRate = 5e-5
         return wgan
-    }()
+    }
 
     /// `dcgan28`'s convolutions as a Wasserstein GAN with a gradient penalty (Gulrajani et al. 2017), the critic without
     /// normalisation.
-    static let wganGP: Configuration = {
-        var wganGP = small("wgan-gp", epochs: 20, normalizesDiscriminator: false)
+    static let wganGP = Preset("wgan-gp") { images in
+        var wganGP = try small(images, epochs: 20, normalizesDiscriminator: false)
         wganGP.loss = .wasserstein
         wganGP.gradientPenalty = 10
         wganGP.criticSteps = 5
@@ -71,17 +78,17 @@ extension Preset {
         wganGP.beta1 = 0
         wganGP.beta2 = 0.9
         return wganGP
-    }()
+    }
 
     /// `dcgan28` with classes, judged by projection (Miyato and Koyama 2018), which needs no noise on the images.
-    static let cdcgan: Configuration = {
-        var cdcgan = recommended("cdcgan", epochs: 10, isConditional: true)
+    static let cdcgan = Preset("cdcgan") { images in
+        var cdcgan = try recommended(images, epochs: 10, isConditional: true)
         cdcgan.instanceNoise = 0
         return cdcgan
-    }()
+    }
 
-    private static func recommended(_ name: String, epochs: Int, isConditional: Bool = false) -> Configuration {
-        var recommended = small(name, epochs: epochs, isConditional: isConditional)
+    private static func recommended(_ images: Images, epochs: Int, isConditional: Bool = false) throws -> Configuration {
+        var recommended = try small(images, epochs: epochs, isConditional: isConditional)
         recommended.learningRate = 1e-3
         recommended.labelSmoothing = 0.1
         recommended.instanceNoise = 0.3
@@ -90,38 +97,72 @@ extension Preset {
         return recommended
     }
 
-    /// Networks of two convolutions each, between 7 × 7 and 28 × 28 pixels. The generator's noise is a code of 20 bits, which
-    /// goes through a hidden layer first; a conditional one, which collapses behind such a layer, takes normal noise and the
-    /// class instead. Above its convolutions, which see 10 × 10 pixels at most, the discriminator has a hidden layer that sees
-    /// the whole digit.
+    /// Networks of two convolutions each, between the image and a quarter of its sides: 28 × 28 and 7 × 7 pixels. The
+    /// generator's noise is a code of 20 bits, which goes through a hidden layer first; a conditional one, which collapses
+    /// behind such a layer, takes normal noise and the class instead. Above its convolutions, which see 10 × 10 pixels at most,
+    /// the discriminator has a hidden layer that sees the whole image.
     private static func small(
-        _ name: String, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
-    ) -> Configuration {
-        let (latent, classes) = (isConditional ? 64 : 20, 10)
+        _ images: Images, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
+    ) throws -> Configuration {
+        let image = images.shape
+        guard image.height % 4 == 0, image.width % 4 == 0, max(image.height, image.width) <= 128 else {
+            throw Failure(
+                .usage,
+                "preset \(images.preset) halves the sides of its images twice: \(image.height) × \(image.width) pixels are not "
+                    + "multiples of 4 up to 128; --image-size \(nearestSide(to: image)) makes them fit, or use preset mlp")
+        }
+        let corner = Shape(channels: 64, height: image.height / 4, width: image.width / 4)
+        let latent = isConditional ? 64 : 20
+        let classes = isConditional ? try images.classes() : 0
         let first: [LayerSpecification] =
             isConditional
             ? [.label(classes: classes)]
             : [.sign, reducing(latent, 256, kernel: 1, stride: 1, padding: 0, hasBias: true), .leakyReLU(slope: 0.2)]
         let generator: [LayerSpecification] =
-            first + [
-                enlarging(isConditional ? latent + classes : 256, 64, kernel: 7, stride: 1, padding: 0),
+            first + spreading(isConditional ? latent + classes : 256, to: corner) + [
                 .batchNormalization(channels: 64), .relu, enlarging(64, 32), .batchNormalization(channels: 32), .relu,
-                enlarging(32, 1, hasBias: true), .tanh,
+                enlarging(32, image.channels, hasBias: true), .tanh,
             ]
         func normalization(_ channels: Int) -> [LayerSpecification] {
             (normalizesDiscriminator ? [.batchNormalization(channels: channels)] : []) + [.leakyReLU(slope: 0.2)]
         }
         let discriminator: [LayerSpecification] =
-            [reducing(1, 32, hasBias: true), .leakyReLU(slope: 0.2), reducing(32, 64, hasBias: !normalizesDiscriminator)]
-            + normalization(64) + [reducing(64, 256, kernel: 7, stride: 1, padding: 0, hasBias: !normalizesDiscriminator)]
-            + normalization(256) + [
+            [reducing(image.channels, 32, hasBias: true), .leakyReLU(slope: 0.2), reducing(32, 64, hasBias: !normalizesDiscriminator)]
+            + normalization(64) + gathering(corner, to: 256, hasBias: !normalizesDiscriminator) + normalization(256) + [
                 reducing(256, isConditional ? 1 + classes : 1, kernel: 1, stride: 1, padding: 0, hasBias: true)
             ] + (isConditional ? [.projection(classes: classes)] : [])
         var small = recipe(
-            name, batchSize: 64, epochs: epochs, latentDimension: latent, generator: generator,
-            discriminator: discriminator, logInterval: .steps(100), sampleInterval: .epochs(1))
+            batchSize: 64, epochs: epochs, latentDimension: latent, generator: generator, discriminator: discriminator,
+            logInterval: .steps(100), sampleInterval: .epochs(1))
         small.beta1 = 0.5
         return small
+    }
+
+    private static func nearestSide(to image: Shape) -> Int {
+        min(128, max(4, (min(image.height, image.width) + 2) / 4 * 4))
+    }
+
+    /// Features to an image: a transposed convolution whose kernel is the image, or what is the same, a linear layer, since
+    /// kernels are square.
+    private static func spreading(_ inputs: Int, to image: Shape) -> [LayerSpecification] {
+        guard image.height != image.width else {
+            return [enlarging(inputs, image.channels, kernel: image.height, stride: 1, padding: 0)]
+        }
+        return [
+            .linear(inputs: inputs, outputs: image.features, hasBias: false),
+            .reshape(channels: image.channels, height: image.height, width: image.width),
+        ]
+    }
+
+    /// The reverse: a convolution whose kernel is the image.
+    private static func gathering(_ image: Shape, to outputs: Int, hasBias: Bool) -> [LayerSpecification] {
+        guard image.height != image.width else {
+            return [reducing(image.channels, outputs, kernel: image.height, stride: 1, padding: 0, hasBias: hasBias)]
+        }
+        return [
+            .reshape(channels: image.features, height: 1, width: 1),
+            .linear(inputs: image.features, outputs: outputs, hasBias: hasBias),
+        ]
     }
 
     private static func reducing(

@@ -133,7 +133,15 @@ extension Configuration.Limit {
     }
 }
 
+extension Configuration.Limit<ImageSize> {
+    static func sides(_ values: ClosedRange<Int>, _ text: String) -> Self {
+        Self(text: text) { values.contains($0.height) && values.contains($0.width) }
+    }
+}
+
 extension Configuration.Limit<Int> {
+    static func oneOf(_ values: [Int], _ text: String) -> Self { Self(text: text) { values.contains($0) } }
+
     static func powerOfTwo(upTo most: Int, _ text: String) -> Self {
         Self(text: text) { $0 >= 1 && $0 <= most && $0 & ($0 - 1) == 0 }
     }

@@ -37,7 +37,6 @@ extension Double: FieldValue {}
 extension String: FieldValue {}
 extension Precision: FieldValue {}
 extension Loss: FieldValue {}
-extension Configuration.Dataset: FieldValue {}
 extension Configuration.GeneratorStep: FieldValue {}
 extension Configuration.OptimizerKind: FieldValue {}
 extension [LayerSpecification]: FieldValue {}

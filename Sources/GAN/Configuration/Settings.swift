@@ -9,7 +9,7 @@ struct Settings {
     private let values: [String: Any]
 
     /// Fields that `training_options.json` holds besides and a model file may.
-    private static let ignored: Set<String> = ["version", "data_sha256", "images"]
+    private static let ignored: Set<String> = ["version", "data_sha256", "images", "data_path", "class_names"]
 
     /// - Throws: a usage error where the text is not a JSON object of known fields.
     init(_ text: Data, path: String) throws {
@@ -55,8 +55,8 @@ struct Settings {
     private func reject(_ reason: String) -> Failure { Failure(.usage, (path.map { "\($0): " } ?? "") + reason) }
 
     /// The preset that an option names, or else the file, or else the default.
-    func base(preset: String?) throws -> Configuration {
-        if let preset { return try Preset.named(preset) }
+    func preset(_ option: String?) throws -> Preset {
+        if let option { return try Preset.named(option) }
         let found = values["preset"] ?? Preset.standard
         guard let name = found as? String else { throw reject("field preset: the name of a preset is expected") }
         do {
@@ -64,6 +64,29 @@ struct Settings {
         } catch let failure as Failure {
             throw reject(failure.description)
         }
+    }
+
+    /// Whether both networks' layers are among the fields.
+    var hasNetworks: Bool { values["generator"] != nil && values["discriminator"] != nil }
+
+    /// The data set that is named.
+    var dataset: String? { values[Configuration.datasetKey] as? String }
+
+    /// The size and the channels of the images, where they are said.
+    func image() throws -> (size: ImageSize?, channels: Int?) {
+        let configuration = try configuration(over: Configuration())
+        let (size, channels) = (configuration.$imageSize, configuration.$channels)
+        for field in [size, channels] as [any ConfigurationField] where keys.contains(field.key) {
+            do {
+                try field.validate()
+            } catch let failure as Failure {
+                throw reject(failure.description)
+            }
+        }
+        return (
+            keys.contains(size.key) ? size.wrappedValue : nil,
+            keys.contains(channels.key) || isWhole ? channels.wrappedValue : nil
+        )
     }
 
     /// `base` with these fields. If these are a whole configuration, newer fields that it lacks get their defaults, not `base`'s.

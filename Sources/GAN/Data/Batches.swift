@@ -23,10 +23,15 @@ final class Batches {
     private let seed: UInt64
     private var shards: [Shard] = []
     private let columns: Int
-    /// Pixels of an image as the discriminator sees it.
-    private let size: Int
-    /// How images of the data become images of the discriminator's size, if they have another; with space for one.
+    private let image: Shape
+    private let kept: Shape
+    /// How what is kept becomes images of the discriminator's size, if it has another; with space for one.
     private let resizing: (resize: BilinearResize, image: UnsafeMutablePointer<UInt8>, workspace: UnsafeMutablePointer<UInt8>)?
+    /// Grey pictures become images of three equal channels here, if they do.
+    private let colours: UnsafeMutablePointer<UInt8>?
+    /// Which images are mirrored, if any are.
+    private let mirror: RowWords?
+    private let firstRow: Int
     /// [columns, size]
     private let staging: UnsafeMutablePointer<Float>
     /// Where in this rank's memory the image of each column is, in step `located`.
@@ -37,9 +42,9 @@ final class Batches {
         self.dataset = dataset
         self.kernels = kernels
         seed = configuration.seed
-        size = configuration.pixelCount
+        (image, kept) = (configuration.image, dataset.preparation.kept)
         let own = layout.shards(of: rank)
-        let firstRow = layout.rows(of: own, batch: configuration.batchSize).lowerBound
+        firstRow = layout.rows(of: own, batch: configuration.batchSize).lowerBound
         columns = layout.rows(of: own, batch: configuration.batchSize).count
         for number in own {
             let images = layout.images(of: number, batch: configuration.batchSize, images: dataset.count)
@@ -50,14 +55,17 @@ final class Batches {
                     rows: rows.count, column: rows.lowerBound - firstRow,
                     permutation: .allocate(capacity: images.count)))
         }
-        let side = configuration.imageSize
-        if side == Configuration.dataSide {
+        if (kept.height, kept.width) == (image.height, image.width) {
             resizing = nil
         } else {
-            let resize = BilinearResize(from: (Configuration.dataSide, Configuration.dataSide), to: (side, side))
-            resizing = (resize, .allocate(capacity: size), .allocate(capacity: resize.workspaceCount))
+            let resize = BilinearResize(
+                from: (width: kept.width, height: kept.height), to: (width: image.width, height: image.height),
+                channels: kept.channels)
+            resizing = (resize, .allocate(capacity: image.pixels * kept.channels), .allocate(capacity: resize.workspaceCount))
         }
-        staging = arena.floats(columns.paddedToVectors * size)
+        colours = kept.channels == image.channels ? nil : .allocate(capacity: image.features)
+        mirror = configuration.mirror ? RowWords(columns: columns.paddedToVectors, arena: arena) : nil
+        staging = arena.floats(columns.paddedToVectors * image.features)
         places = .allocate(capacity: columns)
     }
 
@@ -66,24 +74,49 @@ final class Batches {
         places.deallocate()
         resizing?.image.deallocate()
         resizing?.workspace.deallocate()
+        colours?.deallocate()
     }
 
-    /// Writes this rank's images of step `step` (from 0) to the first columns of x [size, stride], pixels in [−1, 1].
+    /// Writes this rank's images of step `step` (from 0) to the first columns of x [H · W · C, stride], pixels in [−1, 1].
     func gather(step: Int, into x: Matrix) {
         locate(step)
-        func image(_ column: Int) -> UnsafePointer<UInt8> {
-            UnsafePointer(dataset.pixels) + Int(places[column]) * Configuration.dataSize
-        }
+        let (size, keptSize) = (image.features, kept.features)
+        func bytes(_ column: Int) -> UnsafePointer<UInt8> { UnsafePointer(dataset.pixels) + Int(places[column]) * keptSize }
         for column in 0..<columns {
-            let next = image(min(column + 1, columns - 1))
+            let next = bytes(min(column + 1, columns - 1))
+            var pixels = bytes(column)
             if let resizing {
-                resizing.resize(image(column), into: resizing.image, workspace: resizing.workspace)
-                kernels.normalizeBytes(resizing.image, staging + column * size, size, next)
-            } else {
-                kernels.normalizeBytes(image(column), staging + column * size, size, next)
+                resizing.resize(pixels, into: resizing.image, workspace: resizing.workspace)
+                pixels = UnsafePointer(resizing.image)
+            }
+            if let colours {
+                for index in 0..<size { colours[index] = pixels[index / image.channels] }
+                pixels = UnsafePointer(colours)
+            }
+            kernels.normalizeBytes(pixels, staging + column * size, size, next)
+        }
+        if let mirror { mirrorImages(mirror, step) }
+        kernels.transpose(staging, size, columns, size, x.base, x.stride)
+    }
+
+    /// Turns each image with probability ½: that whose row's word is 2³¹ or more.
+    private func mirrorImages(_ mirror: RowWords, _ step: Int) {
+        let pass = Pass(
+            kernels: kernels, columns: columns.paddedToVectors, kind: .real, seed: seed, step: step, firstRow: firstRow)
+        let words = mirror.draw(RandomStream.mirror, pass)
+        for column in 0..<columns where words[column] >= 1 << 31 {
+            for row in 0..<image.height {
+                let line = staging + column * image.features + row * image.width * image.channels
+                for place in 0..<image.width / 2 {
+                    for channel in 0..<image.channels {
+                        let (left, right) = (place * image.channels, (image.width - 1 - place) * image.channels)
+                        let pixel = line[left + channel]
+                        line[left + channel] = line[right + channel]
+                        line[right + channel] = pixel
+                    }
+                }
             }
         }
-        kernels.transpose(staging, size, columns, size, x.base, x.stride)
     }
 
     /// Writes the labels of the images that `gather` gives for this step, one for each column.

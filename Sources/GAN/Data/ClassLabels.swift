@@ -6,9 +6,12 @@ struct ClassLabels {
     let real: UnsafeMutablePointer<UInt8>
     /// Of the generator's own step.
     let drawn: UnsafeMutablePointer<UInt8>
+    /// How many classes there are.
+    private let count: Int
     private let words: RowWords
 
-    init(columns: Int, arena: Arena) {
+    init(classes count: Int, columns: Int, arena: Arena) {
+        self.count = count
         func labels() -> UnsafeMutablePointer<UInt8> {
             UnsafeMutableRawPointer(arena.floats(columns)).bindMemory(to: UInt8.self, capacity: columns)
         }
@@ -22,9 +25,9 @@ struct ClassLabels {
         UnsafePointer(kind == .generator && isFresh ? drawn : real)
     }
 
-    /// Draws classes: that of a row is ⌊10 w / 2³²⌋, w the stream's word.
+    /// Draws classes: that of a row is ⌊C w / 2³²⌋, w the stream's word, of C classes.
     func draw(_ pass: Pass) {
         let words = words.draw(RandomStream.generatorLabels, pass)
-        for column in 0..<pass.columns { drawn[column] = UInt8((UInt64(words[column]) * UInt64(Dataset.classes)) >> 32) }
+        for column in 0..<pass.columns { drawn[column] = UInt8((UInt64(words[column]) * UInt64(count)) >> 32) }
     }
 }

@@ -114,8 +114,7 @@ final class Dump {
             let (shape, count) = (dropout.shape, dropout.inputs)
             add(
                 "\(prefix).\(pass.kind).\(dropout.path)",
-                shape.pixels == 1 ? [count] : [shape.channels, shape.height, shape.width],
-                values.indices.map { values[$0 / count * count + shape.place($0 % count)] })
+                shape.pixels == 1 ? [count] : [shape.channels, shape.height, shape.width], shape.inOrder(values))
         }
     }
 

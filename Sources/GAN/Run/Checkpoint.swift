@@ -13,6 +13,8 @@ public struct Checkpoint {
     public let step: Int
     public let configuration: Configuration
     public let dataDigest: String
+    /// What tells the data without reading them: the digest of IDX files; see `DataSource.fingerprint`.
+    let dataFingerprint: String
     let file: SafetensorsFile
 
     public static func name(step: Int) -> String { "checkpoint-\(step.padded(to: 9)).safetensors" }
@@ -57,6 +59,7 @@ public struct Checkpoint {
         self.configuration = configuration
         self.file = file
         dataDigest = file.metadata["data_sha256"] ?? ""
+        dataFingerprint = file.metadata["data_fingerprint"] ?? dataDigest
     }
 
     /// What it holds of the game's state, in order.

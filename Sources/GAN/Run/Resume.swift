@@ -45,7 +45,8 @@ struct CheckpointSearch {
     private let dataFolder: String
     /// Whether the run is to be written on, and so must have no other writer.
     private let locks: Bool
-    private var digests: [Configuration.Dataset: String] = [:]
+    /// Of the data, by the name of the set.
+    private var fingerprints: [String: String] = [:]
     /// The lock on the run directory of the checkpoint that was found.
     private(set) var lock: RunLock?
     /// Files that were skipped, by path, and why.
@@ -146,9 +147,15 @@ struct CheckpointSearch {
 
     private mutating func refuseOtherData(_ configuration: Configuration, _ checkpoint: Checkpoint) throws {
         let dataset = configuration.dataset
-        let digest = try digests[dataset] ?? Dataset.digest(of: dataset, folder: dataFolder)
-        digests[dataset] = digest
-        try checkpoint.refuseOtherData(digest, folder: dataFolder)
+        let fingerprint =
+            try fingerprints[dataset] ?? DataSource.fingerprint(path: dataFolder, wanted: wanted.dataset, preferred: dataset)
+        fingerprints[dataset] = fingerprint
+        guard checkpoint.dataFingerprint != fingerprint else { return }
+        // Digests say more than the names of files.
+        let isOfFiles = checkpoint.dataFingerprint == checkpoint.dataDigest
+        throw isOfFiles
+            ? checkpoint.otherData(fingerprint, folder: dataFolder)
+            : Failure(.badData, "\(checkpoint.path) was trained on other data than those in \(dataFolder): their files differ")
     }
 }
 
@@ -156,9 +163,11 @@ extension Checkpoint {
     /// Refuses data that the run was not trained on.
     /// - Parameter digest: that of the data in `folder`.
     func refuseOtherData(_ digest: String, folder: String) throws {
-        guard dataDigest != digest else { return }
-        throw Failure(
-            .badData, "\(path) was trained on data of SHA-256 \(dataDigest); those in \(folder) have \(digest)")
+        if dataDigest != digest { throw otherData(digest, folder: folder) }
+    }
+
+    func otherData(_ digest: String, folder: String) -> Failure {
+        Failure(.badData, "\(path) was trained on data of SHA-256 \(dataDigest); those in \(folder) have \(digest)")
     }
 }
 

@@ -6,12 +6,14 @@ import MessagePassing
 public struct RunDirectory: Sendable {
     public let path: String
 
-    /// Claims the next free number under `outdir`. `mkdir` decides, so that two runs never share a folder.
+    /// Claims the next free number under `outdir`, for `00000-mlp-b64` of MNIST, or `00000-mlp-flowers-b64` of other data. `mkdir` decides, so that two runs never share a folder.
     public static func create(under outdir: String, _ configuration: Configuration) throws -> RunDirectory {
         try makeFolders(outdir, advice: "choose another with --outdir")
+        let name = configuration.dataset.utf8.map { plainBytes.contains($0) ? $0 : UInt8(ascii: "_") }
+        let data = configuration.dataset == DataFormat.mnist.name ? "" : "-\(String(decoding: name, as: UTF8.self))"
         var number = try (all(under: outdir).first?.number ?? -1) + 1
         while true {
-            let path = "\(outdir)/\(number.padded(to: 5))-\(configuration.preset)-b\(configuration.batchSize)"
+            let path = "\(outdir)/\(number.padded(to: 5))-\(configuration.preset)\(data)-b\(configuration.batchSize)"
             if mkdir(path, 0o777) == 0 { return RunDirectory(path: path) }
             guard errno == EEXIST else {
                 throw Failure(
@@ -21,6 +23,9 @@ public struct RunDirectory: Sendable {
             number += 1
         }
     }
+
+    /// What the name of a folder needs no quotes for anywhere.
+    private static let plainBytes = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._".utf8)
 
     /// The runs under `outdir`, newest first; none where there is no such folder.
     /// - Throws: an I/O failure where the folder is there and cannot be read.

@@ -27,6 +27,7 @@ final class Trainer {
     private let configuration: Configuration
     private let options: RunOptions
     private let dataset: Dataset
+    private let fingerprint: String?
     private let world: World
     private let game: any Game
     private let state: GameState
@@ -57,12 +58,13 @@ final class Trainer {
     ///   - secondsBefore: how long the run took up to there.
     ///   - firstStep: steps done already.
     init(
-        _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, world: World, game: any Game,
+        _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, fingerprint: String?, world: World, game: any Game,
         run: RunDirectory?, log: Log, resumption: Resumption?, damaged: Set<String>, secondsBefore: Double, firstStep: Int
     ) throws {
         self.configuration = configuration
         self.options = options
         self.dataset = dataset
+        self.fingerprint = fingerprint
         self.world = world
         self.game = game
         self.run = run
@@ -217,10 +219,11 @@ final class Trainer {
         world.note(step: done, phase: .checkpoint)
         let path = (run?.path ?? "") + "/" + Checkpoint.name(step: done)
         let memory = try observer.memory()
-        let metadata = [
+        var metadata = [
             "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current, "data_sha256": dataset.digest,
             "configuration": try configuration.json(),
         ]
+        metadata["data_fingerprint"] = fingerprint
         let weakness = try state.save(
             to: path, metadata: metadata.merging(memory.metadata) { own, _ in own }, extra: memory.tensors)
         try world.storing("removing checkpoints") { try retention?.add(step: done, path: path) }

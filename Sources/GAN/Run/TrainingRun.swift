@@ -33,24 +33,31 @@ private func train(
     // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
     var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder)
     var resumption: Resumption?
-    let found: Configuration? = try world.agree {
-        let fresh = resume == nil ? try request.fresh() : nil
-        if isWriter, let resume { resumption = try search.find(resume) }
-        return try fresh ?? resumption?.configuration ?? (isWriter ? request.fresh() : nil)
-    }
-    if resume == nil, let found { try compare(found, world) }
-    let texts = try world.allGather(Array((found.map { try $0.json() } ?? "").utf8))
-    let configuration = try world.agree { try Configuration(json: Data(texts[0]), preset: nil, path: "configuration") }
-    if resume != nil {
+    try world.agree { if isWriter, let resume { resumption = try search.find(resume) } }
+    let isResumed = try world.shared(resumption == nil ? 0 : 1) != 0
+    let configuration: Configuration
+    let source: DataSource
+    if isResumed {
+        let texts = try world.allGather(Array((resumption.map { try $0.configuration.json() } ?? "").utf8))
+        configuration = try world.agree { try Configuration(json: Data(texts[0]), preset: nil, path: "configuration") }
         // What a rank's own flags say must be what rank 0's said.
         try compare(try world.agree { try request.resumed(from: configuration) }, world)
+        source = try DataSource(
+            path: options.dataFolder, wanted: request.dataset, preferred: configuration.dataset, world: world)
+    } else {
+        let preferred = try world.agree { try request.fileDataset }
+        source = try DataSource(path: options.dataFolder, wanted: request.dataset, preferred: preferred, world: world)
+        configuration = try world.agree { try request.fresh(for: source.format) }
+        try compare(configuration, world)
     }
-    try world.agree { try checkRanks(communicator.size, configuration, options) }
+    try world.agree {
+        try configuration.validate(for: source.format, at: options.dataFolder)
+        try checkRanks(communicator.size, configuration, options)
+    }
     let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
     let kernels = try world.agree { try selectKernels(options.instructionSet, configuration.precision) }
 
-    let dataset = try Dataset(configuration, folder: options.dataFolder, layout: layout, world: world,
-        needsLabels: configuration.isConditional)
+    let dataset = try Dataset(configuration, source, layout: layout, world: world, needsLabels: configuration.isConditional)
     let firstStep = Int(try world.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
     try world.agree {
         try resumption?.checkpoint.refuseOtherData(dataset.digest, folder: options.dataFolder)
@@ -60,7 +67,6 @@ private func train(
     let game = try configuration.makeGame(
         dataset, layout: layout, world: world, kernels: kernels, reduction: options.reduction, overlaps: options.overlaps)
     let state = GameState(game: game)
-    let isResumed = try world.shared(resumption == nil ? 0 : 1) != 0
     if isResumed {
         try state.restore(resumption?.checkpoint)
     } else {
@@ -70,7 +76,7 @@ private func train(
     var prepared: PreparedRun?
     let log: Log = try world.agree {
         guard isWriter else { return Log(file: nil, isQuiet: true) }
-        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, dataset)
+        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, source, dataset)
         prepared = run
         return Log(
             file: try AppendedFile("\(run.directory.path)/log.txt"), isQuiet: options.isQuiet,
@@ -81,16 +87,16 @@ private func train(
     if let prepared {
         for (_, reason) in search.damaged { try log.print("Warning: skipped a damaged checkpoint: \(reason)") }
         for line in introduction(
-            configuration, options, dataset: dataset, communicator: communicator, layout: layout, kernels: kernels,
-            resumption: resumption, resume: resume, refusal: search.refusal, run: prepared, players: game.players)
+            configuration, options, source: source, dataset: dataset, communicator: communicator, layout: layout,
+            kernels: kernels, resumption: resumption, resume: resume, refusal: search.refusal, run: prepared, players: game.players)
         {
             try log.print(line)
         }
         if let crowding = world.crowding { try log.print("Note: \(crowding)") }
-        for note in try request.notes(from: resumption?.checkpoint.configuration) { try log.print("Note: \(note)") }
+        for note in try request.notes(from: resumption?.checkpoint.configuration, source.format) { try log.print("Note: \(note)") }
     }
     let trainer = try Trainer(
-        configuration, options, dataset: dataset, world: world, game: game, run: prepared?.directory, log: log,
+        configuration, options, dataset: dataset, fingerprint: source.fingerprint, world: world, game: game, run: prepared?.directory, log: log,
         resumption: resumption, damaged: Set(search.damaged.map(\.path)), secondsBefore: prepared?.secondsBefore ?? 0,
         firstStep: firstStep)
     do {
@@ -111,10 +117,20 @@ public func dryRun(
 ) throws -> String {
     var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder, locks: false)
     let resumption = try resume.flatMap { try search.find($0) }
-    let configuration = try resumption?.configuration ?? request.fresh()
+    let configuration = try resumption?.configuration ?? request.fresh(for: dataFormat(request, options))
     try checkRanks(ranks, configuration, options)
     _ = try selectKernels(options.instructionSet, configuration.precision)
     return try configuration.json(pretty: true, adding: ["version": Version.current])
+}
+
+/// What the data hold; where there are none yet, what the set holds that is asked for, or MNIST.
+private func dataFormat(_ request: ConfigurationRequest, _ options: RunOptions) throws -> DataFormat {
+    let preferred = try request.fileDataset
+    do {
+        return try DataSource(path: options.dataFolder, wanted: request.dataset, preferred: preferred).format
+    } catch let failure as Failure where failure.code == .missingInput {
+        return (KnownDataset(request.dataset ?? preferred) ?? .mnist).format
+    }
 }
 
 /// The kernels that `--isa` names, or the fastest, in a precision.
@@ -167,7 +183,8 @@ private struct PreparedRun {
 
     /// A new folder with its options, or that of the resumed run, rid of what lies past the checkpoint's step.
     init(
-        _ resumption: Resumption?, lock: RunLock?, _ configuration: Configuration, _ options: RunOptions, _ dataset: Dataset
+        _ resumption: Resumption?, lock: RunLock?, _ configuration: Configuration, _ options: RunOptions,
+        _ source: DataSource, _ dataset: Dataset
     ) throws {
         if let directory = resumption?.directory, let lock, let step = resumption?.checkpoint.step {
             (self.directory, self.lock) = (directory, lock)
@@ -179,8 +196,11 @@ private struct PreparedRun {
             secondsBefore = 0
         }
         self.lock.sign()
-        let text = try configuration.json(
-            pretty: true, adding: ["version": Version.current, "data_sha256": dataset.digest, "images": dataset.count])
+        var facts: [String: Any] = [
+            "version": Version.current, "data_sha256": dataset.digest, "images": dataset.count, "data_path": source.path,
+        ]
+        if !source.classNames.isEmpty { facts["class_names"] = source.classNames }
+        let text = try configuration.json(pretty: true, adding: facts)
         try directory.write(text + "\n", to: "training_options.json")
     }
 }
@@ -205,19 +225,18 @@ private func dropLines(past step: Int, of path: String) throws -> Double {
 }
 
 private func introduction(
-    _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, communicator: any Communicator,
+    _ configuration: Configuration, _ options: RunOptions, source: DataSource, dataset: Dataset, communicator: any Communicator,
     layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, refusal: Failure?, run: PreparedRun,
     players: [Player]
 ) -> [String] {
     let ranks = communicator.size
     let size = count(ranks, "rank") + " on " + count(communicator.hosts.count, "host")
     let steps = configuration.stepsPerEpoch(images: dataset.count)
-    let side = configuration.imageSize
-    let resized = side == Configuration.dataSide ? "" : "resized to \(side) × \(side), "
+    let data = ([source.description] + source.changes(to: configuration)).joined(separator: ", ")
     var lines = [
         "gan-dist \(Version.current): preset \(configuration.preset), \(size), "
             + "\(configuration.shards) logical shards, kernels \(kernels.description)",
-        "Data: \(Double(dataset.count).grouped) images of \(configuration.dataset.rawValue) in \(options.dataFolder), \(resized)"
+        "Data: \(data), "
             + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
         players.enumerated().map { number, player in
             let count = Double(player.network.layout.parameterCount).grouped
@@ -236,6 +255,7 @@ private func introduction(
         lines.append("Note: \(run.directory.path) lies on a file system that cannot lock files (\(weakness)): nothing keeps a second run out of it")
     }
     for warning in dataset.warnings { lines.append("Warning: \(warning)") }
+    for note in source.notes { lines.append("Note: \(note)") }
     if kernels.instructionSet == .portable {
         lines.append("Note: the portable kernels do without fused multiply-add instructions: the same bytes, very much slower")
     }

@@ -128,7 +128,7 @@ struct Benchmark {
     /// The kernels that touch each element once, on as much as the preset's largest layer has.
     func elementwise() throws -> [Kernel] {
         let rows = configuration.batchSize.paddedToVectors
-        let features = configuration.pixelCount
+        let features = configuration.image.features
         let count = features * rows
         let parameters = try configuration.playerPlans().last?.network.layout.count ?? 0
         let (x, y) = (arena.floats(count), arena.floats(count))

@@ -169,7 +169,7 @@ private final class Runner {
         let world = try World(communicator, limit: 0)
         stopwatch = world.stopwatch
         game = try configuration.makeGame(
-            Dataset(synthetic: 64 * configuration.batchSize),
+            Dataset(synthetic: 64 * configuration.batchSize, for: configuration),
             layout: ShardLayout(shards: configuration.shards, ranks: communicator.size), world: world, kernels: kernels,
             reduction: .tree)
         try GameState(game: game).initialise(seed: configuration.seed)

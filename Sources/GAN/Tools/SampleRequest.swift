@@ -8,6 +8,8 @@ public struct SampleRequest: Equatable, Sendable {
     public let isWalk: Bool
     /// The class of all pictures, or nil: then a column of the grid is of one, or a row if it is a walk.
     public let label: Int?
+    /// How many classes the generator is told; 1 where it is told none.
+    private let classes: Int
 
     private static let limit = 1_000_000
 
@@ -15,8 +17,9 @@ public struct SampleRequest: Equatable, Sendable {
     ///   - count: `--count`, 64 if neither it nor a grid is given; 8 stand in a row.
     ///   - grid: `--grid`, rows and columns: `4x10`.
     ///   - label: `--class`, of a generator that is told one.
+    ///   - classes: how many it is told, nil for none.
     /// - Throws: a usage error.
-    public init(count: Int? = nil, grid: String? = nil, isWalk: Bool = false, label: Int? = nil, isConditional: Bool = false) throws {
+    public init(count: Int? = nil, grid: String? = nil, isWalk: Bool = false, label: Int? = nil, classes: Int? = nil) throws {
         if let count {
             guard grid == nil, !isWalk else {
                 throw Failure(.usage, "--count \(count): a grid has as many pictures as it has places; leave --count away")
@@ -25,19 +28,20 @@ public struct SampleRequest: Equatable, Sendable {
                 throw Failure(.usage, "--count \(count): must be 1 … 1,000,000")
             }
         }
-        let (rows, columns) = try grid.map(SampleRequest.sizes) ?? (8, isConditional && label == nil && !isWalk ? Dataset.classes : 8)
+        let (rows, columns) = try grid.map(SampleRequest.sizes) ?? (8, label == nil && !isWalk ? classes ?? 8 : 8)
         guard !isWalk || columns >= 2 else {
             throw Failure(.usage, "--grid \(grid ?? ""): a walk with --interpolate has two ends; ask for 2 columns or more")
         }
         if let label {
-            guard isConditional else {
+            guard let classes else {
                 throw Failure(.usage, "--class \(label): this generator was trained without classes; see --preset cgan and cdcgan")
             }
-            guard (0..<Dataset.classes).contains(label) else {
-                throw Failure(.usage, "--class \(label): the data's classes are 0 … \(Dataset.classes - 1)")
+            guard (0..<classes).contains(label) else {
+                throw Failure(.usage, "--class \(label): the data's classes are 0 … \(classes - 1)")
             }
         }
         self.label = label
+        self.classes = classes ?? 1
         self.count = count ?? rows * columns
         self.columns = columns
         self.isWalk = isWalk
@@ -45,7 +49,7 @@ public struct SampleRequest: Equatable, Sendable {
 
     /// The class of picture n.
     func label(of picture: Int) -> Int {
-        label ?? (isWalk ? picture / columns : picture % columns) % Dataset.classes
+        label ?? (isWalk ? picture / columns : picture % columns) % classes
     }
 
     private static func sizes(_ grid: String) throws -> (rows: Int, columns: Int) {

@@ -4,48 +4,74 @@ import Kernels
 import MessagePassing
 import Networks
 
-/// Writes pictures of a checkpoint's generator: a grid, or an array [count, 1, side, side].
+/// Writes pictures of a checkpoint's generator: a grid `.png`, an array `.npy` [count, C, H, W], or a folder of single
+/// pictures, whose name ends in `/`.
 ///
 /// - Parameters:
 ///   - isRaw: whether to draw the generator itself where the checkpoint holds its average too.
-///   - request: what to draw, of a generator that is told classes or is not.
+///   - request: what to draw, of a generator that is told so many classes or none.
 public func writeSamples(
     checkpoint path: String, seed: UInt64?, isRaw: Bool = false, to out: String,
-    _ request: (_ isConditional: Bool) throws -> SampleRequest
+    _ request: (_ classes: Int?) throws -> SampleRequest
 ) throws {
-    try checkName(out)
+    let form = try SampleForm(out)
     let checkpoint = try Checkpoint(path: path)
     var configuration = checkpoint.configuration
     if let seed { configuration.seed = seed }
-    let request = try request(configuration.isConditional)
+    let request = try request(configuration.classes)
     let sampler = try Sampler(configuration, kernels: selectKernels(nil, configuration.precision))
     try sampler.load(checkpoint, isRaw: isRaw)
     sampler.label = request.label(of:)
-    let (count, columns) = (request.count, request.columns)
-    let side = configuration.imageSize
-    if out.hasSuffix(".png") { try Pictures.checkGrid(of: count, side: side, columns: columns, path: out) }
-    // Made and dropped again, before anything is drawn.
-    try withFiles {
-        do { _ = try AtomicFile(path: out) } catch let error as FormatError { throw error.of("--out") }
-    }
-    let pictures =
-        request.isWalk
-        ? try sampler.pictures(of: walks(between: sampler.noise(first: 0, count: 2 * count / columns), columns: columns))
-        : try sampler.pictures(first: 0, count: count)
-    if out.hasSuffix(".png") {
-        try Pictures.writeGrid(pictures, side: side, columns: columns, to: out)
-    } else {
+    let (count, columns, image) = (request.count, request.columns, configuration.image)
+    // What cannot be written is said before anything is drawn.
+    switch form {
+    case .grid, .array:
+        if form == .grid { try Pictures.checkGrid(of: count, image, columns: columns, path: out) }
         try withFiles {
-            try pictures.withUnsafeBufferPointer { try writeNPY(path: out, shape: [count, 1, side, side], elements: $0) }
+            do { _ = try AtomicFile(path: out) } catch let error as FormatError { throw error.of("--out") }
+        }
+    case .folder: try makeFolders(out, advice: "choose another with --out")
+    }
+    let noise = request.isWalk ? walks(between: sampler.noise(first: 0, count: 2 * count / columns), columns: columns) : nil
+    func draw(_ numbers: Range<Int>) throws -> [Float] {
+        guard let noise else { return try sampler.pictures(first: numbers.lowerBound, count: numbers.count) }
+        return try sampler.pictures(of: noise, numbers)
+    }
+    switch form {
+    case .grid: try Pictures.writeGrid(draw(0..<count), image, columns: columns, to: out)
+    case .array:
+        let pictures = image.inOrder(try draw(0..<count))
+        try withFiles {
+            try pictures.withUnsafeBufferPointer {
+                try writeNPY(path: out, shape: [count, image.channels, image.height, image.width], elements: $0)
+            }
+        }
+    case .folder:
+        for first in stride(from: 0, to: count, by: Sampler.batchSize) {
+            try Pictures.writeSingly(
+                draw(first..<min(first + Sampler.batchSize, count)), image, first: first, to: String(out.dropLast()))
         }
     }
 }
 
-private func checkName(_ out: String) throws {
-    let name = out.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
-    guard name.hasSuffix(".png") || name.hasSuffix(".npy"), name.utf8.count > 4 else {
-        let shown = out.isEmpty ? "\"\"" : out
-        throw Failure(.usage, "--out \(shown): the name of a file is expected that ends in .png or .npy, as in samples.png")
+/// What a path asks samples to be written as.
+private enum SampleForm {
+    case grid, array, folder
+
+    init(_ out: String) throws {
+        let name = out.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+        if name.isEmpty, !out.isEmpty {
+            self = .folder
+        } else if name.hasSuffix(".png"), name.utf8.count > 4 {
+            self = .grid
+        } else if name.hasSuffix(".npy"), name.utf8.count > 4 {
+            self = .array
+        } else {
+            let shown = out.isEmpty ? "\"\"" : out
+            throw Failure(
+                .usage, "--out \(shown): the name of a file is expected that ends in .png or .npy, as in samples.png, or of a "
+                    + "folder for single pictures, as in samples/")
+        }
     }
 }
 

@@ -55,7 +55,7 @@ final class AdversarialGame: Game {
             kernels: context.kernels, arena: arena)
         perturbations = Perturbations(
             configuration, columns: columns, firstRow: context.rows.lowerBound, kernels: context.kernels, arena: arena)
-        labels = configuration.isConditional ? ClassLabels(columns: columns, arena: arena) : nil
+        labels = configuration.classes.map { ClassLabels(classes: $0, columns: columns, arena: arena) }
     }
 
     func step(_ t: Int) throws {

@@ -28,7 +28,7 @@ extension AdversarialGame {
         return stages
     }
 
-    /// Of the discriminator `real` [B, side²], or [B, 1, side, side] for one of images, `z_d` [B, latent], dropout masks
+    /// Of the discriminator `real` [B, H · W], or [B, C, H, W] for one of images, `z_d` [B, latent], dropout masks
     /// `mask.<pass>.<layer>` and the generator's `generator.mask.…`, whatever else is random (`labels_real`, `targets_…`,
     /// `noise.<pass>`, `epsilon` of a gradient penalty); of the generator `z_g`, `labels_g`, `noise.generator` and masks. With
     /// instance noise `real` includes it, as D sees it.
@@ -44,7 +44,7 @@ extension AdversarialGame {
     }
 
     private func addDiscriminator(_ u: Int, _ real: [Float], _ classes: [UInt8]?, to dump: Dump) {
-        dump.add("real", imageShape, real)
+        dump.add("real", imageShape, inOrder(real))
         if let classes { dump.add("labels_real", [], classes.map(Float.init)) }
         dump.add("z_d", [configuration.latentDimension], dump.normals(noiseKeyOfBatch(.fake, u), configuration.latentDimension))
         for kind in [PassKind.real, .fake] {
@@ -81,14 +81,17 @@ extension AdversarialGame {
 
     /// An image as the discriminator takes it.
     private var imageShape: [Int] {
-        let side = configuration.imageSize
-        if configuration.discriminator.first?.description is LinearDescription { return [side * side] }
-        return [1, side, side]
+        let image = configuration.image
+        if configuration.discriminator.first?.description is LinearDescription { return [image.features] }
+        return [image.channels, image.height, image.width]
     }
+
+    /// Images as they lie in memory, in PyTorch's order.
+    private func inOrder(_ images: [Float]) -> [Float] { configuration.image.inOrder(images) }
 
     /// [B]
     private func drawnLabels(_ pass: Pass) -> [Float] {
-        let labels = ClassLabels(columns: pass.columns, arena: Arena(usesHugePages: false))
+        let labels = ClassLabels(classes: configuration.classes ?? 1, columns: pass.columns, arena: Arena(usesHugePages: false))
         labels.draw(pass)
         return (0..<configuration.batchSize).map { Float(labels.drawn[$0]) }
     }
@@ -97,7 +100,7 @@ extension AdversarialGame {
     private func addNoise(_ pass: Pass, t: Int, to dump: Dump) {
         guard noise(t) > 0 else { return }
         let key = RandomKey(seed: pass.seed, stream: RandomStream.instanceNoise(pass.kind), step: pass.step)
-        dump.add("noise.\(pass.kind)", imageShape, dump.normals(key, configuration.pixelCount))
+        dump.add("noise.\(pass.kind)", imageShape, inOrder(dump.normals(key, configuration.image.features)))
     }
 
     private func addTargets(_ target: Loss.Target, _ pass: Pass, to dump: Dump) {

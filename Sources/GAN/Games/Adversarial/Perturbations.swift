@@ -19,7 +19,7 @@ final class Perturbations {
         self.kernels = kernels
         words = RowWords(columns: columns, arena: arena)
         targets = arena.floats(columns)
-        noise = arena.matrix(features: configuration.instanceNoise > 0 ? configuration.pixelCount : 0, stride: columns)
+        noise = arena.matrix(features: configuration.instanceNoise > 0 ? configuration.image.features : 0, stride: columns)
     }
 
     /// x += σ n, n normal (Sønderby et al. 2017).

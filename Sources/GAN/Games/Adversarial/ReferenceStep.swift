@@ -33,7 +33,7 @@ final class ReferenceStep {
         perturbations = Perturbations(configuration, columns: columns, firstRow: 0, kernels: kernels, arena: arena)
         penalties = Penalties(
             configuration, discriminator.network, losses: arena.floats(columns), columns: columns, arena: arena)
-        labels = configuration.isConditional ? ClassLabels(columns: columns, arena: arena) : nil
+        labels = configuration.classes.map { [columns, arena] in ClassLabels(classes: $0, columns: columns, arena: arena) }
         real = RowStatistics(columns: columns, arena: arena)
         fake = RowStatistics(columns: columns, arena: arena)
         other = RowStatistics(columns: columns, arena: arena)

@@ -55,7 +55,7 @@ final class SampleObserver: GameObserver {
         let world = game.context.world
         if done == 0, let run {
             try world.storing("writing pictures") {
-                try Pictures.writeGrid(bytes: dataset.firstImages, side: configuration.imageSize, to: "\(run.path)/reals.png")
+                try Pictures.writeGrid(bytes: dataset.firstImages, configuration.image, to: "\(run.path)/reals.png")
             }
         }
         let average = try game.generator.gatherAverage(world)
@@ -68,14 +68,14 @@ final class SampleObserver: GameObserver {
             sampler.load(parameters: game.generator.reducer.parameters, buffers: network.buffers)
         }
         // One class a column, where there are classes.
-        let columns = configuration.isConditional ? Dataset.classes : 8
+        let columns = configuration.classes ?? 8
         // Without an average the monitor has asked for the first of these pictures already.
         let known = average == nil && probe?.step == done ? probe?.pictures ?? [] : []
-        let first = known.count / configuration.pixelCount
+        let first = known.count / configuration.image.features
         let pictures = try known + sampler.pictures(first: first, count: 8 * columns - first)
         try world.storing("writing pictures") {
             try Pictures.writeGrid(
-                pictures, side: configuration.imageSize, columns: columns, to: "\(run.path)/\(self.pictures(after: done))")
+                pictures, configuration.image, columns: columns, to: "\(run.path)/\(self.pictures(after: done))")
         }
     }
 }

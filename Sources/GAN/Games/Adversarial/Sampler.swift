@@ -17,7 +17,7 @@ public final class Sampler {
     private let parameters: UnsafeMutablePointer<Float>
     private let labels: UnsafeMutablePointer<UInt8>
     /// The class of picture n, for a generator that is told one.
-    public var label: (_ picture: Int) -> Int = { $0 % Dataset.classes }
+    public var label: (_ picture: Int) -> Int
 
     public init(_ configuration: Configuration, kernels: Kernels) throws {
         self.kernels = kernels
@@ -26,6 +26,8 @@ public final class Sampler {
         labels = UnsafeMutableRawPointer(arena.floats(Sampler.batchSize)).bindMemory(to: UInt8.self, capacity: Sampler.batchSize)
         latentDimension = configuration.latentDimension
         seed = configuration.seed
+        let classes = configuration.classes ?? 1
+        label = { $0 % classes }
         network = Network(
             name: "generator", plan: plan, stride: Sampler.batchSize, parameters: parameters, keepsGradients: false, arena: arena)
     }
@@ -50,7 +52,7 @@ public final class Sampler {
         }
     }
 
-    /// Pictures first ..< first + count of the endless sequence that the seed determines, each side² floats.
+    /// Pictures first ..< first + count of the endless sequence that the seed determines, each [H, W, C] floats.
     public func pictures(first: Int, count: Int) throws -> [Float] {
         try inCalls(count) { start, columns in
             fillNoise(first: first + start)
@@ -66,17 +68,17 @@ public final class Sampler {
         }
     }
 
-    /// The pictures of these noise vectors, each side² floats.
+    /// Pictures of the numbers of `numbers`, each [H, W, C] floats, of the noise vectors with these numbers.
     /// - Precondition: each vector has the latent dimension's length.
-    public func pictures(of noise: [[Float]]) throws -> [Float] {
-        try inCalls(noise.count) { start, columns in
-            let input = network.input
+    public func pictures(of noise: [[Float]], _ numbers: Range<Int>) throws -> [Float] {
+        try inCalls(numbers.count) { start, columns in
+            let (input, first) = (network.input, numbers.lowerBound + start)
             for column in 0..<columns {
-                let vector = noise[start + column]
+                let vector = noise[first + column]
                 precondition(vector.count == latentDimension, "\(vector.count) numbers of \(latentDimension)")
                 for (index, value) in vector.enumerated() { input.base[index * input.stride + column] = value }
             }
-            return try generate(first: start, columns)
+            return try generate(first: first, columns)
         }
     }
 

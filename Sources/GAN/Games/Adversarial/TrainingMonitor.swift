@@ -51,7 +51,7 @@ struct TrainingMonitor {
         loss = configuration.loss
         isPenalized = !Penalties.kinds(configuration).isEmpty || configuration.weightClip > 0 || configuration.spectralNorm
         isAveraged = configuration.averageDecay > 0
-        size = configuration.pixelCount
+        size = configuration.image.features
         real = Diversity(realImages.map { Float($0) / 127.5 - 1 }, size: size)
         lastLook = firstStep
     }

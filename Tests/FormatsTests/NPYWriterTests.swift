@@ -1,7 +1,7 @@
 import Formats
 import Testing
 
-@Suite struct NPYTests {
+@Suite struct NPYWriterTests {
     let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

@@ -1,0 +1,149 @@
+import Formats
+import MessagePassing
+
+/// The images of an IDX data set and their labels, in one folder.
+struct IDXFiles {
+    let images: IDXReader
+    /// None where there is no such file.
+    let labels: IDXReader?
+    /// The label of the first class.
+    let firstLabel: UInt8
+    /// Whether rows and columns of the pictures are exchanged in the file.
+    let isTransposed: Bool
+    private(set) var format: DataFormat
+
+    var count: Int { images.dimensions[0] }
+
+    /// What is wrong with the labels' number, if anything is: there must be one for each image.
+    var mismatch: String? {
+        guard let labels, labels.dimensions != [count] else { return nil }
+        let found = labels.dimensions.map { Double($0).grouped }.joined(separator: " × ")
+        return "\(labels.path) holds \(found) labels, \(images.path) \(Double(count).grouped) images; "
+            + "one label for each image is expected"
+    }
+
+    /// Opens the files that were found.
+    /// - Parameter folder: gives its name to a set that is none of the known ones.
+    /// - Throws: `Failure`, or `FormatError` of a file that is there and cannot be read.
+    init(_ place: Place, folder: String) throws {
+        images = try IDXReader(path: place.images)
+        let dimensions = images.dimensions
+        guard dimensions.count == 3, dimensions[1...].allSatisfy({ 1...65_535 ~= $0 }) else {
+            throw Failure(
+                .badData,
+                "\(place.images): images of shape \(Array(dimensions.dropFirst())); height × width is expected, 1 … 65,535 each")
+        }
+        guard dimensions[0] > 0 else { throw Failure(.badData, "\(place.images): no images in the file") }
+        labels = try place.labels.map { try IDXReader(path: $0) }
+        let (height, width) = (dimensions[1], dimensions[2])
+        var known = place.known
+        var format = DataFormat(
+            name: dataName(of: folder), channels: 1, size: ImageSize(height: height, width: width), classes: nil)
+        if known == nil {
+            // MNIST's names and form: MNIST, unless the labels are those of other classes.
+            format.classes = try place.labels.flatMap { try IDXFiles.classes(in: $0) }
+            if format.size == KnownDataset.imageSize, format.classes.map({ $0 <= KnownDataset.mnist.classes }) ?? true {
+                known = .mnist
+            }
+        }
+        if let known {
+            format.name = known.name
+            format.classes = known.classes
+        }
+        (firstLabel, isTransposed) = (known?.firstLabel ?? 0, known?.isTransposed ?? false)
+        if isTransposed { format.size = ImageSize(height: width, width: height) }
+        self.format = format
+        if labels == nil {
+            self.format.classes = nil
+            self.format.noLabels = Failure(.missingInput, place.labelProblem)
+        } else if format.classes == nil {
+            let problem = mismatch ?? "\(place.labels ?? ""): most labels up to the largest are not used; 0 … classes − 1 are expected"
+            self.format.noLabels = Failure(.badData, problem)
+        }
+    }
+
+    /// One more than the largest label, where most of the labels up to it are used; nil where they are not, or cannot be read:
+    /// then they are looked at with the images.
+    private static func classes(in path: String) throws -> Int? {
+        let reader = try IDXReader(path: path)
+        guard reader.dimensions.count == 1 else { return nil }
+        var isUsed = [Bool](repeating: false, count: 256)
+        do {
+            try reader.readAll { for label in $0 { isUsed[Int(label)] = true } }
+        } catch let error as FormatError where error.kind == .invalid {
+            return nil
+        }
+        guard let largest = isUsed.lastIndex(of: true) else { return nil }
+        return largest + 1 <= 2 * isUsed.count(where: \.self) ? largest + 1 : nil
+    }
+}
+
+// Finding.
+
+extension IDXFiles {
+    /// Files of a data set, and which one it is by the folder or the names; nil where only the names of MNIST's files tell.
+    struct Place {
+        let known: KnownDataset?
+        let folder: String
+        let images: String
+        let labels: String?
+
+        init?(_ known: KnownDataset?, in folder: String) throws {
+            let names = known ?? .mnist
+            guard let images = try Place.file(names.images, in: folder) else { return nil }
+            self.known = known
+            self.folder = folder
+            self.images = images
+            labels = try Place.file(names.labels, in: folder)
+        }
+
+        var labelProblem: String {
+            let name = (known ?? .mnist).labels
+            return "no \(name) or \(name).gz in \(folder), where the images \(images) are"
+                + MissingData.nearMisses(of: name, in: [folder]) + "; get the data with "
+                + "\(MissingData.fetch(known)), or say where it is with --data"
+        }
+
+        /// A plain file comes before its `.gz`, and the usual name before `train-images.idx3-ubyte`.
+        static func file(_ name: String, in folder: String) throws -> String? {
+            let dotted = name.replacing("-idx", with: ".idx")
+            let paths = [name, "\(name).gz", dotted, "\(dotted).gz"].map { "\(folder)/\($0)" }
+            return try paths.first { try FileKind(path: $0) == .file }
+        }
+    }
+
+    /// The places of a folder where sets lie, but for what is in none of torchvision's trees and has no name of its own. In a
+    /// tree comes before in the folder itself, and with labels before without.
+    static func knownPlaces(in folder: String) throws -> [Place] {
+        try KnownDataset.all.compactMap { known in
+            let folders = ["\(folder)/\(known.tree)"] + (known.prefix.isEmpty ? [] : [folder])
+            let places = try folders.compactMap { try Place(known, in: $0) }
+            return places.first { $0.labels != nil } ?? places.first
+        }
+    }
+
+    /// Which files of a folder are meant.
+    ///
+    /// - Parameters:
+    ///   - wanted: the set that the user asks for.
+    ///   - preferred: the one to take where there are several.
+    /// - Returns: nil where the folder has none.
+    /// - Throws: a usage error where there are several and nothing says which.
+    static func find(in folder: String, wanted: KnownDataset?, preferred: KnownDataset?) throws -> Place? {
+        if let wanted {
+            let places = try ["\(folder)/\(wanted.tree)", folder].compactMap { try Place(wanted, in: $0) }
+            return places.first { $0.labels != nil } ?? places.first
+        }
+        let known = try knownPlaces(in: folder)
+        if let preferred, let place = known.first(where: { $0.known == preferred }) { return place }
+        guard known.count < 2 else {
+            let names = known.compactMap(\.known?.name)
+            throw Failure(
+                .usage, "\(folder) holds \(names.dropLast().joined(separator: ", ")) and \(names.last ?? ""): say which with "
+                    + "--dataset, as in --dataset \(names[0])")
+        }
+        let direct = try Place(preferred.flatMap { $0.prefix.isEmpty ? $0 : nil }, in: folder)
+        let places = known + [direct].compactMap(\.self)
+        return places.first { $0.labels != nil } ?? places.first
+    }
+}
