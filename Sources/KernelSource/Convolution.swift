@@ -11,31 +11,40 @@ extension Implementation {
     /// The same of elements in any format.
     @inline(__always)
     static func convolution<Elements: Format>(_ elements: Elements.Type, _ p: csimd_convolution) {
-        // For one channel, laying out X would take longer than reading it.
-        if p.outputs == 1 && !Elements.mustPack { return singleChannel(p) }
-        let perPosition = p.columns / lanes
-        let vectors = p.position_count * perPosition
+        // For few channels, laying out X would take longer than reading it.
+        let readsInPlace = p.outputs <= inPlaceOutputs && !Elements.mustPack
+        let vectors = p.position_count * (p.columns / lanes)
         // Weights that must be laid out serve more columns at a time: as many as the workspace holds.
-        let most = Elements.mustPack ? 16 : groupColumns / lanes
+        let most = Elements.mustPack || readsInPlace ? 16 : groupColumns / lanes
         var first = 0
+        var position = p.positions
+        var column = 0
         while first < vectors {
             let group = Group(
                 count: vectors - first < most ? vectors - first : most,
                 behind: p.workspace + packedOffset + 3_072 + 16)
             var v = 0
             while v < group.count {
-                let position = p.positions[(first + v) / perPosition]
-                let column = (first + v) % perPosition * lanes
-                group.sources[v] = Int(position.source) * p.x_row + column
-                group.targets[v] = Int(position.target) * p.y_row + column
+                group.sources[v] = Int(position.pointee.source) * p.x_row + column
+                group.targets[v] = Int(position.pointee.target) * p.y_row + column
+                column += lanes
+                if column == p.columns {
+                    column = 0
+                    position += 1
+                }
                 v += 1
             }
-            var start = Depth()
-            // Once at least: a sum over nothing is the bias.
-            repeat {
-                start = block(elements, p, group, from: start)
-                pause(p.interlude)
-            } while start.tap < p.tap_count
+            if readsInPlace {
+                inPlaceConvolution(p, group)
+                if first % 256 == 0 { pause(p.interlude) }
+            } else {
+                var start = Depth()
+                // Once at least: a sum over nothing is the bias.
+                repeat {
+                    start = block(elements, p, group, from: start)
+                    pause(p.interlude)
+                } while start.tap < p.tap_count
+            }
             first += group.count
         }
     }
@@ -43,7 +52,7 @@ extension Implementation {
 
 /// Some vectors of Y's columns: where the vector that their first tap reads lies in a channel of X, and where they lie in
 /// a channel of Y.
-private struct Group {
+struct Group {
     let count: Int
     let sources, targets: UnsafeMutablePointer<Int>
 
@@ -207,23 +216,15 @@ private func rows<Elements: Format, let Vectors: Int>(
 private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
     _ elements: Elements.Type, _: Tile<Rows, Vectors>.Type, _ p: csimd_convolution, _ group: Group, _ part: Part, _ m: Int
 ) {
-    var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
-    let y = p.y + m * p.y_channel
+    var sums = begun(Tile<Rows, Vectors>.self, p, m)
     var i = 0
-    if !part.isFirst {
-        while i < Rows {
-            var v = 0
-            while v < Vectors {
-                sums[unchecked: i][unchecked: v] = load(y + i * p.y_channel + group.targets[part.vector + v])
-                v += 1
-            }
-            i += 1
+    while !part.isFirst && i < Rows {
+        var v = 0
+        while v < Vectors {
+            sums[unchecked: i][unchecked: v] = load(p.y + (m + i) * p.y_channel + group.targets[part.vector + v])
+            v += 1
         }
-    } else if let bias = p.bias {
-        while i < Rows {
-            sums[unchecked: i] = InlineArray(repeating: Vector(repeating: bias[m + i]))
-            i += 1
-        }
+        i += 1
     }
     let a = part.a + (m - part.m) * part.aRow
     if Elements.mustPack {
@@ -246,93 +247,42 @@ private func tile<Elements: Format, let Rows: Int, let Vectors: Int>(
             place += count
         }
     }
-    let rectifies = part.isLast && p.rectifies != 0
+    finish(elements, sums, p, group, m, vector: part.vector, rectifies: part.isLast && p.rectifies != 0)
+}
+
+/// Sums of rows m... of Y that are the bias as yet.
+@inline(__always)
+func begun<let Rows: Int, let Vectors: Int>(
+    _: Tile<Rows, Vectors>.Type, _ p: csimd_convolution, _ m: Int
+) -> Tile<Rows, Vectors> {
+    var sums = Tile<Rows, Vectors>(repeating: InlineArray(repeating: Vector()))
+    guard let bias = p.bias else { return sums }
+    var i = 0
+    while i < Rows {
+        sums[unchecked: i] = InlineArray(repeating: Vector(repeating: bias[m + i]))
+        i += 1
+    }
+    return sums
+}
+
+/// Stores rows m... of some vectors of Y.
+@inline(__always)
+func finish<Elements: Format, let Rows: Int, let Vectors: Int>(
+    _ elements: Elements.Type, _ sums: Tile<Rows, Vectors>, _ p: csimd_convolution, _ group: Group, _ m: Int, vector: Int,
+    rectifies: Bool
+) {
+    let y = p.y + m * p.y_channel
     let gate = p.gate.map { $0 + m * p.y_channel }
-    i = 0
+    var i = 0
     while i < Rows {
         var v = 0
         while v < Vectors {
-            let target = group.targets[part.vector + v]
+            let place = i * p.y_channel + group.targets[vector + v]
             var sum = sums[unchecked: i][unchecked: v]
-            if rectifies {
-                sum = rectified(elements, sum, gate: gate.map { $0 + i * p.y_channel + target }, slope: p.slope)
-            }
-            store(sum, y + i * p.y_channel + target)
+            if rectifies { sum = rectified(elements, sum, gate: gate.map { $0 + place }, slope: p.slope) }
+            store(sum, y + place)
             v += 1
         }
         i += 1
     }
-}
-
-/// A convolution of one output channel, pixel by pixel, or by two where the sums of one would wait for one another.
-@inline(never)
-private func singleChannel(_ p: csimd_convolution) {
-    var q = 0
-    while q < p.position_count {
-        let isPair = q + 1 < p.position_count && p.columns / lanes < 8
-        var column = 0
-        while column < p.columns {
-            let vectors = (p.columns - column) / lanes
-            switch (vectors >= 8 ? 8 : vectors >= 4 ? 4 : vectors >= 2 ? 2 : 1, isPair) {
-            case (8, _): column += singleChannel(Tile<1, 8>.self, p, q, column)
-            case (4, true): column += singleChannel(Tile<2, 4>.self, p, q, column)
-            case (4, false): column += singleChannel(Tile<1, 4>.self, p, q, column)
-            case (2, true): column += singleChannel(Tile<2, 2>.self, p, q, column)
-            case (2, false): column += singleChannel(Tile<1, 2>.self, p, q, column)
-            case (_, true): column += singleChannel(Tile<2, 1>.self, p, q, column)
-            default: column += singleChannel(Tile<1, 1>.self, p, q, column)
-            }
-        }
-        if q % 64 >= 62 { pause(p.interlude) }
-        q += isPair ? 2 : 1
-    }
-}
-
-/// One or two pixels from position q on.
-/// - Returns: the columns that are done.
-@inline(__always)
-private func singleChannel<let Pixels: Int, let Vectors: Int>(
-    _: Tile<Pixels, Vectors>.Type, _ p: csimd_convolution, _ q: Int, _ column: Int
-) -> Int {
-    var sums = Tile<Pixels, Vectors>(repeating: InlineArray(repeating: Vector(repeating: p.bias.map { $0[0] } ?? 0)))
-    let first = p.positions[q]
-    let second = p.positions[q + Pixels - 1]
-    let x = p.x + Int(first.source) * p.x_row + column
-    let toSecond = (Int(second.source) - Int(first.source)) * p.x_row
-    var t = 0
-    while t < p.tap_count {
-        let a = p.a + Int(p.taps[t].weight)
-        var b = x + Int(p.taps[t].source) * p.x_row
-        var c = 0
-        while c < p.channels {
-            let scale = Vector(repeating: a[c])
-            var v = 0
-            while v < Vectors {
-                sums[unchecked: 0][unchecked: v] = fma(scale, load(b + v * lanes), sums[unchecked: 0][unchecked: v])
-                if Pixels == 2 {
-                    sums[unchecked: 1][unchecked: v] = fma(
-                        scale, load(b + toSecond + v * lanes), sums[unchecked: 1][unchecked: v])
-                }
-                v += 1
-            }
-            b += p.x_channel
-            c += 1
-        }
-        t += 1
-    }
-    var i = 0
-    while i < Pixels {
-        let place = Int(i == 0 ? first.target : second.target) * p.y_row + column
-        var v = 0
-        while v < Vectors {
-            var sum = sums[unchecked: i][unchecked: v]
-            if p.rectifies != 0 {
-                sum = rectified(Singles.self, sum, gate: p.gate.map { $0 + place + v * lanes }, slope: p.slope)
-            }
-            store(sum, p.y + place + v * lanes)
-            v += 1
-        }
-        i += 1
-    }
-    return Vectors * lanes
 }

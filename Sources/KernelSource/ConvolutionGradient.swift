@@ -141,9 +141,11 @@ private func block<Elements: Format>(
         depth += Elements.places(count)
     }
     let vectors = (width + lanes - 1) / lanes
+    // As three channels of sixteen taps fill them; one tile, where it has registers.
+    let isTriple = vectors == 3 && tileVectors > 3
     var m = 0
     while m < p.rows {
-        let height = nextRows(p.rows - m, vectors: vectors)
+        let height = isTriple && p.rows - m >= 8 ? 8 : nextRows(p.rows - m, vectors: vectors)
         let a = p.a + m * p.a_channel
         if Elements.mustPack { packRows(elements, a, p.a_channel, height, scratch.runs, runs, scratch.a) }
         let part = Part(
@@ -151,11 +153,12 @@ private func block<Elements: Format>(
             runs: scratch.runs, runCount: runs, places: depth, isFirst: isFirst)
         var vector = 0
         while vector < vectors {
-            let tileWidth = nextVectors(vectors - vector)
+            let tileWidth = isTriple ? 3 : nextVectors(vectors - vector)
             let b = scratch.b + vector * lanes
             let target = sums + m * panelColumns + vector * lanes
             switch tileWidth {
             case 4: tile(elements, TileRow<4>.self, height, part, b, target)
+            case 3: tile(elements, TileRow<3>.self, height, part, b, target)
             case 2: tile(elements, TileRow<2>.self, height, part, b, target)
             default: tile(elements, TileRow<1>.self, height, part, b, target)
             }

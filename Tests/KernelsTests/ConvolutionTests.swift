@@ -110,6 +110,23 @@ import Testing
         }
     }
 
+    /// Images of colours: to many channels and back, also where a vector's columns, or a group's vectors, are not all there.
+    @Test(arguments: [(64, 3, 16), (33, 3, 12), (3, 64, 4), (3, 33, 2), (2, 64, 4), (4, 18, 4), (3, 3, 9)])
+    func equalsTwinForColours(outputs: Int, channels: Int, taps: Int) {
+        var seed = UInt64(6 * (1_000 * outputs + channels))
+        for (columns, positions) in [(8, 19), (16, 7), (24, 5), (48, 3), (64, 5), (80, 2), (112, 1)] {
+            // Forward, backward, and a tangent.
+            for (bias, rectifies, usesGate) in [(true, true, false), (false, false, false), (false, true, true)] {
+                // In fp32 and in bf16, of both layouts.
+                seed += 3
+                let c = Case(
+                    outputs: outputs, channels: channels, columns: columns, pixels: 5, positions: positions, taps: taps,
+                    bias: bias, rectifies: rectifies, usesGate: usesGate, padding: columns % 32)
+                if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
+            }
+        }
+    }
+
     /// A pixel without a tap is the bias.
     @Test func emptySumIsBias() {
         let c = Case(outputs: 7, channels: 3, columns: 16, pixels: 2, positions: 3, taps: 0)
@@ -204,6 +221,23 @@ import Testing
                         shards: 0..<shardCount, shardCount: shardCount, hasPadding: rows != 3, values: values)
                     if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
                 }
+            }
+        }
+    }
+
+    /// Images of colours: 48 columns of sixteen taps, and others that do not fill their vectors.
+    @Test(arguments: [3, 8, 33, 64]) func equalsTwinForColours(rows: Int) {
+        var seed = UInt64(3_000 * rows)
+        for (taps, positions, batch, shards, shardCount) in [
+            (16, 9, 64, 0..<8, 8), (16, 20, 8, 0..<1, 1), (16, 5, 21, 2..<7, 8), (9, 7, 100, 0..<8, 8), (12, 3, 9, 1..<4, 4),
+            (4, 6, 33, 0..<2, 2),
+        ] {
+            for passes in 1...2 {
+                seed += 3
+                let c = Case(
+                    rows: rows, channels: 3, taps: taps, positions: positions, passes: passes, batch: batch, shards: shards,
+                    shardCount: shardCount, hasPadding: true)
+                if let difference = difference(c, seed: seed) { Issue.record("\(difference)") }
             }
         }
     }

@@ -124,6 +124,41 @@ import Testing
         }
     }
 
+    /// A tangent v of convolutions of colours, with J the derivative at another slot's activations: ⟨J v, g⟩ = ⟨v, Jᵗ g⟩, and of
+    /// W₂ D W₁ v it is ⟨W, dW⟩ for either W.
+    @Test func tangentsOfColoursAreAdjoint() throws {
+        let reducing = ConvolutionDescription(inputs: 3, outputs: 32, kernel: 4, stride: 2, padding: 1, hasBias: false)
+        var enlarging = reducing
+        enlarging.isTransposed = true
+        (enlarging.inputs, enlarging.outputs) = (32, 3)
+        for kernels in tables {
+            let rig = try NetworkRig(
+                [.convolution(reducing), .leakyReLU(slope: 0.2), .convolution(enlarging)],
+                input: Shape(channels: 3, height: 6, width: 8), batch: 20, shards: 0..<8, of: 8, kernels: kernels)
+            let (network, pass) = (rig.network, rig.pass(.real))
+            try network.forward(pass, slot: 1)
+            network.tangent(pass, slot: 0, at: 1)
+            let error = network.outputGradient.slot(0)
+            for feature in 0..<rig.plan.outputs {
+                for row in 0..<20 { error.base[feature * error.stride + row] = NetworkRig.value(5, row, feature) }
+            }
+            func inner(_ a: [Float], _ b: [Float]) -> Double { zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) } }
+            let v = rig.values(network.input.slot(0), rig.input)
+            let tangent = rig.values(network.output.slot(0), rig.plan.output)
+            let g = rig.values(error, rig.plan.output)
+            let whole = inner(tangent, g)
+            try network.backward(pass, slot: 0, point: 1, inputGradient: rig.inputErrors[0])
+            let tolerance = Double(Float.ulpOfOne) * (inner(tangent, tangent) * inner(g, g)).squareRoot()
+            #expect(abs(whole - inner(v, rig.values(rig.inputErrors[0], rig.input))) < tolerance, "\(kernels.description)")
+            // Of slot 1 there are no gradients.
+            try rig.weightGradients()
+            for tensor in rig.plan.layout.tensors {
+                let byWeights = tensor.range.reduce(0) { $0 + Double(rig.parameters[$1]) * Double(rig.gradients[0][$1]) }
+                #expect(abs(whole - byWeights) < tolerance, "\(tensor.name), \(kernels.description)")
+            }
+        }
+    }
+
     /// Every instruction set, and every rank however the shards are split, has the bits of one rank that owns all: outputs,
     /// gradients of the inputs, and the sums of the trees of all ranks' gradients.
     @Test(arguments: expected.cases) func bitsDoNotDependOnWhoOwnsTheRows(test: Expected.Case) throws {

@@ -167,6 +167,12 @@ def cases():
     yield "a block in a block, normalised over the batch", (3, 4, 3), [
         residual(conv2d(3, 5, 3, 1, 1), norm(5), leaky(), residual(conv2d(5, 5, 3, 1, 1, False), norm(5), RELU),
                  conv2d(5, 3, 3, 1, 1, False), norm(3)), RELU, conv2d(3, 2, 2, 1, 0)]
+    yield "colours to 32 channels", (3, 10, 8), [conv2d(3, 32, 4, 2, 1, False)]
+    yield "32 channels to colours", (32, 5, 4), [transposed(32, 3, 4, 2, 1, bias=False)]
+    yield "a discriminator of colours", (3, 12, 10), [
+        conv2d(3, 33, 4, 2, 1), leaky(), conv2d(33, 5, 4, 2, 1, False), norm(5), leaky(), conv2d(5, 1, 2, 1, 0, False)]
+    yield "a generator of colours", (6, 2, 3), [
+        transposed(6, 32, 4, 2, 1, bias=False), norm(32), RELU, transposed(32, 3, 4, 2, 1), TANH]
 
 
 class Linear(nn.Linear):
