@@ -78,5 +78,5 @@ let package = Package(
 if Context.environment["GAN_DIST_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "gan-dist-fuzz", dependencies: ["Formats", "GAN"], path: "Tests/Fuzz", exclude: ["corpus"]))
+            name: "gan-dist-fuzz", dependencies: ["Formats", "GAN", "CZlib"], path: "Tests/Fuzz", exclude: ["corpus"]))
 }

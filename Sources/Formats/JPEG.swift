@@ -35,7 +35,8 @@ extension PictureHeader {
                 let name = channels == 4 ? " (CMYK)" : ""
                 throw refusal("one of \(channels) channels\(name); convert it to RGB, or remove it")
             }
-            // A block of 64 samples takes a bit at least. The channel of the most blocks has one for 114 pixels or fewer.
+            // Of Huffman codes a block takes a bit at least, and nine blocks make 1,024 pixels at most (in three channels
+            // sampled by 4 × 1, 1 × 4 and 1 × 1): that is 910 pixels a byte. Arithmetic codes hardly ever take less.
             try self.init(
                 .jpeg, channels: channels, height: try window.number(at: offset + 3, bytes: 2),
                 width: try window.number(at: offset + 5, bytes: 2), traits: [],
@@ -57,7 +58,7 @@ extension PictureHeader {
                 throw FormatError(
                     .invalid, path: path,
                     "expected at most \(cjpeg_most_scans) scans of a JPEG picture, found more; "
-                        + "the file is a trap: remove it")
+                        + "the file is damaged or a decompression bomb: remove it")
             default:
                 let reason = message.baseAddress.map { String(cString: $0) } ?? ""
                 throw FormatError(

@@ -32,7 +32,8 @@ public struct PictureHeader: Sendable, Equatable {
         func refusal(_ expected: String) -> FormatError {
             FormatError(
                 .invalid, path: path,
-                "expected \(expected), found a header of \(width) × \(height); the file is damaged, or a trap: remove it")
+                "expected \(expected), found a header of \(width) × \(height); "
+                    + "the file is damaged or a decompression bomb: remove it")
         }
         guard width > 0, height > 0 else { throw refusal("a picture that has pixels") }
         guard max(width, height) <= 65_535 else { throw refusal("a picture of at most 65535 pixels a side") }

@@ -1,3 +1,4 @@
+import CZlib
 import Formats
 import Foundation
 import GAN
@@ -17,6 +18,9 @@ import GAN
             runFuzzer(&argumentCount, &arguments) { start, count in
                 let bytes = UnsafeRawBufferPointer(start: start, count: count)
                 try? target?.read(inputFile.replaceContents(bytes))
+                if target == .png {
+                    repaired(bytes).withUnsafeBytes { try? target?.read(inputFile.replaceContents($0)) }
+                }
                 return 0
             })
     }
@@ -33,7 +37,7 @@ private func runFuzzer(
 private let target = getenv("FUZZ_TARGET").flatMap { Target(rawValue: String(cString: $0)) }
 
 private enum Target: String, CaseIterable {
-    case gzip, idx, safetensors, json
+    case gzip, idx, safetensors, json, png, jpeg, npy
 
     func read(_ path: String) throws {
         switch self {
@@ -41,6 +45,8 @@ private enum Target: String, CaseIterable {
         case .idx: try readIDX(path)
         case .safetensors: try readSafetensors(path)
         case .json: try readConfiguration(path)
+        case .png, .jpeg: try readPicture(path)
+        case .npy: try readArray(path)
         }
     }
 }
@@ -88,6 +94,51 @@ private func readSafetensors(_ path: String) throws {
         try floats.withUnsafeMutableBufferPointer { try file.readFloats(name, into: $0) }
     }
     try file.verifyDigest()
+}
+
+/// PNG and JPEG alike: the first bytes decide.
+private func readPicture(_ path: String) throws {
+    let header = try PictureHeader(path: path)
+    guard header.channels * header.height * header.width <= outputLimit else { return }
+    let picture = try Picture(path: path)
+    precondition([picture.channels, picture.height, picture.width] == [header.channels, header.height, header.width])
+    let small = picture.croppedToSquare().resized(height: 5, width: 3)
+    precondition(small.converted(toChannels: 1).pixels.count == 15)
+}
+
+/// A PNG file with the right check value in each chunk: mutations hardly ever find one.
+private func repaired(_ png: UnsafeRawBufferPointer) -> [UInt8] {
+    var bytes = Array(png)
+    var offset = 8
+    while offset + 12 <= bytes.count {
+        let length = bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
+        let end = offset + 8 + length
+        guard end + 4 <= bytes.count else { break }
+        let value = bytes.withUnsafeBufferPointer { buffer in
+            buffer.baseAddress.map { crc32(0, $0 + offset + 4, UInt32(length + 4)) } ?? 0
+        }
+        for i in 0..<4 { bytes[end + i] = UInt8(truncatingIfNeeded: value >> (24 - 8 * i)) }
+        offset = end + 4
+    }
+    return bytes
+}
+
+private func readArray(_ path: String) throws {
+    let reader = try NPYReader(path: path)
+    let count = min(reader.shape.reduce(1, *), outputLimit)
+    switch reader.elementType {
+    case .uint8:
+        let bytes = try reader.readBytes(first: 0, count: count, range: .zeroToOne)
+        let integers = try reader.readIntegers(first: 0, count: count)
+        precondition(integers == bytes.map { Int($0) })
+    case .integer:
+        let integers = try reader.readIntegers(first: 0, count: count)
+        precondition(integers.count == count)
+    case .float32, .float64:
+        guard count > 0 else { return }
+        let least = try reader.valueBounds(first: 0, count: count).least
+        _ = try reader.readBytes(first: 0, count: count, range: least < 0 ? .minusOneToOne : .zeroToOne)
+    }
 }
 
 /// A model file. One that is accepted must come back from what is written of it, whatever network it describes.

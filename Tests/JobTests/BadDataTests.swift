@@ -21,7 +21,6 @@ struct Damage: CustomTestStringConvertible, Sendable {
 
     static let all = [
         Damage("no images", 66, says: ["train-images-idx3-ubyte", "launch/fetch-mnist"]) { images, _ in try remove(images) },
-        Damage("no labels", 66, says: ["train-labels-idx1-ubyte", "launch/fetch-mnist"]) { _, labels in try remove(labels) },
         Damage("wrong magic", says: ["train-images-idx3-ubyte", "magic", "00 00 0d 03"]) { images, _ in
             try edit(images) { $0[2] = 0x0d }
         },
@@ -57,10 +56,10 @@ struct Damage: CustomTestStringConvertible, Sendable {
             try write(SmallData.images(count: 0), to: images)
             try write(SmallData.labels(count: 0), to: labels)
         },
-        Damage("not 28 × 28", says: ["[27, 27]", "28 × 28"]) { images, _ in
-            try write(SmallData.images(count: 300, side: 27), to: images)
+        Damage("images of no pixels", says: ["train-images-idx3-ubyte", "[0, 28]"]) { images, _ in
+            try write(SmallData.header(3, [300, 0, 28]), to: images)
         },
-        Damage("labels in the place of images", says: ["28 × 28"]) { images, _ in
+        Damage("labels in the place of images", says: ["train-images-idx3-ubyte", "height × width"]) { images, _ in
             try write(SmallData.labels(count: 300), to: images)
         },
         Damage("fewer images than the batch", says: ["63 images", "batch of 64", "--batch-size"]) { images, labels in
@@ -96,6 +95,28 @@ extension Jobs {
             expectRefusal(outcome, damage.code, damage.says)
             #expect(runs.names == [], "nothing is written")
             #expect(Scratch.snapshot(data) == before, "the data are not touched")
+        }
+
+        @Test("Labels are missing: 66 where they are used, and nothing where not")
+        func noLabels() throws {
+            let data = try SmallData.make()
+            try FileManager.default.removeItem(atPath: "\(data)/train-labels-idx1-ubyte")
+            let runs = try Runs()
+            let outcome = try runs.trainEachToItsEnd(ranks: 3, ["--preset", "cgan", "--data", data, "--steps", "2"])
+            expectRefusal(outcome, 66, ["preset cgan is told the classes", "no train-labels-idx1-ubyte", "launch/fetch-mnist"])
+            #expect(runs.names == [], "nothing is written")
+            try runs.succeed(ranks: 3, "--preset", "mlp", "--data", data, "--steps", "2")
+        }
+
+        @Test("A shape that a preset cannot make: 64, with the option that makes it fit")
+        func shape() throws {
+            let data = try SmallData.make()
+            try write(SmallData.images(count: 300, side: 27), to: "\(data)/train-images-idx3-ubyte")
+            let runs = try Runs()
+            let outcome = try runs.train(ranks: 2, "--preset", "dcgan28", "--data", data, "--steps", "2")
+            expectRefusal(outcome, 64, ["preset dcgan28", "27 × 27", "--image-size 28"])
+            #expect(runs.names == [])
+            try runs.succeed("--preset", "mlp", "--data", data, "--steps", "2")
         }
 
         @Test("A data folder that is not there: 66, with the command that fetches it", arguments: [1, 3])

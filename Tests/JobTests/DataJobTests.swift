@@ -4,22 +4,24 @@ import Testing
 /// What `--data` may name, and what is said of it.
 extension Jobs {
     @Suite struct DataJobTests {
-        private func refuse(_ data: String, _ code: Int32 = 66, ranks: Int = 1, says: [String]) throws {
+        private func refuse(
+            _ data: String, _ code: Int32 = 66, preset: String = "mlp", ranks: Int = 1, says: [String]
+        ) throws {
             let runs = try Runs()
-            expectRefusal(try runs.train(ranks: ranks, "--data", data, "--steps", "2"), code, says)
+            expectRefusal(try runs.train(ranks: ranks, "--preset", preset, "--data", data, "--steps", "2"), code, says)
             #expect(runs.names == [], "nothing is written")
         }
 
         @Test("A folder of other things: 66, with what lies there", arguments: [1, 3])
         func otherThings(ranks: Int) throws {
             let folder = try Scratch.makeFolder()
-            try refuse(folder, ranks: ranks, says: ["gan-dist reads IDX files, the folder holds nothing;", "launch/fetch-mnist"])
-            for number in 0..<50 { try write([], to: "\(folder)/\(number).png") }
+            try refuse(folder, ranks: ranks, says: ["gan-dist reads IDX files, folders of PNG", "the folder holds nothing;", "launch/fetch-mnist"])
+            for number in 0..<50 { try write([], to: "\(folder)/\(number).txt") }
             for name in ["cats", "dogs"] {
                 try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: false)
             }
             let before = Scratch.snapshot(folder)
-            try refuse(folder, ranks: ranks, says: [folder, "holds 50 .png files and 2 folders;", "launch/fetch-mnist", "--data"])
+            try refuse(folder, ranks: ranks, says: [folder, "holds 50 .txt files and 2 folders;", "launch/fetch-mnist", "--data"])
             #expect(Scratch.snapshot(folder) == before)
         }
 
@@ -34,7 +36,7 @@ extension Jobs {
         func fileAsFolder() throws {
             let data = try SmallData.make()
             let path = "\(data)/train-images-idx3-ubyte"
-            try refuse(path, says: ["\(path) is a file, a folder is expected"])
+            try refuse(path, says: ["\(path) is a file, a folder or an .npy array is expected"])
         }
 
         @Test("Names that are nearly right are told")
@@ -58,16 +60,21 @@ extension Jobs {
             let data = try SmallData.make()
             try FileManager.default.moveItem(
                 atPath: "\(data)/train-labels-idx1-ubyte", toPath: "\(data)/t10k-labels-idx1-ubyte")
-            try refuse(data, says: ["no train-labels-idx1-ubyte", "near it are t10k-labels-idx1-ubyte;", "launch/fetch-mnist"])
+            try refuse(data, preset: "cgan", says: ["no train-labels-idx1-ubyte", "near it are t10k-labels-idx1-ubyte;", "launch/fetch-mnist"])
         }
 
-        @Test("Data further below, or of the other data set: the option that finds them")
+        @Test("Data further below: the option that finds them; in another tree they are found")
         func elsewhere() throws {
             let data = try SmallData.make()
             let folder = try Scratch.makeFolder()
             try FileManager.default.createDirectory(atPath: "\(folder)/FashionMNIST", withIntermediateDirectories: false)
             try FileManager.default.copyItem(atPath: data, toPath: "\(folder)/FashionMNIST/raw")
-            try refuse(folder, says: ["it holds FashionMNIST/raw: use --dataset fashion"])
+            let runs = try Runs()
+            try runs.succeed("--data", folder, "--steps", "2")
+            #expect(runs.names == ["00000-mlp-fashion-b64"])
+            expectRefusal(
+                try runs.train("--data", folder, "--dataset", "kmnist", "--steps", "2"), 66,
+                ["KMNIST/raw", "it holds FashionMNIST/raw: use --dataset fashion"])
             try FileManager.default.moveItem(atPath: "\(folder)/FashionMNIST", toPath: "\(folder)/digits")
             try refuse(folder, says: ["they are in \(folder)/digits/raw: use --data \(folder)/digits/raw;"])
             try Runs().succeed("--data", "\(folder)/digits/raw", "--steps", "2")
@@ -169,7 +176,7 @@ extension Jobs {
                 ("a/b/x.npy", 74, "the folder a/b does not exist"), ("folder.png", 74, "--out folder.png: this is a folder"),
                 ("file/x.png", 74, "file is not a folder"), ("", 64, "--out \"\": the name of a file is expected"),
                 (".png", 64, "--out .png: the name of a file is expected"), ("a/.npy", 64, "the name of a file is expected"),
-                ("folder.png/", 64, "the name of a file is expected"),
+                ("file/", 74, "file is not a folder"), ("file/x/", 74, "--out"),
             ] as [(String, Int32, String)])
         func output(out: String, code: Int32, says: String) throws {
             let folder = try Scratch.makeFolder()
