@@ -70,7 +70,7 @@ let package = Package(
                 "pytorch_step.py", "pytorch_step.json", "pytorch_loss.py", "pytorch_loss.json", "pytorch_penalty.py",
                 "pytorch_penalty.json",
             ]),
-        .testTarget(name: "JobTests", dependencies: ["GAN"]),
+        .testTarget(name: "JobTests", dependencies: ["GAN", "Formats"]),
     ] + kernelTargets
 )
 
