@@ -63,7 +63,10 @@ let package = Package(
             ]),
         .testTarget(
             name: "FormatsTests", dependencies: ["Formats", "CZlib", "CPNG"],
-            exclude: ["resize.py", "resize.json", "conversions.py", "conversions.json", "pictures.py", "pictures.json", "arrays.py", "arrays.json"]),
+            exclude: [
+                "resize.py", "resize.json", "conversions.py", "conversions.json", "pictures.py", "pictures.json", "arrays.py",
+                "arrays.json",
+            ]),
         .testTarget(
             name: "GANTests", dependencies: ["GAN", "MessagePassing", "Formats", "Kernels"],
             exclude: [

@@ -17,19 +17,6 @@ public struct Kernels: Sendable {
 
     public typealias MutableFloats = UnsafeMutablePointer<Float>
     public typealias Floats = UnsafePointer<Float>
-    /// A loss of outputs that all have the same label: a sign, −1 where they should be high, or a target.
-    public typealias HardLoss =
-        @Sendable (
-            _ outputs: Floats, _ label: Float, _ scale: Float, _ columns: Int,
-            _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
-        ) -> Void
-    /// A loss of outputs with a target each.
-    public typealias SoftLoss =
-        @Sendable (
-            _ outputs: Floats, _ targets: Floats, _ scale: Float, _ columns: Int,
-            _ loss: MutableFloats, _ gradient: MutableFloats, _ score: MutableFloats
-        ) -> Void
-
     public internal(set) var gemm: @Sendable (_ arguments: UnsafePointer<GEMM>) -> Void = Implementation.gemm
     public internal(set) var weightGradient: @Sendable (_ arguments: UnsafePointer<WeightGradient>) -> Void =
         Implementation.weightGradient
@@ -108,12 +95,6 @@ public struct Kernels: Sendable {
     public let softplus:
         @Sendable (_ x: Floats, _ value: MutableFloats, _ derivative: MutableFloats, _ columns: Int) -> Void =
         Implementation.softplus
-    public let binaryCrossEntropy: HardLoss = Implementation.binaryCrossEntropy
-    public let softBinaryCrossEntropy: SoftLoss = Implementation.softBinaryCrossEntropy
-    public let squaredError: HardLoss = Implementation.squaredError
-    public let softSquaredError: SoftLoss = Implementation.softSquaredError
-    public let hinge: HardLoss = Implementation.hinge
-    public let linearLoss: HardLoss = Implementation.linearLoss
     public let mixColumns:
         @Sendable (
             _ x: Floats, _ y: Floats, _ scale: Floats, _ out: MutableFloats, _ features: Int, _ columns: Int, _ rowStride: Int

@@ -72,7 +72,9 @@ import Testing
     /// A field's option reads what its JSON holds, and changes nothing else.
     @Test func eachOptionSetsItsField() throws {
         let values: [String: (option: any FieldValue, expected: String)] = [
-            "dataset": ("fashion", "\"fashion\""), "image_size": ("64", "64"), "channels": (3, "3"), "mirror": (true, "true"), "epochs": (3, "3"), "steps": (17, "17"), "batch_size": (128, "128"),
+            "dataset": ("fashion", "\"fashion\""),
+            "image_size": ("64", "64"), "channels": (3, "3"), "mirror": (true, "true"),
+            "epochs": (3, "3"), "steps": (17, "17"), "batch_size": (128, "128"),
             "lr": (0.1 + 0.2, "0.30000000000000004"), "lr_generator": (1e-3, "0.001"), "lr_discriminator": (4.0, "4"),
             "lr_half_life": ("2e", "\"2e\""), "optimizer": ("sgd", "\"sgd\""), "beta1": (0.25, "0.25"), "beta2": (0.5, "0.5"),
             "latent_dim": (5, "5"), "loss": ("mse", "\"mse\""), "critic_steps": (2, "2"), "gradient_penalty": (10.0, "10"),

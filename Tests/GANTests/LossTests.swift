@@ -62,6 +62,62 @@ import Testing
         }
     }
 
+    /// What a loss makes of outputs, as bits: losses, gradients, scores.
+    private func bits(
+        _ loss: Loss, _ x: [Float], _ target: Loss.Target, _ kind: PassKind, targets: [Float]? = nil, _ kernels: Kernels
+    ) -> [[UInt32]] {
+        let arena = Arena()
+        let outputs = arena.matrix(features: 1, stride: x.count)
+        let gradient = arena.matrix(features: 1, stride: x.count)
+        let own = arena.floats(x.count)
+        for (i, value) in x.enumerated() {
+            outputs.base[i] = value
+            own[i] = targets?[i] ?? 0
+        }
+        let rows = RowStatistics(columns: x.count, arena: arena)
+        loss.apply(
+            outputs, target: target, targets: targets == nil ? nil : UnsafePointer(own), batch: 100, gradient: gradient, rows: rows,
+            Pass(kernels: kernels, columns: x.count, kind: kind, seed: 0, step: 0, firstRow: 0))
+        // One NaN is as good as another.
+        return [rows.losses, gradient.base, rows.scores].map { values in
+            x.indices.map { values[$0].isNaN ? 0x7fc0_0000 : values[$0].bitPattern }
+        }
+    }
+
+    /// Infinities, NaN, zeros of both signs, numbers from the smallest to the largest, and those in between.
+    private static let values: [Float] = {
+        let special: [Float] = [.infinity, .nan, 0, .leastNonzeroMagnitude, .leastNormalMagnitude, 1e-9, 16.6, 87, 88, 100, .greatestFiniteMagnitude]
+        let between = (0..<490).map { Float($0) / 16 - 15 }
+        return special + special.map { -$0 } + between
+    }()
+
+    /// The bits are the same on every instruction set.
+    @Test func bitsDoNotDependOnTheInstructionSet() throws {
+        let x = Self.values
+        #expect(x.count % 16 == 0)
+        let targets = x.indices.map { Float($0 % 11) / 10 }
+        for loss in Loss.allCases where !loss.isPaired {
+            for (target, kind) in [(.one, .real), (.zero, .fake), (.one, .generator)] as [(Loss.Target, PassKind)] {
+                for targets in loss.takesTargets ? [nil, targets] : [nil] {
+                    let expected = bits(loss, x, target, kind, targets: targets, .reference)
+                    for set in InstructionSet.available {
+                        let found = bits(loss, x, target, kind, targets: targets, try #require(Kernels.select(set)))
+                        #expect(found == expected, "\(loss), \(kind), \(set)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Targets that are all 0, or all 1, give the bits of the losses without targets.
+    @Test(arguments: [Loss.Target.zero, .one]) func targetsOfOneKind(target: Loss.Target) {
+        let x = Self.values.map { $0.isFinite ? $0 : 0.25 }
+        let targets = [Float](repeating: target == .one ? 1 : 0, count: x.count)
+        for loss in Loss.allCases where loss.takesTargets {
+            #expect(bits(loss, x, target, .real, targets: targets, .fastest) == bits(loss, x, target, .real, .fastest), "\(loss)")
+        }
+    }
+
     /// Targets in the pass of a loss that has none are a programmer's error; these are the losses that may have them.
     @Test func targetsAreForLossesOfProbabilitiesAndSquares() {
         #expect(Loss.allCases.filter(\.takesTargets) == [.bce, .mse])

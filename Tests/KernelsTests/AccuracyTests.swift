@@ -85,32 +85,4 @@ import Testing
             #expect(Int(cosine) == exact.0 && Int(sine) == exact.1)
         }
     }
-
-    /// Loss, gradient and score of the binary cross-entropy, in the plain formulas of the definition.
-    @Test func binaryCrossEntropy() {
-        let magnitudes: [Float] = [0, 1e-30, 1e-9, 1e-7, 1e-4, 0.1, 0.5, 0.7, 1, 3, 8, 16, 17, 20, 50, 80, 100, 1e4]
-        let logits = Memory<Float>(
-            Array((magnitudes + magnitudes.map { -$0 }).prefix(32)) + Array(repeating: 0.25, count: 16))
-        let (loss, gradient, score) = (Memory<Float>(count: 48), Memory<Float>(count: 48), Memory<Float>(count: 48))
-        let scale: Float = 1 / 64
-        /// Relative, or below what the clamp of the exponential leaves of e⁻⁸⁷.
-        func isClose(_ value: Float, _ exact: Double) -> Bool {
-            abs(Double(value) - exact) <= 3e-7 * abs(exact) + 2e-38
-        }
-        for kernels in tables {
-            for target in [0.0, 1.0] {
-                kernels.binaryCrossEntropy(
-                    logits.base, target == 1 ? -1 : 1, scale, 48, loss.base, gradient.base, score.base)
-                for i in 0..<48 {
-                    let x = Double(logits[i])
-                    // −t ln σ(x) − (1 − t) ln(1 − σ(x))
-                    #expect(isClose(loss[i], max(x, 0) - x * target + log1p(exp(-abs(x)))))
-                    // (σ(x) − t) · scale, without the cancellation
-                    let slope = target == 1 ? -1 / (1 + exp(x)) : 1 / (1 + exp(-x))
-                    #expect(isClose(gradient[i], slope * Double(scale)))
-                    #expect(isClose(score[i], 1 / (1 + exp(-x))))
-                }
-            }
-        }
-    }
 }

@@ -170,26 +170,6 @@ extension TwinTests.Pin {
             keep(x)
             for memory in outputs { results.add(memory) }
         },
-        Self("binaryCrossEntropy", 0x928b_b28e_7e37_aac5) { kernels, results in
-            for sign in [-1, 1] as [Float] {
-                results.addLoss { kernels.binaryCrossEntropy($0, sign, 1 / 64, $2, $3, $4, $5) }
-            }
-        },
-        Self("softBinaryCrossEntropy", 0xd5e7_8710_9ebe_80d5) { kernels, results in
-            results.addLoss { kernels.softBinaryCrossEntropy($0, $1, 1 / 100, $2, $3, $4, $5) }
-        },
-        Self("squaredError", 0xaa9a_a723_15a6_5871) { kernels, results in
-            results.addLoss { kernels.squaredError($0, 0.9, 1 / 100, $2, $3, $4, $5) }
-        },
-        Self("softSquaredError", 0x196c_4ffe_188e_c8b5) { kernels, results in
-            results.addLoss { kernels.softSquaredError($0, $1, 1 / 100, $2, $3, $4, $5) }
-        },
-        Self("hinge", 0xbb85_7495_a2f7_d22d) { kernels, results in
-            for sign in [-1, 1] as [Float] { results.addLoss { kernels.hinge($0, sign, 1 / 100, $2, $3, $4, $5) } }
-        },
-        Self("linearLoss", 0x2e90_d9ff_14a7_1605) { kernels, results in
-            for sign in [-1, 1] as [Float] { results.addLoss { kernels.linearLoss($0, sign, 1 / 100, $2, $3, $4, $5) } }
-        },
     ]
 
     private static let random = [

@@ -84,19 +84,4 @@ struct Checksum {
             for memory in state { add(memory) }
         }
     }
-
-    /// What a loss makes of outputs and targets.
-    mutating func addLoss(
-        _ run: (Kernels.Floats, Kernels.Floats, Int, Kernels.MutableFloats, Kernels.MutableFloats, Kernels.MutableFloats) -> Void
-    ) {
-        var random = SplitMix64(13)
-        let count = 1_024
-        let outputs = Memory<Float>(specialAndRandomValues(atLeast: count, seed: 14))
-        for i in stride(from: 1, to: count, by: 2) where i >= 128 { outputs[i] = 20 * random.unit() }
-        let targets = Memory<Float>((0..<count).map { $0 % 8 < 2 ? Float($0 % 8) : (random.unit() + 1) / 2 })
-        let results = (0..<3).map { _ in Memory<Float>(count: count) }
-        run(outputs.base, targets.base, count, results[0].base, results[1].base, results[2].base)
-        keep(outputs, targets)
-        for memory in results { add(memory) }
-    }
 }

@@ -105,7 +105,9 @@ struct PictureFolder: ImageSource {
         let path = "\(folder)/\(paths[image])"
         let picture = try Picture(path: path)
         if let size = format.size, size != ImageSize(height: picture.height, width: picture.width) {
-            throw FormatError(.invalid, path: path, "expected \(size) pixels, found \(picture.height) × \(picture.width); is it being written?")
+            throw FormatError(
+                .invalid, path: path,
+                "expected \(size) pixels, found \(picture.height) × \(picture.width); is it being written?")
         }
         return (picture, label(of: image))
     }
@@ -177,7 +179,8 @@ extension PictureFolder {
         }
         let grey = surveys.map(\.grey).reduce(0, +)
         if format.channels == 3, grey > 0 {
-            notes.append("\(folder): \(grey) of \(count) pictures are grey, and become colour pictures; --channels 1 makes all grey")
+            notes.append(
+                "\(folder): \(grey) of \(count) pictures are grey, and become colour pictures; --channels 1 makes all grey")
         }
     }
 }

@@ -36,23 +36,65 @@ public enum Loss: String, Codable, CaseIterable, Sendable {
         _ outputs: Matrix, target: Target, targets: UnsafePointer<Float>? = nil, batch: Int, gradient: Matrix,
         rows: RowStatistics, _ pass: Pass
     ) {
-        let kernels = pass.kernels
+        precondition(targets == nil || takesTargets, "\(rawValue) takes no targets")
+        let (x, slopes) = (outputs.base, gradient.base)
         let scale = 1 / Float(batch)
-        if let targets {
-            precondition(takesTargets, "\(rawValue) takes no targets")
-            let kernel = self == .bce ? kernels.softBinaryCrossEntropy : kernels.softSquaredError
-            return kernel(outputs.base, targets, scale, pass.columns, rows.losses, gradient.base, rows.scores)
-        }
+        // Where the output should be high its loss falls with it.
         let sign: Float = target == .one ? -1 : 1
-        let (kernel, label): (Kernels.HardLoss, Float) =
-            switch self {
-            case .bce: (kernels.binaryCrossEntropy, sign)
-            case .mse: (kernels.squaredError, target == .one ? 1 : 0)
-            case .hinge where pass.kind != .generator: (kernels.hinge, sign)
-            case .hinge, .wasserstein: (kernels.linearLoss, sign)
-            case .relativistic: preconditionFailure("\(rawValue) looks at pairs of rows")
+        switch self {
+        case .bce:
+            Loss.crossEntropy(x, sign, targets, scale, gradient: slopes, rows, pass)
+        case .mse:
+            for column in 0..<pass.columns {
+                let difference = x[column] - (targets?[column] ?? (target == .one ? 1 : 0))
+                rows.losses[column] = difference * difference
+                slopes[column] = difference * (2 * scale)
+                rows.scores[column] = x[column]
             }
-        kernel(outputs.base, label, scale, pass.columns, rows.losses, gradient.base, rows.scores)
+        case .hinge where pass.kind != .generator:
+            for column in 0..<pass.columns {
+                let margin = sign * x[column] + 1
+                rows.losses[column] = margin <= 0 ? 0 : margin
+                slopes[column] = margin <= 0 ? 0 : sign * scale
+                rows.scores[column] = x[column]
+            }
+        case .hinge, .wasserstein:
+            for column in 0..<pass.columns {
+                rows.losses[column] = sign * x[column]
+                slopes[column] = sign * scale
+                rows.scores[column] = x[column]
+            }
+        case .relativistic: preconditionFailure("\(rawValue) looks at pairs of rows")
+        }
+    }
+
+    /// Binary cross-entropy on logits x: loss ln(1 + e^(sign·x)), gradient sign · σ(sign·x) · scale. With a target t for each
+    /// row, loss ln(1 + eˣ) − t x and gradient (σ(x) − t) · scale, as sums that lose no digits where they are close to zero.
+    /// The score is σ(x).
+    ///
+    /// - Parameter gradient: may be where x is.
+    private static func crossEntropy(
+        _ x: UnsafeMutablePointer<Float>, _ sign: Float, _ targets: UnsafePointer<Float>?, _ scale: Float,
+        gradient: UnsafeMutablePointer<Float>, _ rows: RowStatistics, _ pass: Pass
+    ) {
+        let (losses, scores) = (rows.losses, rows.scores)
+        // Softplus and its slope of x, and of −x.
+        let (opposite, opposites) = (rows.oppositeLosses, rows.oppositeScores)
+        pass.kernels.softplus(x, losses, scores, pass.columns)
+        for column in 0..<pass.columns { gradient[column] = -x[column] }
+        pass.kernels.softplus(gradient, opposite, opposites, pass.columns)
+        for column in 0..<pass.columns {
+            let (score, slope) = (scores[column], opposites[column])
+            if let targets {
+                let (x, t) = (-gradient[column], targets[column])
+                let rectified: Float = x < 0 ? 0 : x
+                losses[column] = rectified.addingProduct(-t, x) + (x < 0 ? losses[column] : opposite[column])
+                gradient[column] = ((1 - t) * score).addingProduct(-t, slope) * scale
+            } else {
+                losses[column] = sign < 0 ? opposite[column] : losses[column]
+                gradient[column] = (sign < 0 ? slope : score) * (sign * scale)
+            }
+        }
     }
 
     /// Losses and scores of pairs of rows, which lie in the same column, and the gradient of the mean. The discriminator's loss
@@ -74,7 +116,7 @@ public enum Loss: String, Codable, CaseIterable, Sendable {
         let isCritic = player == .discriminator
         // The lead of the row that should look more real: its loss is that of a logit whose label is 1.
         for column in 0..<columns { dg[column] = isCritic ? x[column] - g[column] : g[column] - x[column] }
-        pass.kernels.binaryCrossEntropy(dg, -1, 1 / Float(batch), columns, fake.losses, dg, fake.scores)
+        Loss.crossEntropy(dg, -1, nil, 1 / Float(batch), gradient: dg, fake, pass)
         guard isCritic else { return }
         for column in 0..<columns {
             (dx[column], dg[column]) = (dg[column], -dg[column])
