@@ -25,7 +25,7 @@ PROGRAM = r"""#!/bin/bash -p
 case "$*" in
 *--version) echo 0.0.0; exit ;;
 *--help* | *\ -h) echo "the help of $*"; exit ;;
-*--dry-run*) echo '{"dataset": "mnist", "shards": 8}'; exit ;;
+*--dry-run*) echo "{\"dataset\": \"${FAKE_DATASET:-mnist}\", \"shards\": 8}"; exit ;;
 esac
 printf '%s\n' "$*" >>"$RECORD"
 printf 'GAN_DIST_COMMAND=%s\n' "${GAN_DIST_COMMAND-}" >>"$RECORD"

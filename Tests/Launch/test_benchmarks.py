@@ -54,10 +54,17 @@ class Scaling(unittest.TestCase):
             done = run("scaling", "--preset", "mlp", "--ranks", "1", "--steps", 20, "--repeats", 1, "--", "--data", folder)
             self.assertEqual(done.returncode, 66, done.stderr)
 
+    def test_arguments_that_the_preset_refuses(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = run("scaling", "--preset", "dcgan28", "--ranks", "1", "--", "--data", folder, "--image-size", 30)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn("refuses preset dcgan28", done.stderr)
+
 
 class Compare(unittest.TestCase):
     def test_usage_errors(self):
-        for arguments in (["--ranks", "0"], ["--peers", "caffe"], ["--preset", "nothing"], ["--seconds", "-1"]):
+        for arguments in (["--ranks", "0"], ["--peers", "caffe"], ["--preset", "nothing"], ["--seconds", "-1"],
+                          ["--channels", "2"], ["--image-size", "0"], ["--preset", "dcgan28", "--image-size", "30"]):
             done = run("compare", *arguments)
             self.assertEqual(done.returncode, 64, done.stderr)
 

@@ -1,6 +1,5 @@
 """The batch scripts and the launcher of the MPIJob, with stand-ins for Slurm and mpirun."""
 
-import os
 import re
 import signal
 import subprocess

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -99,9 +98,36 @@ class Data(unittest.TestCase):
 
     def test_images_that_are_there_are_not_fetched(self):
         for place in ("data", "data/MNIST/raw"):
-            with fake() as checkout:
-                write_images(checkout.folder / place, 1)
-                self.assertEqual(checkout.run("launch/train").returncode, 0)
+            for name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte"):
+                with fake() as checkout:
+                    write_images(checkout.folder / place, 1)
+                    (checkout.folder / place / "train-images-idx3-ubyte").rename(checkout.folder / place / name)
+                    self.assertEqual(checkout.run("launch/train").returncode, 0, (place, name))
+
+    def test_only_what_can_be_fetched_is(self):
+        with fake() as checkout:
+            for name in ("kmnist", "emnist-letters", "cifar10", "data"):
+                done = checkout.run("launch/train", FAKE_DATASET=name)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertFalse([line for line in checkout.recorded() if line.startswith("fetch-mnist")], name)
+            checkout.run("launch/train", FAKE_DATASET="fashion")
+            self.assertEqual(checkout.recorded()[-1], "fetch-mnist --dataset fashion")
+
+    @unittest.skipUnless(TRAINER.exists(), "the program is not built")
+    def test_a_folder_that_holds_two_sets(self):
+        with Checkout(TRAINER) as checkout:
+            write_script(checkout.root / "launch" / "fetch-mnist", CALLED)
+            for place in ("data/MNIST/raw", "data/FashionMNIST/raw"):
+                write_images(checkout.folder / place)
+            done = checkout.run("launch/train", "-np", 1, "--preset", "mlp", "--steps", 1)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn("--dataset", done.stderr)
+            for name in ("mnist", "fashion"):
+                done = checkout.run("launch/train", "-np", 1, "--preset", "mlp", "--steps", 1, "--dataset", name)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+            done = checkout.run("launch/train", "-np", 1, "--preset", "mlp", "--steps", 1, "--dataset", "kmnist")
+            self.assertEqual(done.returncode, 66, done.stderr)
+            self.assertEqual(checkout.recorded(), [])
 
     @unittest.skipUnless(TRAINER.exists(), "the program is not built")
     def test_what_a_named_folder_lacks_is_the_trainers_word(self):

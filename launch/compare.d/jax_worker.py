@@ -45,6 +45,8 @@ def forward(layers, parameters, x, key):
         if layer["type"] == "linear":
             weight, bias = next(linears)
             x = x @ weight if bias is None else x @ weight + bias
+        elif layer["type"] == "reshape":
+            continue  # all are of features only
         elif layer["type"] == "dropout":
             kept = 1 - layer["probability"]
             x = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, number), kept, x.shape), x / kept, 0)
@@ -108,6 +110,7 @@ def main():
     configuration, setting = task["configuration"], task["setting"]
     jax.config.update("jax_default_prng_impl", setting["random"])
     images = worker.load_images(task["images"])
+    images = images.reshape(len(images), -1)
     rows = worker.Rows(len(images), configuration["batch_size"], 0)
     images = jnp.asarray(images)
     keys = jax.random.split(jax.random.key(0), 3)

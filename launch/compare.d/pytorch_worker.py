@@ -26,8 +26,26 @@ class Sign(nn.Module):
         return torch.sign(x)
 
 
+class Reshape(nn.Module):
+    def __init__(self, *shape):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x):
+        return x.reshape(-1, *self.shape)
+
+
+class ImageLinear(nn.Linear):
+    """Of images, to images of one pixel."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(1))[:, :, None, None]
+
+
+# Of networks of convolutions. Others are of features only, and have nothing to reshape.
 LAYERS = {
-    "linear": lambda layer: nn.Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True)),
+    "linear": lambda layer: ImageLinear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True)),
+    "reshape": lambda layer: Reshape(layer["channels"], layer["height"], layer["width"]),
     "conv2d": lambda layer: nn.Conv2d(*convolution(layer), bias=layer["bias"]),
     "conv_transpose2d": lambda layer: nn.ConvTranspose2d(*convolution(layer), bias=layer["bias"]),
     "batch_norm": lambda layer: nn.BatchNorm2d(layer["channels"]),
@@ -39,6 +57,10 @@ LAYERS = {
     "dropout": lambda layer: nn.Dropout(layer["probability"]),
 }
 
+FEATURE_LAYERS = dict(
+    LAYERS, linear=lambda layer: nn.Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True)),
+    reshape=lambda layer: nn.Identity())
+
 LOSSES = {"bce": functional.binary_cross_entropy_with_logits, "mse": functional.mse_loss}
 
 
@@ -46,8 +68,9 @@ def convolution(layer):
     return [layer[field] for field in ("inputs", "outputs", "kernel", "stride", "padding")]
 
 
-def network(layers, channels_last):
-    layers = nn.Sequential(*(LAYERS[layer["type"]](layer) for layer in layers))
+def network(layers, of_images, channels_last):
+    known = LAYERS if of_images else FEATURE_LAYERS
+    layers = nn.Sequential(*(known[layer["type"]](layer) for layer in layers))
     return layers.to(memory_format=torch.channels_last) if channels_last else layers
 
 
@@ -62,12 +85,16 @@ class Training:
         self.memory_format = torch.channels_last if setting["channels_last"] else torch.contiguous_format
         if self.takes_images:
             # As many as an epoch of a short measurement takes; enlarged ones are large.
-            side = configuration["image_size"]
-            images = self.images[:8192].view(-1, 1, 28, 28)
-            self.images = functional.interpolate(images, (side, side), mode="bilinear") if side != 28 else images
+            self.images = self.images[:8192]
+            size = configuration["image_size"]
+            size = (size, size) if isinstance(size, int) else tuple(size)
+            if self.images.shape[2:] != size:
+                self.images = functional.interpolate(self.images, size, mode="bilinear")
+        else:
+            self.images = self.images.flatten(1)
         self.rows = worker.Rows(len(self.images), self.batch, task["rank"])
-        self.generator = network(configuration["generator"], setting["channels_last"])
-        self.discriminator = network(configuration["discriminator"], setting["channels_last"])
+        self.generator = network(configuration["generator"], self.takes_images, setting["channels_last"])
+        self.discriminator = network(configuration["discriminator"], self.takes_images, setting["channels_last"])
         self.parallel_generator, self.parallel_discriminator = self.generator, self.discriminator
         if task["processes"] > 1:
             options = {}

@@ -19,9 +19,20 @@ def task():
 
 
 def load_images(path, part=0, parts=1):
-    """Every parts-th image of an IDX file from number part on: float32 in [-1, 1], [n, 784]."""
-    pixels = numpy.frombuffer(Path(path).read_bytes(), numpy.uint8, offset=16).reshape(-1, 784)
-    return pixels[part::parts].astype(numpy.float32) / 127.5 - 1
+    """Every parts-th image from number part on: float32 in [-1, 1], [n, C, H, W].
+
+    Of bytes in an IDX file, [n, H, W], or in a NumPy array, [n, H, W], [n, C, H, W] or [n, H, W, C].
+    """
+    if path.endswith(".npy"):
+        pixels = numpy.load(path, mmap_mode="r")
+    else:
+        content = Path(path).read_bytes()
+        pixels = numpy.frombuffer(content, numpy.uint8, offset=16).reshape(numpy.frombuffer(content, ">u4", 3, offset=4))
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    elif pixels.shape[1] not in (1, 3):
+        pixels = pixels.transpose(0, 3, 1, 2)
+    return numpy.ascontiguousarray(pixels[part::parts]).astype(numpy.float32) / 127.5 - 1
 
 
 class Rows:
