@@ -10,8 +10,8 @@ import MessagePassing
 struct GANDist: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gan-dist",
-        abstract: "Trains generative adversarial networks on MNIST, data-parallel over MPI, with the same bytes at any "
-            + "number of ranks.",
+        abstract: "Trains generative adversarial networks on MNIST or pictures of your own, data-parallel over MPI, with "
+            + "the same bytes at any number of ranks.",
         version: Version.current,
         subcommands: [Train.self, Sample.self, Hash.self, Info.self, Bench.self],
         defaultSubcommand: Train.self)

@@ -100,8 +100,7 @@ extension IDXFiles {
         var labelProblem: String {
             let name = (known ?? .mnist).labels
             return "no \(name) or \(name).gz in \(folder), where the images \(images) are"
-                + MissingData.nearMisses(of: name, in: [folder]) + "; get the data with "
-                + "\(MissingData.fetch(known)), or say where it is with --data"
+                + MissingData.nearMisses(of: name, in: [folder]) + "; \(MissingData.advice(known))"
         }
 
         /// A plain file comes before its `.gz`, and the usual name before `train-images.idx3-ubyte`.

@@ -12,13 +12,17 @@ enum MissingData {
         return Failure(
             .missingInput,
             "no \(names.images) or \(names.images).gz in \(places.joined(separator: " or "))"
-                + nearMisses(of: names.images, in: places) + whatLiesThere(path, wanted) + "; get the data with "
-                + "\(fetch(wanted)), or say where it is with --data")
+                + nearMisses(of: names.images, in: places) + whatLiesThere(path, wanted) + "; \(advice(wanted))")
     }
 
-    /// The command that gets a data set.
-    static func fetch(_ known: KnownDataset?) -> String {
-        "launch/fetch-mnist" + (known == nil || known == .mnist ? "" : " --dataset \(known?.name ?? "")")
+    /// How to come to a data set.
+    static func advice(_ known: KnownDataset?) -> String {
+        let place = "say where it is with --data"
+        switch known?.name ?? "mnist" {
+        case "mnist": return "get the data with launch/fetch-mnist, or \(place)"
+        case "fashion": return "get the data with launch/fetch-mnist --dataset fashion, or \(place)"
+        default: return place
+        }
     }
 
     /// Names that look like the one that is wanted, with what is wrong with them.
