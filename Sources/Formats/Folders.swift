@@ -20,6 +20,16 @@ public enum FileKind: Sendable {
     }
 }
 
+/// The bytes of a file, symbolic links followed.
+/// - Throws: `FormatError`: `missing` where there is no such file; `io`.
+public func fileSize(_ path: String) throws -> Int {
+    var status = stat()
+    guard try whereItExists(path, "stat", { stat(path, &status) }) != nil else {
+        throw FormatError(.missing, call: "stat", path: path, code: ENOENT)
+    }
+    return Int(status.st_size)
+}
+
 /// The names in a folder in the order of their bytes, without `.` and `..`; nil where there is no such folder.
 ///
 /// Names that are not UTF-8 come with U+FFFD in the place of what is wrong.

@@ -23,7 +23,9 @@ public struct FormatError: Error, CustomStringConvertible, Sendable {
         self.kind = kind
         self.path = path
         self.code = code
-        description = "\(path.isEmpty ? "\"\"" : path): \(message)"
+        // A name may hold what a terminal obeys.
+        let isPlain = !path.isEmpty && path.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 }
+        description = "\(isPlain ? path : path.debugDescription): \(message)"
     }
 
     /// The same of a path that an option gave.

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What the header of a PNG or JPEG file tells.
 public struct PictureHeader: Sendable, Equatable {
     /// 3 of colour and palettes, 1 of grey.
@@ -83,11 +85,14 @@ extension Picture {
         let bytes = try window.wholeFile()
         // The header has been held against the length of the file.
         let count = header.channels * header.height * header.width
-        let decoded = try [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-            guard let pixels = buffer.baseAddress else { return }
-            try header.decode(bytes, into: pixels, path: path)
-            initializedCount = count
+        func decode() throws -> [UInt8] {
+            try [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+                guard let pixels = buffer.baseAddress else { return }
+                try header.decode(bytes, into: pixels, path: path)
+                initializedCount = count
+            }
         }
+        let decoded = count > largeCount ? try largePictures.withLock { _ in try decode() } : try decode()
         self.init(channels: header.channels, height: header.height, width: header.width, pixels: decoded)
     }
 }
@@ -103,6 +108,9 @@ extension PictureHeader {
 
 /// Pillow warns of a decompression bomb beyond.
 private let mostPixels = 89_478_485
+/// Pictures of more samples are decoded one at a time, whatever the number of threads: each takes memory.
+private let largeCount = 1 << 24
+private let largePictures = Mutex(())
 /// More than that many pixels take, of four samples of 16 bits.
 private let mostBytes = 1 << 30
 

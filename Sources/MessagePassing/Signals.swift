@@ -53,6 +53,13 @@ public enum Signals {
     /// How this rank ends if the ranks cannot agree on a step, if a noted signal asks for its end.
     static var pendingEnd: ExitCode? { end(of: pending.load(ordering: .relaxed)) }
 
+    /// Ends what cannot be saved yet, where a signal asks for the end and does not wait for a checkpoint.
+    /// - Parameter doing: what ends, for the message.
+    /// - Throws: a failure with the signal's code.
+    public static func endIfAsked(while doing: String) throws {
+        if let end = pendingEnd, end != .stopped { throw Failure(end, "ended by a signal while \(doing); nothing was written") }
+    }
+
     /// Whether these requests ask a run to stop.
     public static func asksToStop(_ requests: Int) -> Bool { requests & ~checkpoint != 0 }
 

@@ -7,10 +7,11 @@ extension World {
     ///
     /// - Parameters:
     ///   - doing: what the body does, as in "writing a checkpoint".
+    ///   - reason: why it may take long.
     ///   - body: must not talk to other ranks, and should do little but calls of the system.
     @discardableResult
     public func storing<Result, Problem: Error>(
-        _ doing: String, _ body: () throws(Problem) -> Result
+        _ doing: String, because reason: String = "the system has not answered", _ body: () throws(Problem) -> Result
     ) throws(Problem) -> Result {
         // Inside another such call there is somebody who answers; alone and without a limit nobody asks.
         guard errand == nil, communicator.size > 1 || limit > 0 else { return try body() }
@@ -41,7 +42,7 @@ extension World {
                             return nil
                         }, Unmanaged.passUnretained(work).toOpaque())
                     if started == 0 {
-                        answer(until: isDone, doing)
+                        answer(until: isDone, doing, reason)
                         pthread_join(thread, nil)
                     } else {
                         work.run()
@@ -53,7 +54,7 @@ extension World {
         return try outcome.get()
     }
 
-    private func answer(until isDone: DispatchSemaphore, _ doing: String) {
+    private func answer(until isDone: DispatchSemaphore, _ doing: String, _ usualReason: String) {
         var start = monotonicSeconds()
         var lastLook = start
         var nextWarning = limit
@@ -68,7 +69,7 @@ extension World {
             guard limit > 0, seconds > nextWarning else { continue }
             nextWarning = seconds + limit
             let launcher = watchdog.launcher
-            let reason = launcher.isStopped ? "\(launcher.description) is stopped" : "the system has not answered"
+            let reason = launcher.isStopped ? "\(launcher.description) is stopped" : usualReason
             let who = "rank \(communicator.rank) (\(places[communicator.rank]))"
             warn("\(who) has been \(doing) for \(Int(seconds)) s: \(reason); waiting")
         }

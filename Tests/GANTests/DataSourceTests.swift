@@ -74,7 +74,7 @@ import Testing
         expect(try format("digits"), "mnist", 1, 28, 10)
         expect(try format("digits", wanted: "fashion"), "fashion", 1, 28, 10)
         try writeIDX(to: "few", labels: tenLabels.map { $0 / 2 })
-        expect(try format("few"), "mnist", 1, 28, 10)
+        expect(try format("few"), "few", 1, 28, 5)
         try writeIDX(to: "letters", labels: (0..<20).map { UInt8($0) })
         expect(try format("letters"), "letters", 1, 28, 20)
         try writeIDX(to: "tall", size: (36, 20))
@@ -85,7 +85,9 @@ import Testing
         try writeIDX(to: "broken", labels: [200] + tenLabels.dropFirst())
         expect(try format("broken"), "mnist", 1, 28, 10)
         try writeIDX(to: "broken-tall", size: (36, 20), labels: [200] + tenLabels.dropFirst())
-        let problem = try format("broken-tall").noLabels
+        expect(try format("broken-tall"), "broken-tall", 1, ImageSize(height: 36, width: 20), 10)
+        try writeIDX(to: "late", size: (36, 20), labels: tenLabels.map { $0 + 100 })
+        let problem = try format("late").noLabels
         #expect(problem?.code == .badData && problem?.description.contains("train-labels-idx1-ubyte") == true)
     }
 
@@ -119,6 +121,9 @@ import Testing
         #expect((0..<5).map(pictures.label) == [0, 0, 0, 1, 1])
         #expect(pictures.classNames == ["a", "b"])
         #expect(pictures.notes.count == 1 && pictures.notes[0].contains("1 .txt"))
+        // A run in the folder is no class.
+        try writePicture("set/runs/00000-mlp-set-b8/reals.png", height: 90, width: 90)
+        try Data("{}".utf8).write(to: URL(fileURLWithPath: folder.file("set/runs/00000-mlp-set-b8/training_options.json")))
         expect(try format("set"), "set", 1, 8, 2)
     }
 
@@ -164,6 +169,14 @@ import Testing
         #expect(text?.code == .badData && text?.description.contains("text/2.png: ") == true)
         _ = try makeFolder("nothing")
         #expect(refusal("nothing")?.code == .missingInput)
+        // Names that Swift cannot hold, and links to nowhere: nothing is left out in silence.
+        let latin = "\(try makeFolder("latin/a"))/1.png"
+        try Data(contentsOf: URL(fileURLWithPath: folder.file("text/1.png"))).write(to: URL(fileURLWithPath: latin))
+        #expect(mkdir(Array("\(folder.file("latin"))/caf".utf8CString.dropLast()) + [CChar(bitPattern: 0xe9), 0], 0o777) == 0)
+        #expect(refusal("latin")?.description.contains("not UTF-8") == true)
+        try writePicture("dead/a/1.png")
+        try FileManager.default.createSymbolicLink(atPath: folder.file("dead/b"), withDestinationPath: "nowhere")
+        #expect(refusal("dead")?.description.contains("dead/b: a symbolic link that leads nowhere") == true)
         // A folder that leads back to itself.
         try writePicture("loop/a/1.png")
         try FileManager.default.createSymbolicLink(atPath: folder.file("loop/a/up"), withDestinationPath: "..")
@@ -195,7 +208,7 @@ import Testing
         let (last, first) = (try ArrayFile(path: folder.file("last.npy")), try ArrayFile(path: folder.file("first.npy")))
         #expect(try last?.read(1).picture.pixels == (60..<120).map { $0 })
         #expect(try first?.read(1).picture.pixels.prefix(4) == [60, 80, 100, 61])
-        for (shape, code) in [([2, 3, 4, 1], ExitCode.usage), ([2, 5, 4, 2], .usage), ([2, 20], .badData), ([0, 5, 4], .badData)] {
+        for (shape, code) in [([2, 3, 4, 1], ExitCode.usage), ([2, 5, 4, 2], .badData), ([2, 20], .badData), ([0, 5, 4], .badData)] {
             try writeArray("bad.npy", shape, [UInt8](repeating: 0, count: shape.reduce(1, *)))
             #expect(refusal("bad.npy")?.code == code, "\(shape)")
         }

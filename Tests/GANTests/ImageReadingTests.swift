@@ -109,7 +109,7 @@ import Testing
             }
         }
         #expect(error?.code == .badData)
-        #expect(error?.description.contains("list of pictures") == true, "\(error?.description ?? "")")
+        #expect(error?.description.contains("number of images") == true, "\(error?.description ?? "")")
     }
 
     /// What a batch shows: pixels, classes, and each image mirrored or not by its row's word, at any number of ranks.

@@ -50,6 +50,8 @@ import Testing
         #expect(try request("dcgan28", ["image_size": "32"]).fresh(for: data(1, 30, 30)).imageSize == 32)
         #expect(try request("dcgan28", ["channels": 3]).fresh(for: data(1, 28, 28)).channels == 3)
         #expect(throws: Failure.self) { try request("dcgan28").fresh(for: data(1, 132, 132)) }
+        let large = #expect(throws: Failure.self) { try request("mlp").fresh(for: data(3, 200, 200)) }
+        #expect(large?.code == .usage && large?.description.contains("--image-size 128") == true)
         for (classes, code) in [(nil, ExitCode.missingInput), (1, .usage), (300, .usage)] {
             let error = #expect(throws: Failure.self) { try request("cdcgan").fresh(for: data(1, 28, 28, classes: classes)) }
             #expect(error?.code == code, "\(classes ?? 0)")

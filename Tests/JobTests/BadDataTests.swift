@@ -103,7 +103,7 @@ extension Jobs {
             try FileManager.default.removeItem(atPath: "\(data)/train-labels-idx1-ubyte")
             let runs = try Runs()
             let outcome = try runs.trainEachToItsEnd(ranks: 3, ["--preset", "cgan", "--data", data, "--steps", "2"])
-            expectRefusal(outcome, 66, ["preset cgan is told the classes", "no train-labels-idx1-ubyte", "launch/fetch-mnist"])
+            expectRefusal(outcome, 66, ["preset cgan needs the classes", "no train-labels-idx1-ubyte", "launch/fetch-mnist"])
             #expect(runs.names == [], "nothing is written")
             try runs.succeed(ranks: 3, "--preset", "mlp", "--data", data, "--steps", "2")
         }

@@ -36,7 +36,7 @@ extension Jobs {
         func fileAsFolder() throws {
             let data = try SmallData.make()
             let path = "\(data)/train-images-idx3-ubyte"
-            try refuse(path, says: ["\(path) is a file, a folder or an .npy array is expected"])
+            try refuse(path, says: ["\(path) is a file; expected is a folder"])
         }
 
         @Test("Names that are nearly right are told")

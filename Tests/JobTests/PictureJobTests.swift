@@ -88,6 +88,8 @@ extension Jobs {
                 let outcome = try runs.start(["--preset", "cgan", "--data", other, "--resume", resume] + Self.options).wait()
                 expectRefusal(outcome, 65, [checkpoint, "was trained on", other])
             }
+            let fresh = try runs.start(["--preset", "cgan", "--data", other, "--resume", "auto"] + Self.options).wait()
+            #expect(fresh.code == 0 && runs.names.count == 2, "\(fresh)")
         }
 
         @Test("Samples in colour: a grid, an array, single files")
@@ -187,14 +189,26 @@ extension Jobs {
             #expect(runs.names == [])
         }
 
-        @Test("Ranks that see different folders: 65, naming the rank")
-        func differentFolders() throws {
-            let (one, other) = (try PictureData.make(), try PictureData.make())
-            try FileManager.default.removeItem(atPath: "\(other)/owl/29.png")
+        @Test(
+            "Ranks that see different data: 65, naming the rank",
+            arguments: [
+                (0, "number of images"), (1, "list of pictures"), (2, "form of the data"),
+            ])
+        func differentFolders(change: Int, says: String) throws {
+            let one = try PictureData.make()
+            var other = try PictureData.make()
+            switch change {
+            case 0: try FileManager.default.removeItem(atPath: "\(other)/owl/29.png")
+            case 1:
+                try Picture(channels: 3, height: 12, width: 8, pixels: (0..<288).map { UInt8($0 % 97) })
+                    .writePNG(path: "\(other)/owl/29.png")
+            default:
+                other = try SmallData.make(count: 90)
+            }
             let runs = try Runs()
             let job = try runs.start(
                 each: [one, other].map { ["--preset", "mlp", "--data", $0] + Self.options }, hosts: "0,1")
-            expectRefusal(try job.wait(), 65, ["list of pictures", "rank 1"])
+            expectRefusal(try job.wait(), 65, [says, "rank 1"])
             #expect(runs.names == [])
         }
 

@@ -78,7 +78,7 @@ public struct ConfigurationRequest: Sendable {
         notes += try configuration.giveWay(to: options) { key in
             file.flatMap { $0.keys.contains(key) ? $0.path : nil } ?? preset
         }
-        if checkpoint == nil, dataset == nil { configuration.dataset = data.name }
+        if dataset == nil { configuration.dataset = data.name }
         try configuration.validate()
         return (configuration, notes)
     }

@@ -90,7 +90,7 @@ extension Configuration {
     /// - Parameter path: where the data are.
     func validate(for data: DataFormat, at path: String) throws {
         if let classes {
-            guard let found = data.classes else { throw data.withoutLabels("the networks are told the classes of images") }
+            guard let found = data.classes else { throw data.withoutLabels("the networks need the classes of images") }
             guard found <= classes else {
                 throw Failure(
                     .badData, "the networks are told \(classes) classes, and the data in \(path) have \(found); use a preset, "

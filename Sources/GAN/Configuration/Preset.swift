@@ -59,10 +59,11 @@ public struct Preset: Sendable {
 extension Preset.Images {
     /// How many classes there are, for networks that are told them.
     func classes() throws -> Int {
-        let need = "preset \(preset) is told the classes of images"
+        let need = "preset \(preset) needs the classes of images"
         guard let classes = data.classes else { throw data.withoutLabels(need) }
         guard (2...256).contains(classes) else {
-            throw Failure(.usage, "\(need), 2 … 256 of them, and \(data.name) has \(classes); use another preset")
+            throw Failure(
+                .usage, "\(need), 2 … 256 of them, and the data set \"\(data.name)\" has \(classes); use another preset")
         }
         return classes
     }
@@ -73,40 +74,44 @@ extension Preset.Images {
 extension Preset {
     /// A plain GAN: two hidden layers of 256 in either network.
     static let mlp = Preset("mlp") { images in
-        recipe(
+        let features = try images.features()
+        return recipe(
             batchSize: 64, epochs: 20, latentDimension: 64,
-            generator: images.drawn(by: chain([64, 256, 256, images.features], hidden: [.relu], last: [.tanh])),
-            discriminator: images.seen(by: chain([images.features, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2)])),
+            generator: images.drawn(by: chain([64, 256, 256, features], hidden: [.relu], last: [.tanh])),
+            discriminator: images.seen(by: chain([features, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2)])),
             logInterval: .steps(400), sampleInterval: .epochs(4))
     }
 
     /// Dropout after each hidden layer of the discriminator.
     static let mlpDropout = Preset("mlp-dropout") { images in
-        recipe(
+        let features = try images.features()
+        return recipe(
             batchSize: 64, epochs: 100, latentDimension: 100,
             generator: images.drawn(
-                by: chain([100, 128, 256, images.features], hidden: [.leakyReLU(slope: 0.2)], last: [.tanh])),
+                by: chain([100, 128, 256, features], hidden: [.leakyReLU(slope: 0.2)], last: [.tanh])),
             discriminator: images.seen(
-                by: chain([images.features, 256, 128, 1], hidden: [.leakyReLU(slope: 0.2), .dropout(probability: 0.3)])),
+                by: chain([features, 256, 128, 1], hidden: [.leakyReLU(slope: 0.2), .dropout(probability: 0.3)])),
             logInterval: .epochs(1), sampleInterval: .epochs(20))
     }
 
     /// Three hidden layers of up to 1024.
     static let mlpWide = Preset("mlp-wide") { images in
-        recipe(
+        let features = try images.features()
+        return recipe(
             batchSize: 64, epochs: 50, latentDimension: 100,
             generator: images.drawn(
-                by: chain([100, 256, 512, 1024, images.features], hidden: [.leakyReLU(slope: 0.2)], last: [.tanh])),
-            discriminator: images.seen(by: chain([images.features, 1024, 512, 256, 1], hidden: [.leakyReLU(slope: 0.2)])),
+                by: chain([100, 256, 512, 1024, features], hidden: [.leakyReLU(slope: 0.2)], last: [.tanh])),
+            discriminator: images.seen(by: chain([features, 1024, 512, 256, 1], hidden: [.leakyReLU(slope: 0.2)])),
             logInterval: .epochs(1), sampleInterval: .epochs(10))
     }
 
     /// The generator step scores the discriminator step's fakes again.
     static let mlpReuse = Preset("mlp-reuse") { images in
-        recipe(
+        let features = try images.features()
+        return recipe(
             batchSize: 100, epochs: 100, latentDimension: 100,
-            generator: images.drawn(by: chain([100, 256, 256, images.features], hidden: [.relu], last: [.tanh])),
-            discriminator: images.seen(by: chain([images.features, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2)])),
+            generator: images.drawn(by: chain([100, 256, 256, features], hidden: [.relu], last: [.tanh])),
+            discriminator: images.seen(by: chain([features, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2)])),
             generatorStep: .reuse, logInterval: .epochs(1), sampleInterval: .epochs(20))
     }
 
@@ -115,7 +120,7 @@ extension Preset {
     /// Normalisation takes a bias before it away again.
     static let cgan = Preset("cgan") { images in
         let classes = try images.classes()
-        let features = images.features
+        let features = try images.features()
         var cgan = recipe(
             batchSize: 100, epochs: 50, latentDimension: 100,
             generator: images.drawn(
@@ -161,7 +166,17 @@ extension Preset {
 }
 
 extension Preset.Images {
-    fileprivate var features: Int { shape.features }
+    /// The numbers of an image, for linear layers.
+    fileprivate func features() throws -> Int {
+        // The most that a linear layer takes.
+        guard shape.features <= 65_536 else {
+            throw Failure(
+                .usage,
+                "preset \(preset) takes images of up to 65,536 numbers, and \(shape) are \(Double(shape.features).grouped); "
+                    + "--image-size 128 makes them fit, or use preset dcgan28")
+        }
+        return shape.features
+    }
 
     /// A chain of features as a generator: its outputs are pixels, in PyTorch's order.
     fileprivate func drawn(by chain: [LayerSpecification]) -> [LayerSpecification] {
@@ -171,6 +186,6 @@ extension Preset.Images {
 
     /// A chain of features as a discriminator.
     fileprivate func seen(by chain: [LayerSpecification]) -> [LayerSpecification] {
-        shape.isInOrder ? chain : [.reshape(channels: features, height: 1, width: 1)] + chain
+        shape.isInOrder ? chain : [.reshape(channels: shape.features, height: 1, width: 1)] + chain
     }
 }

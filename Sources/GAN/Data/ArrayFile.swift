@@ -14,8 +14,9 @@ struct ArrayFile: ImageSource {
     private let labels: [UInt8]?
     private let size: ImageSize
 
-    var notes: [String] { [] }
+    let notes: [String]
     var classNames: [String] { [] }
+    var kind: String { "a NumPy array" }
     var count: Int { images.shape[0] }
 
     /// - Returns: nil where the file is no NumPy array by its name.
@@ -32,13 +33,14 @@ struct ArrayFile: ImageSource {
             (size, channelsComeFirst) = (ImageSize(height: shape[1], width: shape[2]), true)
         case 4:
             let (isFirst, isLast) = ([1, 3].contains(shape[1]), [1, 3].contains(shape[3]))
-            guard isFirst != isLast else {
+            guard !isFirst || !isLast else {
                 throw bad(
-                    .usage,
-                    isFirst
-                        ? "shape \(shape) is ambiguous: both axis 1 and axis 3 may be the channels; save it as [N, H, W] or with "
-                            + "other sizes"
-                        : "shape \(shape) has no axis of 1 or 3 channels; [N, H, W], [N, H, W, C] or [N, C, H, W] is expected")
+                    .usage, "shape \(shape) is ambiguous: both axis 1 and axis 3 may be the channels; save it as [N, H, W] or with "
+                        + "other sizes")
+            }
+            guard isFirst || isLast else {
+                throw bad(
+                    .badData, "shape \(shape) has no axis of 1 or 3 channels; [N, H, W], [N, H, W, C] or [N, C, H, W] is expected")
             }
             channelsComeFirst = isFirst
             size = isFirst ? ImageSize(height: shape[2], width: shape[3]) : ImageSize(height: shape[1], width: shape[2])
@@ -54,15 +56,25 @@ struct ArrayFile: ImageSource {
         switch images.elementType {
         case .float32, .float64:
             // Whatever is negative says that 0 is grey.
-            range = try images.valueBounds(first: 0, count: count).least < 0 ? .minusOneToOne : .zeroToOne
+            let (least, greatest) = try images.valueBounds(first: 0, count: count)
+            range = least < 0 ? .minusOneToOne : .zeroToOne
+            notes = ["\(path): its floats, \(least) … \(greatest), are read as \(least < 0 ? "−1" : "0") (black) … 1 (white)"]
         case .uint8, .integer:
             range = .zeroToOne
+            notes = []
             // Refuses other integers.
             _ = try images.readBytes(first: 0, count: 0, range: range)
         }
         let (labels, misfit) = try ArrayFile.labels(beside: path, images: shape[0])
         (self.labels, self.misfit) = (labels, misfit)
-        fingerprint = "\(shape) \(images.elementType)"
+        // Some of all pictures, and all labels.
+        let digest = SHA256Digest()
+        let features = count / shape[0]
+        for image in stride(from: 0, to: shape[0], by: max(1, shape[0] / 64)) {
+            try images.readBytes(first: image * features, count: features, range: range).withUnsafeBytes(digest.update)
+        }
+        labels?.withUnsafeBytes(digest.update)
+        fingerprint = "\(shape) \(images.elementType) \(digest.finish().hexadecimal)"
         var format = DataFormat(
             name: dataName(of: path), channels: channels, size: size, classes: labels?.max().map { Int($0) + 1 })
         if labels == nil {
@@ -77,6 +89,9 @@ struct ArrayFile: ImageSource {
         let path = (path.hasPrefix("/") || !folder.isEmpty ? "\(folder)/" : "") + "labels.npy"
         guard try FileKind(path: path) == .file else { return (nil, nil) }
         let reader = try NPYReader(path: path)
+        if [.float32, .float64].contains(reader.elementType) {
+            return (nil, "\(path): labels are integers; save array.astype('int64')")
+        }
         guard reader.shape == [images] else {
             return (nil, "\(path) holds labels of shape \(reader.shape); one for each of the \(images) images is expected")
         }

@@ -12,6 +12,7 @@ struct CIFARBatches: ImageSource {
 
     var notes: [String] { [] }
     var classNames: [String] { [] }
+    var kind: String { "CIFAR-10's batches" }
     var misfit: String? { nil }
 
     private static let (channels, side, classes) = (3, 32, 10)
@@ -23,7 +24,9 @@ struct CIFARBatches: ImageSource {
         for place in [folder, "\(folder)/cifar-10-batches-bin"] where batches.isEmpty {
             for name in try folderEntries(place) ?? [] where name.wholeMatch(of: /data_batch_[0-9]+\.bin/) != nil {
                 let path = "\(place)/\(name)"
-                batches.append((path, name, try RecordFile(path: path, recordSize: CIFARBatches.recordSize)))
+                let file = try RecordFile(path: path, recordSize: CIFARBatches.recordSize)
+                guard file.count > 0 else { throw Failure(.badData, "\(path): no images in the file; fetch it again") }
+                batches.append((path, name, file))
             }
         }
         guard !batches.isEmpty else { return nil }
@@ -33,9 +36,15 @@ struct CIFARBatches: ImageSource {
             first.append(count)
             count += batch.file.count
         }
-        guard count > 0 else { throw Failure(.badData, "\(batches[0].path): no images in the file") }
         (firstImages, self.count) = (first, count)
-        fingerprint = batches.map { "\($0.name) \($0.file.count)" }.joined(separator: ", ")
+        let digest = SHA256Digest()
+        for batch in batches {
+            // Some of all.
+            for record in stride(from: 0, to: batch.file.count, by: max(1, batch.file.count / 64)) {
+                try batch.file.read(record).withUnsafeBytes(digest.update)
+            }
+        }
+        fingerprint = batches.map { "\($0.name) \($0.file.count)" }.joined(separator: ", ") + " \(digest.finish().hexadecimal)"
         format = DataFormat(
             name: "cifar10", channels: CIFARBatches.channels, size: ImageSize(side: CIFARBatches.side), classes: CIFARBatches.classes)
     }

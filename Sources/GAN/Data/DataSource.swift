@@ -68,13 +68,19 @@ public struct DataSource {
 
     /// Finds data, on all ranks, which share the work of looking at many files.
     public init(path: String, wanted: String?, preferred: String?, world: World) throws {
-        var source = try world.agree { try DataSource(unsurveyed: path, wanted: wanted, preferred: preferred) }
+        var source = try world.agree {
+            try world.storing("looking at the data", because: DataSource.reason) {
+                try DataSource(unsurveyed: path, wanted: wanted, preferred: preferred)
+            }
+        }
+        try world.compare("number of images", "\(source.count)", .badData)
+        try world.compare("form of the data", source.form, .badData)
+        if let fingerprint = source.fingerprint { try world.compare("list of pictures in \(path)", fingerprint, .badData) }
         if case .images(var folder as PictureFolder) = source.files {
-            try world.compare("list of pictures in \(path)", folder.fingerprint, .badData)
             let communicator = world.communicator
             let own = try world.agree {
                 try withFiles {
-                    try world.storing("reading the headers of the pictures") {
+                    try world.storing("reading the headers of the pictures", because: DataSource.reason) {
                         try folder.survey(part: communicator.rank, of: communicator.size)
                     }
                 }
@@ -84,6 +90,20 @@ public struct DataSource {
             source = DataSource(path: path, format: folder.format, files: .images(folder))
         }
         self = source
+    }
+
+    /// Why it takes long, where it does.
+    static let reason = "there is much to read"
+
+    /// What must be the same on all ranks.
+    private var form: String {
+        let kind =
+            switch files {
+            case .idx: "IDX files"
+            case .images(let images): images.kind
+            }
+        let classes = format.classes.map { "\($0) classes" } ?? "no classes"
+        return "\(kind), \(format.size?.description ?? "sizes not known yet"), \(classes)"
     }
 
     /// The data set of this name.

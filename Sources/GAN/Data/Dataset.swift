@@ -43,7 +43,6 @@ public final class Dataset {
     ) throws {
         let communicator = world.communicator
         let count = source.count
-        try world.compare("number of images", "\(count)", .badData)
         guard count >= configuration.batchSize * configuration.criticSteps else {
             let isOne = configuration.criticSteps == 1
             let batches = isOne ? "a batch" : "the \(configuration.criticSteps) batches of a step, each"

@@ -42,7 +42,7 @@ struct IDXFiles {
         if known == nil {
             // MNIST's names and form: MNIST, unless the labels are those of other classes.
             format.classes = try place.labels.flatMap { try IDXFiles.classes(in: $0) }
-            if format.size == KnownDataset.imageSize, format.classes.map({ $0 <= KnownDataset.mnist.classes }) ?? true {
+            if format.size == KnownDataset.imageSize, format.classes.map({ $0 == KnownDataset.mnist.classes }) ?? true {
                 known = .mnist
             }
         }
@@ -62,8 +62,8 @@ struct IDXFiles {
         }
     }
 
-    /// One more than the largest label, where most of the labels up to it are used; nil where they are not, or cannot be read:
-    /// then they are looked at with the images.
+    /// How many classes there are: one more than the largest label of which at least half of the smaller ones are used. Larger
+    /// ones are faults. Nil where there are no such, or they cannot be read: then they are looked at with the images.
     private static func classes(in path: String) throws -> Int? {
         let reader = try IDXReader(path: path)
         guard reader.dimensions.count == 1 else { return nil }
@@ -73,8 +73,12 @@ struct IDXFiles {
         } catch let error as FormatError where error.kind == .invalid {
             return nil
         }
-        guard let largest = isUsed.lastIndex(of: true) else { return nil }
-        return largest + 1 <= 2 * isUsed.count(where: \.self) ? largest + 1 : nil
+        var (used, classes) = (0, 0)
+        for label in isUsed.indices where isUsed[label] {
+            used += 1
+            if label + 1 <= 2 * used { classes = label + 1 }
+        }
+        return classes > 0 ? classes : nil
     }
 }
 

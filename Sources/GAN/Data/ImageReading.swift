@@ -9,7 +9,7 @@ import Synchronization
 
 extension Dataset {
     /// Images that a rank reads before the ranks look whether all goes well.
-    private static let chunkSize = 4_096
+    private static let chunkSize = 1_024
 
     static func read(
         _ source: any ImageSource, into pixels: UnsafeMutablePointer<UInt8>, _ range: Range<Int>, of ranges: [Range<Int>],
@@ -30,8 +30,9 @@ extension Dataset {
             let start = min(range.lowerBound + round * chunkSize, range.upperBound)
             let chunk = start..<min(start + chunkSize, range.upperBound)
             try world.agree {
+                try Signals.endIfAsked(while: "pictures were being read")
                 try withFiles {
-                    try world.storing("reading pictures") {
+                    try world.storing("reading pictures", because: DataSource.reason) {
                         try inParallel(chunk, threads: threads) { position in
                             let (picture, label) = try source.read(order.number(at: position))
                             kept.store(position, ImageRecord(picture, label), preparation.keep(picture))
@@ -42,10 +43,13 @@ extension Dataset {
         }
         let own = UnsafeBufferPointer(start: kept.records, count: range.count)
         if source.format.classes != nil { contents.labels = own.map { UInt8($0.label ?? 0) } }
-        if world.communicator.rank == 0 {
-            contents.firstImages = try withFiles {
-                try (0..<min(Dataset.firstCount, source.count)).flatMap {
-                    preparation.keep(try source.read(order.number(at: $0)).picture)
+        contents.firstImages = try world.agree {
+            guard world.communicator.rank == 0 else { return [] }
+            return try withFiles {
+                try world.storing("reading pictures", because: DataSource.reason) {
+                    try (0..<min(Dataset.firstCount, source.count)).flatMap {
+                        preparation.keep(try source.read(order.number(at: $0)).picture)
+                    }
                 }
             }
         }

@@ -4,6 +4,8 @@ import Formats
 protocol ImageSource: Sendable {
     var format: DataFormat { get }
     var count: Int { get }
+    /// What its files are, for a message.
+    var kind: String { get }
     /// The names of the classes, where there are any.
     var classNames: [String] { get }
     /// What is said once of how they are read.

@@ -53,9 +53,16 @@ enum MissingData {
             switch try FileKind(path: path) {
             case .folder:
                 if let other = try holder(below: path, wanted) { return "; \(other)" }
+                let names = try folderEntries(path) ?? []
+                if let array = names.first(where: { $0.hasSuffix(".npy") && $0 != "labels.npy" }) {
+                    return "; an array is named itself, as in --data \(path)/\(array)"
+                }
+                if names.contains(where: { ["cifar-10-batches-py", "data_batch_1"].contains($0) }) {
+                    return "; CIFAR-10 is read in its binary version, and the folder holds the one for Python"
+                }
                 return "; gan-dist reads IDX files, folders of PNG and JPEG pictures, .npy arrays and CIFAR-10's binary batches, "
                     + "the folder holds \(try describeFolder(path))"
-            case .file, .other: return "; \(path) is a file, a folder or an .npy array is expected"
+            case .file, .other: return "; \(path) is a file; expected is a folder, or the file of an .npy array"
             case nil: return "; there is no such folder" + nearestFolder(path)
             }
         } catch {

@@ -17,21 +17,24 @@ struct PictureFolder: ImageSource {
 
     var count: Int { paths.count }
     var misfit: String? { nil }
-
-    private static let endings: Set<String> = ["png", "jpg", "jpeg"]
-    private static let deepest = 16
+    var kind: String { "PNG and JPEG files" }
 
     /// - Returns: nil where the folder has no pictures.
     /// - Throws: bad data where a class has none; `FormatError`.
     init?(path folder: String) throws {
-        var others: [String: Int] = [:]
-        let direct = try PictureFolder.list(folder, below: "", isRecursive: false, &others)
+        var listing = PictureListing(root: folder)
+        let direct = try listing.entries(of: "")
         var paths = direct.pictures
+        var names: [String] = []
         var firstOfClass: [Int] = []
         var emptyClass: String?
         for name in direct.folders {
-            let pictures = try PictureFolder.list(folder, below: name, isRecursive: true, &others).pictures
+            let runs = listing.runs.count
+            let pictures = try listing.pictures(below: name)
+            // A folder of runs is no class.
+            if pictures.isEmpty, listing.runs.count > runs { continue }
             if pictures.isEmpty { emptyClass = emptyClass ?? name }
+            names.append(name)
             firstOfClass.append(paths.count)
             paths += pictures
         }
@@ -49,49 +52,16 @@ struct PictureFolder: ImageSource {
         }
         self.folder = folder
         self.paths = paths
-        classNames = isByClass ? direct.folders : []
+        classNames = isByClass ? names : []
         self.firstOfClass = isByClass ? firstOfClass : []
-        let digest = SHA256Digest()
-        for path in paths { Array("\(path)\0".utf8).withUnsafeBytes(digest.update) }
-        fingerprint = digest.finish().hexadecimal
-        format = DataFormat(name: dataName(of: folder), channels: 1, size: nil, classes: isByClass ? direct.folders.count : nil)
+        fingerprint = try listing.fingerprint(of: paths)
+        format = DataFormat(name: dataName(of: folder), channels: 1, size: nil, classes: isByClass ? names.count : nil)
         if !isByClass { format.noLabels = Failure(.missingInput, "the pictures in \(folder) are not in folders by class") }
         if classNames.count > 256 {
             format.classes = nil
             format.noLabels = Failure(.badData, "\(folder) has \(classNames.count) folders of classes; at most 256 are told apart")
         }
-        if !others.isEmpty {
-            let kinds = others.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(3).map { "\($0.value) \($0.key)" }
-            notes.append("\(folder) also holds files that are no pictures of PNG or JPEG, and are not read: "
-                + kinds.joined(separator: ", "))
-        }
-    }
-
-    /// The pictures below a folder, sorted by the bytes of their paths, and its folders.
-    private static func list(
-        _ root: String, below name: String, isRecursive: Bool, depth: Int = 1, _ others: inout [String: Int]
-    ) throws -> (pictures: [String], folders: [String]) {
-        let place = name.isEmpty ? root : "\(root)/\(name)"
-        guard depth <= deepest else {
-            throw Failure(.badData, "\(place): folders lie \(deepest) deep in each other; does a symbolic link lead upward?")
-        }
-        var (pictures, folders): ([String], [String]) = ([], [])
-        for entry in try folderEntries(place) ?? [] where !entry.hasPrefix(".") {
-            let path = name.isEmpty ? entry : "\(name)/\(entry)"
-            let ending = entry.lastIndex(of: ".").map { entry[entry.index(after: $0)...].lowercased() } ?? ""
-            if endings.contains(ending) {
-                pictures.append(path)
-            } else if try FileKind(path: "\(root)/\(path)") == .folder {
-                folders.append(path)
-                guard isRecursive else { continue }
-                pictures += try list(root, below: path, isRecursive: true, depth: depth + 1, &others).pictures
-            } else {
-                others[ending.isEmpty ? "without an ending" : ".\(ending)", default: 0] += 1
-            }
-        }
-        // A folder's entries are sorted; with folders in between the paths may not be.
-        if isRecursive, !folders.isEmpty { pictures.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) } }
-        return (pictures, folders)
+        notes = listing.notes
     }
 
     func path(of image: Int) -> String { paths[image] }
@@ -173,14 +143,14 @@ extension PictureFolder {
         }
         for (trait, text) in [
             (.palette, "palettes are read as colours"), (.sixteenBits, "of 16 bits the upper 8 are read"),
-            (.alpha, "what is transparent is laid over black"), (.interlaced, "interlaced files are read as others"),
+            (.alpha, "what is transparent is laid over black"), (.interlaced, "some files are interlaced, and read as any other"),
         ] as [(PictureTraits, String)] where traits.contains(trait) {
             notes.append("\(folder): \(text)")
         }
         let grey = surveys.map(\.grey).reduce(0, +)
         if format.channels == 3, grey > 0 {
             notes.append(
-                "\(folder): \(grey) of \(count) pictures are grey, and become colour pictures; --channels 1 makes all grey")
+                "\(folder): \(grey) of \(count) pictures are grey, the others in colour; --channels 1 or 3 makes all alike")
         }
     }
 }

@@ -147,19 +147,37 @@ struct CheckpointSearch {
 
     private mutating func refuseOtherData(_ configuration: Configuration, _ checkpoint: Checkpoint) throws {
         let dataset = configuration.dataset
-        let fingerprint =
-            try fingerprints[dataset] ?? DataSource.fingerprint(path: dataFolder, wanted: wanted.dataset, preferred: dataset)
+        let fingerprint: String
+        do {
+            fingerprint =
+                try fingerprints[dataset] ?? DataSource.fingerprint(path: dataFolder, wanted: wanted.dataset, preferred: dataset)
+        } catch let failure as Failure where failure.code == .missingInput {
+            let place = checkpoint.dataPath.map { "; \(checkpoint.path) was trained on --data \($0.quotedForShell)" } ?? ""
+            throw Failure(failure.code, failure.description + place)
+        }
         fingerprints[dataset] = fingerprint
         guard checkpoint.dataFingerprint != fingerprint else { return }
         // Digests say more than the names of files.
         let isOfFiles = checkpoint.dataFingerprint == checkpoint.dataDigest
         throw isOfFiles
             ? checkpoint.otherData(fingerprint, folder: dataFolder)
-            : Failure(.badData, "\(checkpoint.path) was trained on other data than those in \(dataFolder): their files differ")
+            : Failure(
+                .badData,
+                "\(checkpoint.path) was trained on other data than those in \(dataFolder): their files differ; give the run's data, "
+                    + "or start a new run")
     }
 }
 
 extension Checkpoint {
+    /// Where the run's data were, as its options tell.
+    fileprivate var dataPath: String? {
+        let folder = (path as NSString).deletingLastPathComponent
+        guard let text = try? fileContents("\(folder.isEmpty ? "." : folder)/training_options.json", limit: 1 << 24),
+            let options = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any]
+        else { return nil }
+        return options["data_path"] as? String
+    }
+
     /// Refuses data that the run was not trained on.
     /// - Parameter digest: that of the data in `folder`.
     func refuseOtherData(_ digest: String, folder: String) throws {
@@ -167,7 +185,9 @@ extension Checkpoint {
     }
 
     func otherData(_ digest: String, folder: String) -> Failure {
-        Failure(.badData, "\(path) was trained on data of SHA-256 \(dataDigest); those in \(folder) have \(digest)")
+        Failure(
+            .badData, "\(path) was trained on data of SHA-256 \(dataDigest); those in \(folder) have \(digest); give the run's "
+                + "data, or start a new run")
     }
 }
 
