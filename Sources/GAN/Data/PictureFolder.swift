@@ -39,6 +39,7 @@ struct PictureFolder: ImageSource {
             paths += pictures
         }
         guard !paths.isEmpty else { return nil }
+        if let problem = listing.problem { throw problem }
         let isByClass = direct.pictures.isEmpty
         if isByClass, let emptyClass {
             throw Failure(

@@ -6,6 +6,8 @@ struct PictureListing {
     let root: String
     /// Folders of runs that were left out.
     private(set) var runs: [String] = []
+    /// What cannot be told whether it is a picture or a class: a name that is not UTF-8, a symbolic link that leads nowhere.
+    private(set) var problem: FormatError?
     /// How many other files there are, by their endings.
     private var others: [String: Int] = [:]
 
@@ -15,7 +17,7 @@ struct PictureListing {
     init(root: String) { self.root = root }
 
     /// The pictures and the folders in a folder, by their paths from the root on, in the order of the bytes of their names.
-    /// - Throws: bad data where a name is no UTF-8, or a symbolic link leads nowhere; `FormatError`.
+    /// - Throws: `FormatError`.
     mutating func entries(of name: String) throws -> (pictures: [String], folders: [String]) {
         let place = name.isEmpty ? root : "\(root)/\(name)"
         let entries = try folderEntries(place) ?? []
@@ -27,7 +29,8 @@ struct PictureListing {
         for entry in entries where !entry.hasPrefix(".") {
             // Which bytes there are is not known any more.
             guard !entry.unicodeScalars.contains("\u{fffd}") else {
-                throw FormatError(.invalid, path: "\(place)/\(entry)", "a name that is not UTF-8; rename it")
+                problem = problem ?? FormatError(.invalid, path: "\(place)/\(entry)", "a name that is not UTF-8; rename it")
+                continue
             }
             let path = name.isEmpty ? entry : "\(name)/\(entry)"
             let ending = entry.lastIndex(of: ".").map { entry[entry.index(after: $0)...].lowercased() } ?? ""
@@ -37,7 +40,9 @@ struct PictureListing {
             }
             switch try FileKind(path: "\(root)/\(path)") {
             case .folder: folders.append(path)
-            case nil: throw FormatError(.missing, path: "\(root)/\(path)", "a symbolic link that leads nowhere; remove or mend it")
+            case nil:
+                problem = problem
+                    ?? FormatError(.missing, path: "\(root)/\(path)", "a symbolic link that leads nowhere; remove or mend it")
             case .file, .other: others[ending.isEmpty ? "without an ending" : ".\(ending)", default: 0] += 1
             }
         }
