@@ -74,7 +74,7 @@ Variant = namedtuple("Variant", "name ranks split", defaults=[None])
 RESUMED, REAL_HOSTS = Variant("resumed", 0), Variant(f"{HOSTS} hosts", 8)
 LOCAL = [Variant(str(ranks), ranks) for ranks in RANKS] + [Variant(name, 4, split) for name, split in SPLITS.items()]
 FEW = [variant for variant in LOCAL if variant.name in ("1", "3", "8", "1+1,1+1")]  # where only the data are new
-FEWEST = [variant for variant in LOCAL if variant.name in ("1", "3", "1+1,1+1")]  # where it takes long besides
+FEWEST = [variant for variant in LOCAL if variant.name in ("1", "3", "1+1,1+1")]  # of slow kernels
 
 
 def length_of(case, is_full):
@@ -85,6 +85,4 @@ def length_of(case, is_full):
 
 def local(case):
     """The variants on this machine."""
-    if case not in DATA:
-        return LOCAL
-    return FEWEST if case in NOT_PORTABLE else FEW
+    return FEW if case in DATA else LOCAL
