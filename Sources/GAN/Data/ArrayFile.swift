@@ -104,6 +104,8 @@ struct ArrayFile: ImageSource {
 
     func path(of image: Int) -> String { name }
 
+    func label(of image: Int) -> Int? { labels.map { Int($0[image]) } }
+
     func read(_ image: Int) throws -> (picture: Picture, label: Int?) {
         let features = format.channels * size.height * size.width
         let bytes = try images.readBytes(first: image * features, count: features, range: range)
@@ -111,6 +113,6 @@ struct ArrayFile: ImageSource {
             channelsComeFirst
             ? Picture(channels: format.channels, height: size.height, width: size.width, planes: bytes)
             : Picture(channels: format.channels, height: size.height, width: size.width, pixels: bytes)
-        return (picture, labels.map { Int($0[image]) })
+        return (picture, label(of: image))
     }
 }

@@ -24,11 +24,6 @@ final class Batches {
     private var shards: [Shard] = []
     private let columns: Int
     private let image: Shape
-    private let kept: Shape
-    /// How what is kept becomes images of the discriminator's size, if it has another; with space for one.
-    private let resizing: (resize: BilinearResize, image: UnsafeMutablePointer<UInt8>, workspace: UnsafeMutablePointer<UInt8>)?
-    /// Grey pictures become images of three equal channels here, if they do.
-    private let colours: UnsafeMutablePointer<UInt8>?
     /// Which images are mirrored, if any are.
     private let mirror: RowWords?
     private let firstRow: Int
@@ -42,7 +37,7 @@ final class Batches {
         self.dataset = dataset
         self.kernels = kernels
         seed = configuration.seed
-        (image, kept) = (configuration.image, dataset.preparation.kept)
+        image = configuration.image
         let own = layout.shards(of: rank)
         firstRow = layout.rows(of: own, batch: configuration.batchSize).lowerBound
         columns = layout.rows(of: own, batch: configuration.batchSize).count
@@ -55,15 +50,6 @@ final class Batches {
                     rows: rows.count, column: rows.lowerBound - firstRow,
                     permutation: .allocate(capacity: images.count)))
         }
-        if (kept.height, kept.width) == (image.height, image.width) {
-            resizing = nil
-        } else {
-            let resize = BilinearResize(
-                from: (width: kept.width, height: kept.height), to: (width: image.width, height: image.height),
-                channels: kept.channels)
-            resizing = (resize, .allocate(capacity: image.pixels * kept.channels), .allocate(capacity: resize.workspaceCount))
-        }
-        colours = kept.channels == image.channels ? nil : .allocate(capacity: image.features)
         mirror = configuration.mirror ? RowWords(columns: columns.paddedToVectors, arena: arena) : nil
         staging = arena.floats(columns.paddedToVectors * image.features)
         places = .allocate(capacity: columns)
@@ -72,28 +58,15 @@ final class Batches {
     deinit {
         for shard in shards { shard.permutation.deallocate() }
         places.deallocate()
-        resizing?.image.deallocate()
-        resizing?.workspace.deallocate()
-        colours?.deallocate()
     }
 
     /// Writes this rank's images of step `step` (from 0) to the first columns of x [H · W · C, stride], pixels in [−1, 1].
     func gather(step: Int, into x: Matrix) {
         locate(step)
-        let (size, keptSize) = (image.features, kept.features)
-        func bytes(_ column: Int) -> UnsafePointer<UInt8> { UnsafePointer(dataset.pixels) + Int(places[column]) * keptSize }
+        let (size, keptSize) = (image.features, dataset.preparation.kept.features)
         for column in 0..<columns {
-            let next = bytes(min(column + 1, columns - 1))
-            var pixels = bytes(column)
-            if let resizing {
-                resizing.resize(pixels, into: resizing.image, workspace: resizing.workspace)
-                pixels = UnsafePointer(resizing.image)
-            }
-            if let colours {
-                for index in 0..<size { colours[index] = pixels[index / image.channels] }
-                pixels = UnsafePointer(colours)
-            }
-            kernels.normalizeBytes(pixels, staging + column * size, size, next)
+            let next = UnsafePointer(dataset.pixels) + Int(places[min(column + 1, columns - 1)]) * keptSize
+            kernels.normalizeBytes(dataset.image(Int(places[column])), staging + column * size, size, next)
         }
         if let mirror { mirrorImages(mirror, step) }
         kernels.transpose(staging, size, columns, size, x.base, x.stride)

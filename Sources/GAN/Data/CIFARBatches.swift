@@ -1,11 +1,13 @@
 import Formats
 import MessagePassing
 
-/// CIFAR-10's training images in its binary form (Krizhevsky 2009; https://www.cs.toronto.edu/~kriz/cifar.html):
-/// `data_batch_1.bin` … `data_batch_5.bin`, each a sequence of records of a label and 3 × 32 × 32 bytes, plane by plane.
+/// CIFAR-10's images in its binary form (Krizhevsky 2009; https://www.cs.toronto.edu/~kriz/cifar.html): those for training in
+/// `data_batch_1.bin` … `data_batch_5.bin`, those for testing in `test_batch.bin`, each a sequence of records of a label and
+/// 3 × 32 × 32 bytes, plane by plane.
 struct CIFARBatches: ImageSource {
     let format: DataFormat
     let fingerprint: String
+    private let folder: String
     private let batches: [(path: String, name: String, file: RecordFile)]
     private let firstImages: [Int]
     let count: Int
@@ -18,19 +20,33 @@ struct CIFARBatches: ImageSource {
     private static let (channels, side, classes) = (3, 32, 10)
     private static let recordSize = 1 + channels * side * side
 
+    /// The training images.
     /// - Returns: nil where neither the folder nor `cifar-10-batches-bin` in it has batches.
     init?(folder: String) throws {
-        var batches: [(path: String, name: String, file: RecordFile)] = []
-        for place in [folder, "\(folder)/cifar-10-batches-bin"] where batches.isEmpty {
-            for name in try folderEntries(place) ?? [] where name.wholeMatch(of: /data_batch_[0-9]+\.bin/) != nil {
-                let path = "\(place)/\(name)"
-                let file = try RecordFile(path: path, recordSize: CIFARBatches.recordSize)
-                guard file.count > 0 else { throw Failure(.badData, "\(path): no images in the file; fetch it again") }
-                batches.append((path, name, file))
+        for place in [folder, "\(folder)/cifar-10-batches-bin"] {
+            let names = try (folderEntries(place) ?? []).filter { $0.wholeMatch(of: /data_batch_[0-9]+\.bin/) != nil }
+            guard names.isEmpty else {
+                try self.init(names, in: place)
+                return
             }
         }
-        guard !batches.isEmpty else { return nil }
-        self.batches = batches
+        return nil
+    }
+
+    /// The test images that lie beside these; nil where none do.
+    func testPart() throws -> CIFARBatches? {
+        let name = "test_batch.bin"
+        return try FileKind(path: "\(folder)/\(name)") == .file ? CIFARBatches([name], in: folder) : nil
+    }
+
+    private init(_ names: [String], in folder: String) throws {
+        self.folder = folder
+        batches = try names.map { name in
+            let path = "\(folder)/\(name)"
+            let file = try RecordFile(path: path, recordSize: CIFARBatches.recordSize)
+            guard file.count > 0 else { throw Failure(.badData, "\(path): no images in the file; fetch it again") }
+            return (path, name, file)
+        }
         var (first, count): ([Int], Int) = ([], 0)
         for batch in batches {
             first.append(count)
@@ -56,7 +72,14 @@ struct CIFARBatches: ImageSource {
 
     func path(of image: Int) -> String { batches[place(of: image).batch].name }
 
+    func label(of image: Int) throws -> Int? { Int(try record(of: image)[0]) }
+
     func read(_ image: Int) throws -> (picture: Picture, label: Int?) {
+        let (bytes, side) = (try record(of: image), CIFARBatches.side)
+        return (Picture(channels: CIFARBatches.channels, height: side, width: side, planes: Array(bytes[1...])), Int(bytes[0]))
+    }
+
+    private func record(of image: Int) throws -> [UInt8] {
         let (batch, record) = place(of: image)
         let bytes = try batches[batch].file.read(record)
         guard bytes[0] < CIFARBatches.classes else {
@@ -64,7 +87,6 @@ struct CIFARBatches: ImageSource {
                 .invalid, path: batches[batch].path,
                 "expected labels 0 … \(CIFARBatches.classes - 1), found \(bytes[0]) of image \(record), counted from 0")
         }
-        let side = CIFARBatches.side
-        return (Picture(channels: CIFARBatches.channels, height: side, width: side, planes: Array(bytes[1...])), Int(bytes[0]))
+        return bytes
     }
 }

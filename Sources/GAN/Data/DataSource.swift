@@ -117,7 +117,7 @@ public struct DataSource {
         return known
     }
 
-    private init(path: String, format: DataFormat, files: Files) {
+    init(path: String, format: DataFormat, files: Files) {
         (self.path, self.format, self.files) = (path, format, files)
     }
 

@@ -14,6 +14,7 @@ public final class Dataset {
     public let range: Range<Int>
     /// How pictures become images.
     let preparation: Preparation
+    private let expansion: ImageExpansion
     /// [range.count, H, W, C] bytes, as `preparation` keeps them.
     let pixels: UnsafeMutablePointer<UInt8>
     /// The classes of this rank's images, [range.count].
@@ -36,14 +37,19 @@ public final class Dataset {
 
     /// Reads the images of this rank's shards; every rank calls it.
     ///
-    /// - Parameter needsLabels: whether there must be one label for each image; otherwise labels that do not fit are a warning.
+    /// - Parameters:
+    ///   - needsLabels: whether there must be one label for each image; otherwise labels that do not fit are a warning.
+    ///   - inBatches: whether steps take batches of the images. Then there must be enough for a step, and a shard has images in
+    ///     proportion to its rows. Otherwise there may be few, and V shards share N evenly, as batches of V rows would have it:
+    ///     shard v has ⌊N·v/V⌋ … ⌊N·(v+1)/V⌋ − 1, which may be none.
     /// - Throws on all ranks: missing input or bad data, which a set smaller than a batch is too.
     public init(
-        _ configuration: Configuration, _ source: DataSource, layout: ShardLayout, world: World, needsLabels: Bool = false
+        _ configuration: Configuration, _ source: DataSource, layout: ShardLayout, world: World, needsLabels: Bool = false,
+        inBatches: Bool = true
     ) throws {
         let communicator = world.communicator
         let count = source.count
-        guard count >= configuration.batchSize * configuration.criticSteps else {
+        guard !inBatches || count >= configuration.batchSize * configuration.criticSteps else {
             let isOne = configuration.criticSteps == 1
             let batches = isOne ? "a batch" : "the \(configuration.criticSteps) batches of a step, each"
             throw Failure(
@@ -52,10 +58,11 @@ public final class Dataset {
                     + (isOne ? "" : " or --critic-steps"),
                 isShared: true)
         }
+        let batchSize = inBatches ? configuration.batchSize : layout.shards
         func images(of rank: Int) -> Range<Int> {
             let shards = layout.shards(of: rank)
-            let first = layout.images(of: shards.lowerBound, batch: configuration.batchSize, images: count)
-            let last = layout.images(of: shards.upperBound - 1, batch: configuration.batchSize, images: count)
+            let first = layout.images(of: shards.lowerBound, batch: batchSize, images: count)
+            let last = layout.images(of: shards.upperBound - 1, batch: batchSize, images: count)
             return first.lowerBound..<last.upperBound
         }
         let range = images(of: communicator.rank)
@@ -67,7 +74,7 @@ public final class Dataset {
             switch source.files {
             case .idx(let files):
                 try Dataset.read(
-                    files, into: memory, shares: communicator.localRanks.map { ($0, images(of: $0)) }, preparation,
+                    world.agree { try withFiles { try files.reopened() } }, into: memory, shares: communicator.localRanks.map { ($0, images(of: $0)) }, preparation,
                     needsLabels: needsLabels, world)
             case .images(let source):
                 try Dataset.read(
@@ -80,10 +87,14 @@ public final class Dataset {
         self.preparation = preparation
         pixels = memory
         labels = contents.labels
-        let size = preparation.kept.features
-        firstImages = stride(from: 0, to: contents.firstImages.count, by: size).flatMap { start in
-            preparation.image(of: Array(contents.firstImages[start..<start + size])).pixels
+        let (size, expansion) = (preparation.kept.features, ImageExpansion(preparation))
+        firstImages = contents.firstImages.withUnsafeBufferPointer { kept in
+            stride(from: 0, to: kept.count, by: size).flatMap { start in
+                guard let first = kept.baseAddress else { return UnsafeBufferPointer<UInt8>(start: nil, count: 0) }
+                return UnsafeBufferPointer(start: expansion.image(of: first + start), count: preparation.image.features)
+            }
         }
+        self.expansion = expansion
         digest = contents.digest
     }
 
@@ -99,8 +110,12 @@ public final class Dataset {
         preparation = Preparation(configuration.dataFormat, configuration.image)
         let size = configuration.image.features
         pixels = .allocate(capacity: count * size)
+        expansion = ImageExpansion(preparation)
         for i in 0..<count * size { pixels[i] = UInt8(truncatingIfNeeded: i * 31 + i / size * 7) }
     }
+
+    /// Image `index` of this rank, 0 ..< range.count, as bytes [H, W, C] of the configuration's size; valid until the next call.
+    func image(_ index: Int) -> UnsafePointer<UInt8> { expansion.image(of: pixels + index * preparation.kept.features) }
 
     static func labelFailure(_ misfit: String) -> Failure {
         Failure(.badData, misfit + "; fetch the files again, or train a preset that uses no labels")

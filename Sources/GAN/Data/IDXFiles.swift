@@ -3,6 +3,7 @@ import MessagePassing
 
 /// The images of an IDX data set and their labels, in one folder.
 struct IDXFiles {
+    private let place: Place
     let images: IDXReader
     /// None where there is no such file.
     let labels: IDXReader?
@@ -10,22 +11,36 @@ struct IDXFiles {
     let firstLabel: UInt8
     /// Whether rows and columns of the pictures are exchanged in the file.
     let isTransposed: Bool
-    private(set) var format: DataFormat
+    let format: DataFormat
 
     var count: Int { images.dimensions[0] }
 
     /// What is wrong with the labels' number, if anything is: there must be one for each image.
-    var mismatch: String? {
+    var mismatch: String? { IDXFiles.mismatch(images, labels) }
+
+    private static func mismatch(_ images: IDXReader, _ labels: IDXReader?) -> String? {
+        let count = images.dimensions[0]
         guard let labels, labels.dimensions != [count] else { return nil }
         let found = labels.dimensions.map { Double($0).grouped }.joined(separator: " × ")
         return "\(labels.path) holds \(found) labels, \(images.path) \(Double(count).grouped) images; "
             + "one label for each image is expected"
     }
 
+    /// What is wrong with some labels, if anything is; `start` is the number of the first.
+    func misfit(_ values: UnsafeRawBufferPointer, from start: Int) -> String? {
+        // Without classes every label is as good.
+        guard let labels, let classes = format.classes else { return nil }
+        let expected = Int(firstLabel)..<Int(firstLabel) + classes
+        guard let wrong = values.firstIndex(where: { !expected.contains(Int($0)) }) else { return nil }
+        return "\(labels.path): label \(start + wrong), counted from 0, is \(values[wrong]); "
+            + "\(expected.lowerBound) … \(expected.upperBound - 1) are expected"
+    }
+
     /// Opens the files that were found.
     /// - Parameter folder: gives its name to a set that is none of the known ones.
     /// - Throws: `Failure`, or `FormatError` of a file that is there and cannot be read.
     init(_ place: Place, folder: String) throws {
+        self.place = place
         images = try IDXReader(path: place.images)
         let dimensions = images.dimensions
         guard dimensions.count == 3, dimensions[1...].allSatisfy({ 1...65_535 ~= $0 }) else {
@@ -52,14 +67,53 @@ struct IDXFiles {
         }
         (firstLabel, isTransposed) = (known?.firstLabel ?? 0, known?.isTransposed ?? false)
         if isTransposed { format.size = ImageSize(height: width, width: height) }
-        self.format = format
         if labels == nil {
-            self.format.classes = nil
-            self.format.noLabels = Failure(.missingInput, place.labelProblem)
+            format.classes = nil
+            format.noLabels = Failure(.missingInput, place.labelProblem)
         } else if format.classes == nil {
-            let problem = mismatch ?? "\(place.labels ?? ""): most labels up to the largest are not used; 0 … classes − 1 are expected"
-            self.format.noLabels = Failure(.badData, problem)
+            let problem =
+                IDXFiles.mismatch(images, labels)
+                ?? "\(place.labels ?? ""): most labels up to the largest are not used; 0 … classes − 1 are expected"
+            format.noLabels = Failure(.badData, problem)
         }
+        self.format = format
+    }
+
+    /// Opens the files of a place as those of another part of the same data.
+    /// - Throws: bad data where the pictures have another shape; `FormatError`.
+    private init(_ place: Place, like other: IDXFiles) throws {
+        (self.place, firstLabel, isTransposed) = (place, other.firstLabel, other.isTransposed)
+        images = try IDXReader(path: place.images)
+        labels = try place.labels.map { try IDXReader(path: $0) }
+        let (shape, expected) = (images.dimensions, other.images.dimensions)
+        guard shape.dropFirst() == expected.dropFirst() else {
+            throw Failure(
+                .badData, "\(place.images): images of shape \(Array(shape.dropFirst())); \(Array(expected.dropFirst())) is expected, "
+                    + "that of \(other.images.path)")
+        }
+        guard shape[0] > 0 else { throw Failure(.badData, "\(place.images): no images in the file") }
+        var format = other.format
+        if labels == nil, other.labels != nil {
+            format.classes = nil
+            format.noLabels = Failure(.missingInput, place.labelProblem)
+        }
+        self.format = format
+    }
+
+    /// The same files, of which nothing has been read yet.
+    /// - Throws: bad data where they are others by now; `FormatError`.
+    func reopened() throws -> IDXFiles {
+        let files = try IDXFiles(place, like: self)
+        guard files.count == count, files.labels?.dimensions == labels?.dimensions else {
+            throw Failure(.badData, "\(place.images) or its labels changed while they were read; are they being written?")
+        }
+        return files
+    }
+
+    /// The test part that lies beside these files; nil where none does.
+    /// - Throws: bad data where its pictures have another shape; `FormatError`.
+    func testPart() throws -> IDXFiles? {
+        try Place(place.known, in: place.folder, .test).map { try IDXFiles($0, like: self) }
     }
 
     /// How many classes there are: one more than the largest label of which at least half of the smaller ones are used. Larger
@@ -89,20 +143,22 @@ extension IDXFiles {
     struct Place {
         let known: KnownDataset?
         let folder: String
+        let part: KnownDataset.Part
         let images: String
         let labels: String?
 
-        init?(_ known: KnownDataset?, in folder: String) throws {
+        init?(_ known: KnownDataset?, in folder: String, _ part: KnownDataset.Part = .training) throws {
             let names = known ?? .mnist
-            guard let images = try Place.file(names.images, in: folder) else { return nil }
+            guard let images = try Place.file(names.images(of: part), in: folder) else { return nil }
             self.known = known
             self.folder = folder
+            self.part = part
             self.images = images
-            labels = try Place.file(names.labels, in: folder)
+            labels = try Place.file(names.labels(of: part), in: folder)
         }
 
         var labelProblem: String {
-            let name = (known ?? .mnist).labels
+            let name = (known ?? .mnist).labels(of: part)
             return "no \(name) or \(name).gz in \(folder), where the images \(images) are"
                 + MissingData.nearMisses(of: name, in: [folder]) + "; \(MissingData.advice(known))"
         }

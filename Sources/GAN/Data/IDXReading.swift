@@ -61,12 +61,10 @@ extension Dataset {
         return contents
     }
 
+    /// - Returns: damage of the file; the labels and what is wrong with them go to `contents`.
     private static func readLabels(
         _ files: IDXFiles, _ reader: IDXReader, _ scatter: DataScatter, _ digest: SHA256Digest, _ contents: inout Contents
     ) throws -> FormatError? {
-        let first = files.firstLabel
-        // Without classes they are looked at for the digest alone.
-        let classes = files.format.classes ?? 256
         var seen = 0
         var misfit: String?
         var labels: [UInt8] = []
@@ -74,12 +72,9 @@ extension Dataset {
             reader,
             see: { bytes in
                 digest.update(bytes)
-                if misfit == nil, let wrong = bytes.firstIndex(where: { $0 < first || Int($0) >= Int(first) + classes }) {
-                    misfit = "\(reader.path): label \(seen + wrong), counted from 0, is \(bytes[wrong]); "
-                        + "\(first) … \(Int(first) + classes - 1) are expected"
-                }
+                misfit = misfit ?? files.misfit(bytes, from: seen)
                 seen += bytes.count
-            }, keep: { labels += $1.map { $0 &- first } })
+            }, keep: { labels += $1.map { $0 &- files.firstLabel } })
         (contents.misfit, contents.labels) = (misfit, labels)
         return damage
     }
@@ -100,7 +95,7 @@ extension Dataset {
 
 extension IDXFiles {
     /// An item as a picture.
-    fileprivate func picture(_ item: UnsafeRawBufferPointer) -> Picture {
+    func picture(_ item: UnsafeRawBufferPointer) -> Picture {
         let (rows, columns) = (images.dimensions[1], images.dimensions[2])
         guard isTransposed else { return Picture(channels: 1, height: rows, width: columns, pixels: Array(item)) }
         let pixels = (0..<columns).flatMap { column in (0..<rows).map { item[$0 * columns + column] } }

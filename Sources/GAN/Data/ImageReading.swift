@@ -17,7 +17,12 @@ extension Dataset {
     ) throws -> Contents {
         var contents = Contents()
         contents.misfit = source.misfit
-        if needsLabels { try world.agree { if let misfit = source.misfit { throw labelFailure(misfit) } } }
+        if needsLabels {
+            try world.agree {
+                if let misfit = source.misfit { throw labelFailure(misfit) }
+                if let problem = source.format.noLabels { throw problem }
+            }
+        }
         let order = ImageOrder(count: source.count)
         let size = preparation.kept.features
         let cores = ProcessInfo.processInfo.activeProcessorCount

@@ -14,6 +14,9 @@ protocol ImageSource: Sendable {
     var misfit: String? { get }
     /// The path of the file that holds an image, from the data's folder on.
     func path(of image: Int) -> String
+    /// The class of an image; nil without labels.
+    /// - Throws: `FormatError`.
+    func label(of image: Int) throws -> Int?
     /// - Returns: the picture as its file holds it, and its class; nil without labels.
     /// - Throws: `FormatError`.
     func read(_ image: Int) throws -> (picture: Picture, label: Int?)

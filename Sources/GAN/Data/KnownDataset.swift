@@ -12,8 +12,14 @@ public struct KnownDataset: Equatable, Sendable {
     /// Whether rows and columns of the pictures are exchanged in the files.
     let isTransposed: Bool
 
-    var images: String { "\(prefix)train-images-idx3-ubyte" }
-    var labels: String { "\(prefix)train-labels-idx1-ubyte" }
+    /// What the pictures of a file are for.
+    enum Part { case training, test }
+
+    func images(of part: Part) -> String { "\(prefix)\(word(for: part))-images-idx3-ubyte" }
+    func labels(of part: Part) -> String { "\(prefix)\(word(for: part))-labels-idx1-ubyte" }
+
+    private func word(for part: Part) -> String { part == .training ? "train" : prefix.isEmpty ? "t10k" : "test" }
+
     var format: DataFormat { DataFormat(name: name, channels: 1, size: KnownDataset.imageSize, classes: classes) }
 
     /// MNIST and what took over the names of its files: Fashion-MNIST (Xiao et al. 2017) and KMNIST (Clanuwat et al. 2018).

@@ -8,11 +8,12 @@ enum MissingData {
     ///   - wanted: the set that the user asked for, if any.
     static func failure(at path: String, wanted: KnownDataset?) -> Failure {
         let names = wanted ?? .mnist
+        let images = names.images(of: .training)
         let places = ["\(path)/\(names.tree)", path]
         return Failure(
             .missingInput,
-            "no \(names.images) or \(names.images).gz in \(places.joined(separator: " or "))"
-                + nearMisses(of: names.images, in: places) + whatLiesThere(path, wanted) + "; \(advice(wanted))")
+            "no \(images) or \(images).gz in \(places.joined(separator: " or "))" + nearMisses(of: images, in: places)
+                + whatLiesThere(path, wanted) + "; \(advice(wanted))")
     }
 
     /// How to come to a data set.

@@ -29,11 +29,48 @@ struct Preparation {
         }
         return picture.pixels
     }
+}
 
-    /// An image of what is kept of a picture.
-    func image(of bytes: [UInt8]) -> Picture {
-        var picture = Picture(channels: kept.channels, height: kept.height, width: kept.width, pixels: bytes)
-        if kept.height != image.height { picture = picture.resized(height: image.height, width: image.width) }
-        return picture.channels == image.channels ? picture : picture.converted(toChannels: image.channels)
+/// Makes images of what is kept of pictures, in space for one of them.
+final class ImageExpansion {
+    private let preparation: Preparation
+    /// How what is kept gets the images' size, if it has another.
+    private let resizing: (resize: BilinearResize, image: UnsafeMutablePointer<UInt8>, workspace: UnsafeMutablePointer<UInt8>)?
+    /// Grey pictures become images of three equal channels here, if they do.
+    private let colours: UnsafeMutablePointer<UInt8>?
+
+    init(_ preparation: Preparation) {
+        self.preparation = preparation
+        let (kept, image) = (preparation.kept, preparation.image)
+        if (kept.height, kept.width) == (image.height, image.width) {
+            resizing = nil
+        } else {
+            let resize = BilinearResize(
+                from: (width: kept.width, height: kept.height), to: (width: image.width, height: image.height),
+                channels: kept.channels)
+            resizing = (resize, .allocate(capacity: image.pixels * kept.channels), .allocate(capacity: resize.workspaceCount))
+        }
+        colours = kept.channels == image.channels ? nil : .allocate(capacity: image.features)
+    }
+
+    deinit {
+        resizing?.image.deallocate()
+        resizing?.workspace.deallocate()
+        colours?.deallocate()
+    }
+
+    /// The image, [H, W, C], of what `Preparation.keep` gives; valid until the next call.
+    func image(of kept: UnsafePointer<UInt8>) -> UnsafePointer<UInt8> {
+        var pixels = kept
+        if let resizing {
+            resizing.resize(pixels, into: resizing.image, workspace: resizing.workspace)
+            pixels = UnsafePointer(resizing.image)
+        }
+        if let colours {
+            let channels = preparation.image.channels
+            for index in 0..<preparation.image.features { colours[index] = pixels[index / channels] }
+            pixels = UnsafePointer(colours)
+        }
+        return pixels
     }
 }
