@@ -31,6 +31,23 @@ import Testing
         #expect(scales([19, 20, 39, 40]) == [1, 0.5, 0.5, 0.25])
     }
 
+    /// As they are at first, then evenly to 0, which they keep.
+    @Test func learningRateDecay() throws {
+        var configuration = try mnistPreset("mlp")
+        func scales(_ steps: [Int]) -> [Double] {
+            steps.map { configuration.learningRateScale(step: $0, stepsPerEpoch: 10) }
+        }
+        configuration.learningRateDecay = .steps(4)
+        #expect(scales([0, 1, 2, 3, 4, 5, 1 << 40]) == [1, 0.75, 0.5, 0.25, 0, 0, 0])
+        configuration.learningRateFlat = .steps(3)
+        #expect(scales([0, 2, 3, 4, 6, 7, 8]) == [1, 1, 1, 0.75, 0.25, 0, 0])
+        (configuration.learningRateFlat, configuration.learningRateDecay) = (.epochs(2), .epochs(1))
+        #expect(scales([19, 20, 25, 30, 99]) == [1, 1, 0.5, 0, 0])
+        // The length of the training does not matter.
+        configuration.epochs = 1_000
+        #expect(scales([25, 30]) == [0.5, 0])
+    }
+
     // MARK: Model files
 
     /// What is written is what is read, in both forms, with what `training_options.json` holds besides.
@@ -76,7 +93,8 @@ import Testing
             "image_size": ("64", "64"), "channels": (3, "3"), "mirror": (true, "true"),
             "epochs": (3, "3"), "steps": (17, "17"), "batch_size": (128, "128"),
             "lr": (0.1 + 0.2, "0.30000000000000004"), "lr_generator": (1e-3, "0.001"), "lr_discriminator": (4.0, "4"),
-            "lr_half_life": ("2e", "\"2e\""), "optimizer": ("sgd", "\"sgd\""), "beta1": (0.25, "0.25"), "beta2": (0.5, "0.5"),
+            "lr_half_life": ("2e", "\"2e\""), "lr_flat": ("3", "\"3\""), "lr_decay": ("4e", "\"4e\""),
+            "optimizer": ("sgd", "\"sgd\""), "beta1": (0.25, "0.25"), "beta2": (0.5, "0.5"),
             "latent_dim": (5, "5"), "loss": ("mse", "\"mse\""), "critic_steps": (2, "2"), "gradient_penalty": (10.0, "10"),
             "r1": (10.0, "10"), "r2": (0.5, "0.5"), "penalty_interval": (16, "16"),
             "weight_clip": (0.01, "0.01"), "spectral_norm": (true, "true"), "label_smoothing": (0.1, "0.1"),
@@ -315,6 +333,12 @@ import Testing
         Nonsense("--ema 1.0: must be at least 0, which is none, and less than 1") { $0.averageDecay = 1 },
         Nonsense("--ema -0.5: ") { $0.averageDecay = -0.5 },
         Nonsense("--ema-ramp changes the generator's moving average, and none is kept; add --ema 0.999") { $0.averageRamp = true },
+        Nonsense("--lr-half-life and --lr-decay both lower the learning rates; use one of them") {
+            ($0.learningRateHalfLife, $0.learningRateDecay) = (.steps(3), .epochs(1))
+        },
+        Nonsense("--lr-flat 3: how long the learning rates stay before they fall, and they do not; add --lr-decay") {
+            $0.learningRateFlat = .steps(3)
+        },
         Nonsense("--lr-generator 0.0: must be a positive number") { $0.generatorLearningRate = 0 },
         Nonsense("--lr-generator nan: ") { $0.generatorLearningRate = .nan },
         Nonsense("--lr-discriminator -1.0: must be a positive number") { $0.discriminatorLearningRate = -1 },

@@ -126,6 +126,32 @@ import Testing
         #expect(error?.description.hasPrefix("--label-smoothing 0.2: loss hinge of model.json has no targets") == true)
     }
 
+    /// There is one schedule of the learning rates, the one that was asked for.
+    @Test func schedulesGiveWay() throws {
+        let decay = #"{"preset": "mlp", "lr_flat": "5e", "lr_decay": "10e"}"#
+        let halved = try request(nil, file: decay, ["lr_half_life": "3e"])
+        #expect(
+            try halved.notes(from: nil, .mnist) == [
+                "--lr-half-life 3e lowers the learning rates: lr_decay 10e of model.json is off"
+            ])
+        let configuration = try halved.fresh()
+        #expect(configuration.learningRateHalfLife == .epochs(3))
+        #expect((configuration.learningRateFlat, configuration.learningRateDecay) == (.never, .never))
+        let never = try request(nil, file: decay, ["lr_decay": "0"])
+        #expect(try never.notes(from: nil, .mnist) == [])
+        #expect(try never.fresh() == mnistPreset("mlp"))
+        let evenly = try request(nil, file: #"{"preset": "mlp", "lr_half_life": "3e"}"#, ["lr_decay": "10e"])
+        #expect(
+            try evenly.notes(from: nil, .mnist) == [
+                "--lr-decay 10e lowers the learning rates: lr_half_life 3e of model.json is off"
+            ])
+        #expect(try evenly.fresh().learningRateHalfLife == .never)
+        let error = #expect(throws: Failure.self) {
+            try request(nil, file: decay, ["lr_decay": "10e", "lr_half_life": "3e"]).fresh()
+        }
+        #expect(error?.description.contains("--lr-half-life and --lr-decay both lower the learning rates") == true)
+    }
+
     /// Zero-centred penalties on real and on fake images go together.
     @Test func onePenaltyLeavesTheOther() throws {
         let both = try request(nil, file: #"{"preset": "mlp", "r1": 1, "r2": 2}"#, ["r1": 3.0])

@@ -47,6 +47,12 @@ public struct Configuration: Codable, Equatable, Sendable {
     @Field("lr_half_life", flag: "--lr-half-life",
         help: "After how long the learning rates are halved, again and again; 0 is never.")
     public var learningRateHalfLife: Interval = .never
+    @Field("lr_flat", .any, .unlessDefault, flag: "--lr-flat",
+        help: "How long the learning rates stay as they are before --lr-decay.")
+    public var learningRateFlat: Interval = .never
+    @Field("lr_decay", .any, .unlessDefault, flag: "--lr-decay",
+        help: "How long the learning rates then take to fall evenly to 0, where they stay: training ends there; 0 is never.")
+    public var learningRateDecay: Interval = .never
     @Field("optimizer", flag: "--optimizer", help: "adam, rmsprop or sgd.")
     public var optimizer: OptimizerKind = .adam
     @Field("beta1", .within(0..<1, "must be at least 0 and less than 1"), flag: "--beta1",
@@ -155,10 +161,15 @@ public struct Configuration: Codable, Equatable, Sendable {
         }
     }
 
-    /// What the learning rates are multiplied with in a step t, from 0: 2^−⌊t / half-life⌋, which no rounding touches.
+    /// What the learning rates are multiplied with in a step t, from 0: 2^−⌊t / half-life⌋, which no rounding touches, or
+    /// 1 − (t − flat) / decay, at most 1 and at least 0. At 0 the networks stay as they are, however long the training.
     func learningRateScale(step t: Int, stepsPerEpoch: Int) -> Double {
         let halfLife = learningRateHalfLife.steps(stepsPerEpoch: stepsPerEpoch)
-        return halfLife == 0 ? 1 : Double(sign: .plus, exponent: -min(t / halfLife, 1_000), significand: 1)
+        if halfLife > 0 { return Double(sign: .plus, exponent: -min(t / halfLife, 1_000), significand: 1) }
+        let decay = learningRateDecay.steps(stepsPerEpoch: stepsPerEpoch)
+        guard decay > 0 else { return 1 }
+        let fallen = t - learningRateFlat.steps(stepsPerEpoch: stepsPerEpoch)
+        return max(0, 1 - Double(max(0, fallen)) / Double(decay))
     }
 
     /// The share that update number t of the generator, from 1, keeps of the moving average: d, or with a ramp

@@ -43,6 +43,14 @@ extension Configuration {
 
     /// Refuses values that make sense each by itself, and not together.
     private func validateCombinations() throws {
+        guard learningRateHalfLife.isNever || learningRateDecay.isNever else {
+            throw Failure(.usage, "--lr-half-life and --lr-decay both lower the learning rates; use one of them")
+        }
+        guard learningRateFlat.isNever || !learningRateDecay.isNever else {
+            throw Failure(
+                .usage, "--lr-flat \(learningRateFlat.text): how long the learning rates stay before they fall, and they do not; add "
+                    + "--lr-decay")
+        }
         guard !averageRamp || averageDecay > 0 else {
             throw Failure(.usage, "--ema-ramp changes the generator's moving average, and none is kept; add --ema 0.999")
         }

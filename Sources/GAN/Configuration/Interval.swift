@@ -19,6 +19,8 @@ public enum Interval: Equatable, Sendable {
         }
     }
 
+    public var isNever: Bool { self == .steps(0) || self == .epochs(0) }
+
     /// Its length in steps.
     public func steps(stepsPerEpoch: Int) -> Int {
         switch self {

@@ -17,8 +17,15 @@ extension Configuration {
         [a, b].allSatisfy { [$r1.key, $r2.key].contains($0.key) }
     }
 
+    /// Those that lower the learning rates, and do.
+    private var learningRateSchedules: [any ConfigurationField] {
+        [$learningRateHalfLife, $learningRateDecay].filter { !$0.wrappedValue.isNever }
+    }
+
     private mutating func turnOff(_ field: any ConfigurationField) {
         switch field.key {
+        case $learningRateHalfLife.key: learningRateHalfLife = .never
+        case $learningRateDecay.key: learningRateDecay = .never
         case $labelSmoothing.key: labelSmoothing = 0
         case $labelFlip.key: labelFlip = 0
         case $gradientPenalty.key: gradientPenalty = 0
@@ -64,6 +71,15 @@ extension Configuration {
                 turnOff(field)
             }
         }
+        let schedules = learningRateSchedules
+        if let wanted = schedules.first(where: { isSet.contains($0.key) }) {
+            for field in schedules where !isSet.contains(field.key) {
+                notes.append("\(name(wanted)) lowers the learning rates: \(off(field))")
+                turnOff(field)
+            }
+        }
+        // Where they do not fall there is nothing to say of the time before.
+        if learningRateDecay.isNever, !isSet.contains($learningRateFlat.key) { learningRateFlat = .never }
         // Without an average there is nothing to say of its ramp.
         if averageDecay == 0, !isSet.contains($averageRamp.key) { averageRamp = false }
         return notes
