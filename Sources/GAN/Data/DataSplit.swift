@@ -27,14 +27,14 @@ extension DataSource {
             switch files {
             case .idx(let files):
                 if let test = try files.testPart() {
-                    return DataSplit(
-                        training: self, heldOut: DataSource(path: path, format: test.format, files: .idx(test)), isPublished: true)
+                    let heldOut = DataSource(path: path, format: test.format, files: .idx(test))
+                    return DataSplit(training: self, heldOut: heldOut, isPublished: true)
                 }
                 return try split(IDXImages(files))
             case .images(let images):
                 if let test = try (images as? CIFARBatches)?.testPart() {
-                    return DataSplit(
-                        training: self, heldOut: DataSource(path: path, format: test.format, files: .images(test)), isPublished: true)
+                    let heldOut = DataSource(path: path, format: test.format, files: .images(test))
+                    return DataSplit(training: self, heldOut: heldOut, isPublished: true)
                 }
                 return try split(images)
             }

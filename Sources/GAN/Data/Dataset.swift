@@ -74,8 +74,8 @@ public final class Dataset {
             switch source.files {
             case .idx(let files):
                 try Dataset.read(
-                    world.agree { try withFiles { try files.reopened() } }, into: memory, shares: communicator.localRanks.map { ($0, images(of: $0)) }, preparation,
-                    needsLabels: needsLabels, world)
+                    world.agree { try withFiles { try files.reopened() } }, into: memory,
+                    shares: communicator.localRanks.map { ($0, images(of: $0)) }, preparation, needsLabels: needsLabels, world)
             case .images(let source):
                 try Dataset.read(
                     source, into: memory, range, of: (0..<communicator.size).map(images), preparation, needsLabels: needsLabels, world)

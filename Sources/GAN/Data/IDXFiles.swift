@@ -88,7 +88,8 @@ struct IDXFiles {
         let (shape, expected) = (images.dimensions, other.images.dimensions)
         guard shape.dropFirst() == expected.dropFirst() else {
             throw Failure(
-                .badData, "\(place.images): images of shape \(Array(shape.dropFirst())); \(Array(expected.dropFirst())) is expected, "
+                .badData,
+                "\(place.images): images of shape \(Array(shape.dropFirst())); \(Array(expected.dropFirst())) is expected, "
                     + "that of \(other.images.path)")
         }
         guard shape[0] > 0 else { throw Failure(.badData, "\(place.images): no images in the file") }
