@@ -109,13 +109,17 @@ class Peer:
             self.problem = "MKL does not ask which CPU this is"
 
     def measure(self, seconds):
+        return self.ask(seconds, 60 + 20 * seconds).get("images_per_second")
+
+    def ask(self, line, limit):
+        """What rank 0 answers to a line for all ranks."""
         for worker in self.workers:
             try:
-                worker.stdin.write(f"{seconds}\n")
+                worker.stdin.write(f"{line}\n")
                 worker.stdin.flush()
             except BrokenPipeError:
                 pass  # its answer will be missing
-        return self.answer(60 + 20 * seconds).get("images_per_second")
+        return self.answer(limit)
 
     def answer(self, limit):
         """Rank 0's line, when all ranks have given theirs; nothing, and a problem, where one ended or hangs instead."""

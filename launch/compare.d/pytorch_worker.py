@@ -84,8 +84,8 @@ class Training:
         self.takes_images = configuration["discriminator"][0]["type"] == "conv2d"
         self.memory_format = torch.channels_last if setting["channels_last"] else torch.contiguous_format
         if self.takes_images:
-            # As many as an epoch of a short measurement takes; enlarged ones are large.
-            self.images = self.images[:8192]
+            # As many as an epoch of a short measurement takes, unless said otherwise; enlarged ones are large.
+            self.images = self.images[:task.get("images_kept", 8192)]
             size = configuration["image_size"]
             size = (size, size) if isinstance(size, int) else tuple(size)
             if self.images.shape[2:] != size:
@@ -177,8 +177,8 @@ def agree(steps):
     return int(number)
 
 
-def main():
-    task = worker.task()
+def prepare(task):
+    """Threads, ranks and random numbers; what worker.serve is to know of the ranks."""
     torch.set_num_threads(len(task["cores"]))
     options = {}
     if task["processes"] > 1:
@@ -186,10 +186,19 @@ def main():
                                 world_size=task["processes"])
         options = dict(agree=agree)
     torch.manual_seed(task["rank"])
-    training = Training(task)
+    return options
+
+
+def serve(training, task, **options):
     counts = [sum(p.numel() for p in net.parameters()) for net in (training.generator, training.discriminator)]
     worker.serve(training.train, task["configuration"]["batch_size"],
                  lambda: dict(parameters=counts, version=torch.__version__, mkl_asked=mkl_asked()), **options)
+
+
+def main():
+    task = worker.task()
+    options = prepare(task)
+    serve(Training(task), task, **options)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What the workers of all peers share: the task they are started with, the images, and measurements on demand.
 
 A worker is started with one argument, a task in JSON (contenders.py makes it). It prints a line of JSON when warm, then
-answers each line of its standard input, a number of seconds, with a line of JSON; at the input's end it ends.
+answers each line of its standard input, a number of seconds, with a line of JSON; at the input's end it ends. One that also
+trains from the start to the end is asked so by a line of JSON.
 """
 
 import json
@@ -53,11 +54,12 @@ class Rows:
         return taken
 
 
-def serve(train, batch, facts, agree=lambda steps: steps):
+def serve(train, batch, facts, agree=lambda steps: steps, run=None):
     """Answers measurements until the input ends.
 
     train(n) trains n steps or a few more and returns (steps, discriminator's loss, generator's loss) when all of it is
-    computed. facts() go into the first line. agree(n) makes the number of steps that of all ranks.
+    computed. facts() go into the first line. agree(n) makes the number of steps that of all ranks. run(request) answers a
+    line of JSON.
     """
     def timed(steps):
         start = time.perf_counter()
@@ -74,5 +76,8 @@ def serve(train, batch, facts, agree=lambda steps: steps):
     step_seconds, losses = timed(max(1, round(WARM_UP_SECONDS / step_seconds)))
     say(dict(facts(), losses=losses))
     for line in sys.stdin:
+        if line.startswith("{"):
+            say(run(json.loads(line)))
+            continue
         step_seconds, losses = timed(max(1, round(float(line) / step_seconds)))
         say(dict(images_per_second=batch / step_seconds, losses=losses))
