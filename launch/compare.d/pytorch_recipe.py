@@ -2,7 +2,8 @@
 
 Beside what pytorch_worker.py trains: label smoothing, instance noise, a moving average of the generator, learning rates of each
 network and their schedules. Pictures are drawn from the average, if there is one, with the generator's running statistics, as
-gan-dist draws them. What else a configuration may ask for is refused.
+gan-dist draws them. What else a configuration may ask for is refused. As a rank of DistributedDataParallel batch normalisation
+takes the statistics of the rank's rows alone, as PyTorch has it.
 """
 
 import copy

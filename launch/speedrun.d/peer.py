@@ -19,6 +19,7 @@ from program import LAUNCH, Failed, Trouble, evaluate
 
 TREES = {"mnist": "MNIST/raw", "fashion": "FashionMNIST/raw", "kmnist": "KMNIST/raw"}  # as torchvision lays them out
 ROUNDS, SECONDS = 2, 4  # in which a setting shows how fast it is
+UNKNOWN = "the PyTorch recipe does not know"  # what pytorch_recipe.py refuses a configuration with
 
 
 def load_compare():
@@ -60,7 +61,8 @@ class PyTorch:
         cores = compare.cores_to_use()[:ranks]
         self.task = dict(configuration=self.configuration, cores=cores, parameters=counted,
                          images=str(find_images(recipe.data, self.configuration["dataset"], scratch).resolve()))
-        self.candidates = settings.pytorch(len(cores), self.configuration, mkl, False, say)
+        self.candidates = [peer for peer in settings.pytorch(len(cores), self.configuration, mkl, True, say)
+                           if peer.precision == "fp32"]
         for peer in self.candidates:
             peer.script = "pytorch_recipe.py"
             peer.prepare(self.task, python, scratch)
@@ -75,6 +77,8 @@ class PyTorch:
                 found = [peer.measure(SECONDS) for _ in range(ROUNDS) if not peer.problem]
             finally:
                 peer.stop()
+            if peer.problem and peer.problem.startswith(UNKNOWN):
+                raise Failed(f"--peer: {peer.problem}", 64)
             if peer.problem:
                 self.say(f"{peer.name} did not run: {peer.problem}")
             else:

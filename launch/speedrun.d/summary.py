@@ -11,7 +11,7 @@ def farthest_from_one(values):
     return max(values, key=lambda value: abs(value - 1))
 
 
-# Which of several values of a figure is the worst. `nearest` is 1 for pictures as far from the training's as real ones are.
+# Which of several values of a figure is the worst. `nearest` is 1 of pictures as far from the training's as real ones.
 Measure = namedtuple("Measure", "key name worst")
 MEASURES = [
     Measure("fid", "FID", max), Measure("kid", "KID", max), Measure("precision", "precision", min),
