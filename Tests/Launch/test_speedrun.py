@@ -1,6 +1,8 @@
 """launch/speedrun plans, trains, sums up and repeats as it says. All but one test go without training."""
 
 import csv
+import gzip
+import importlib.util
 import json
 import os
 import signal
@@ -17,7 +19,8 @@ HERE = Path(__file__).resolve().parent
 LAUNCH = HERE.parents[1] / "launch"
 sys.path[:0] = [str(HERE), *(str(LAUNCH / f"{name}.d") for name in ("speedrun", "verify", "compare"))]
 
-import plan as planning  # noqa: E402 - found by the line above
+import peer  # noqa: E402 - found by the line above
+import plan as planning  # noqa: E402
 import program  # noqa: E402
 import receipt  # noqa: E402
 import summary  # noqa: E402
@@ -65,7 +68,8 @@ class Plans(unittest.TestCase):
     def test_arguments(self):
         arguments = recipe("mlp", "--lr-flat", "{0.4}", "--lr-decay", "{.6}", "--beta1", "0.5").arguments(500, 7)
         text = " ".join(arguments)
-        self.assertTrue(text.startswith("--preset mlp --lr-flat 200 --lr-decay 300 --beta1 0.5 --data /data --seed 7 --steps 500 "), text)
+        expected = "--preset mlp --lr-flat 200 --lr-decay 300 --beta1 0.5 --data /data --seed 7 --steps 500 "
+        self.assertTrue(text.startswith(expected), text)
         self.assertEqual(recipe("folder/recipe.json").arguments(1, 0)[:2], ["--config", str(Path("folder/recipe.json").resolve())])
 
     def test_lists(self):
@@ -73,7 +77,8 @@ class Plans(unittest.TestCase):
         self.assertEqual(planning.seed_list("3"), [0, 1, 2])
         self.assertEqual(planning.seed_list("7,"), [7])
         self.assertEqual(planning.seed_list("7,3"), [7, 3])
-        for read, texts in (planning.budget_list, ["", "0", "-1", "x", "60,"]), (planning.seed_list, ["", "0", "1,1", "-1", "a", ","]):
+        refused = {planning.budget_list: ["", "0", "-1", "x", "60,"], planning.seed_list: ["", "0", "1,1", "-1", "a", ","]}
+        for read, texts in refused.items():
             for text in texts:
                 with self.assertRaises(ValueError, msg=text):
                     read(text)
@@ -125,7 +130,8 @@ class Receipts(unittest.TestCase):
     def test_what_is_no_receipt(self):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "receipt.json")
-            for text, said in ("{", "not JSON"), ("[]", "no receipt"), ('{"format": 2}', "no receipt"), ('{"format": 1}', "lacks budget"):
+            refused = {"{": "not JSON", "[]": "no receipt", '{"format": 2}': "no receipt", '{"format": 1}': "lacks budget"}
+            for text, said in refused.items():
                 path.write_text(text)
                 with self.assertRaisesRegex(program.Failed, said) as caught:
                     receipt.read(path)
@@ -260,6 +266,77 @@ class Limits(unittest.TestCase):
                     program.run(1, ["train"], 2)
                 self.assertLess(time.monotonic() - start, 30)
             until(lambda: not command(int(mark.read_text())), "the end of the rank")
+
+
+class PeerFiles(unittest.TestCase):
+    def test_images_and_labels(self):
+        with tempfile.TemporaryDirectory() as folder:
+            raw = Path(folder, "FashionMNIST", "raw")
+            raw.mkdir(parents=True)
+            (raw / peer.IMAGES).write_text("images")
+            with gzip.open(raw / f"{peer.LABELS}.gz", "wb") as file:
+                file.write(b"labels")
+            self.assertEqual(peer.find_file(folder, "fashion", peer.IMAGES, folder), raw / peer.IMAGES)
+            self.assertEqual(peer.find_file(raw, "fashion", peer.IMAGES, folder), raw / peer.IMAGES)
+            self.assertEqual(peer.find_file(folder, "fashion", peer.LABELS, folder).read_bytes(), b"labels")
+            self.assertEqual(peer.find_file("x/a.npy", "pictures", peer.LABELS, folder), Path("x/labels.npy"))
+            with self.assertRaisesRegex(program.Failed, "has no train-images"):
+                peer.find_file(folder, "mnist", peer.IMAGES, folder)
+
+
+@unittest.skipUnless(importlib.util.find_spec("torch"), "no PyTorch")
+class PyTorchRecipe(unittest.TestCase):
+    # Pictures of 4 x 4, of two classes.
+    CONFIGURATION = dict(
+        batch_size=4, latent_dim=3, image_size=4, loss="bce", generator_step="fresh", lr=0.01, beta1=0.5, beta2=0.9, epsilon=1e-8,
+        label_smoothing=0.1, instance_noise=0.2, instance_noise_decay="10", ema=0.9, ema_ramp=True, lr_flat="1e", lr_decay="8",
+        generator=[dict(type="label", classes=2),
+                   dict(type="conv_transpose2d", inputs=5, outputs=1, kernel=4, stride=1, padding=0, bias=True), dict(type="tanh")],
+        discriminator=[dict(type="conv2d", inputs=1, outputs=3, kernel=4, stride=1, padding=0, bias=True),
+                       dict(type="projection", classes=2)])
+
+    def setUp(self):
+        import numpy
+        import pytorch_recipe
+        import settings
+
+        self.numpy, self.module = numpy, pytorch_recipe
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        numpy.save(f"{self.folder}/images.npy", (numpy.arange(32 * 16) % 256).astype(numpy.uint8).reshape(32, 1, 4, 4))
+        numpy.save(f"{self.folder}/labels.npy", numpy.arange(32) % 2)
+        self.task = dict(configuration=self.CONFIGURATION, setting=settings.FUSED, images=f"{self.folder}/images.npy",
+                         labels=f"{self.folder}/labels.npy", rank=0, processes=1, cores=[0])
+        self.recipe = pytorch_recipe.Recipe(self.task)
+
+    def pictures(self, seed, steps=3):
+        out = f"{self.folder}/x.npy"
+        answer = self.recipe.run(dict(configuration=self.CONFIGURATION, seed=seed, steps=steps, count=7, out=out))
+        self.assertTrue(all(0 < loss < 10 for loss in answer["losses"]), answer)
+        return self.numpy.load(out)
+
+    def test_a_run_starts_afresh(self):
+        first = self.pictures(1)
+        self.assertEqual((first.shape, first.dtype), ((7, 1, 4, 4), self.numpy.uint8))
+        self.assertFalse((first == self.pictures(2)).all())
+        self.assertTrue((first == self.pictures(1)).all())
+
+    def test_schedules(self):
+        self.recipe.begin(self.CONFIGURATION, 0)
+        rates, noise = [], []
+        for self.recipe.t in 0, 8, 12, 16, 20:  # 8 steps are an epoch
+            self.recipe.schedule()
+            rates.append(self.recipe.generator_adam.param_groups[0]["lr"])
+            noise.append(round(float(self.recipe.sigma), 6))
+        self.assertEqual(rates, [0.01, 0.01, 0.005, 0, 0])
+        self.assertEqual(noise, [0.2, 0.04, 0, 0, 0])
+
+    def test_what_it_does_not_know(self):
+        layer = dict(type="upsample")
+        for change, said in (dict(r1=0.1), "r1 0.1"), (dict(loss="hinge"), "the loss hinge"), (dict(generator=[layer]), "upsample"):
+            with self.assertRaisesRegex(SystemExit, f"^{peer.UNKNOWN}.*{said}"):
+                self.module.Recipe(dict(self.task, configuration=dict(self.CONFIGURATION, **change)))
 
 
 def measures():

@@ -1,9 +1,9 @@
 """PyTorch's training from the first step to the last picture: the whole of a gan-dist configuration, not its speed alone.
 
 Beside what pytorch_worker.py trains: label smoothing, instance noise, a moving average of the generator, learning rates of each
-network and their schedules. Pictures are drawn from the average, if there is one, with the generator's running statistics, as
-gan-dist draws them. What else a configuration may ask for is refused. As a rank of DistributedDataParallel batch normalisation
-takes the statistics of the rank's rows alone, as PyTorch has it.
+network and their schedules, networks that are told classes. Pictures are drawn from the average, if there is one, with the
+generator's running statistics, as gan-dist draws them. What else a configuration may ask for is refused. As a rank of
+DistributedDataParallel batch normalisation takes the statistics of the rank's rows alone, as PyTorch has it.
 """
 
 import copy
@@ -41,6 +41,11 @@ def steps_of(interval, epoch):
     return int(text.removesuffix("e")) * (epoch if text.endswith("e") else 1)
 
 
+def classes_of(configuration):
+    """How many classes the networks are told; 0 of such as are told none."""
+    return max(layer.get("classes", 0) for layer in configuration["generator"] + configuration["discriminator"])
+
+
 class Recipe(pytorch_worker.Training):
     def __init__(self, task):
         configuration = task["configuration"]
@@ -48,6 +53,10 @@ class Recipe(pytorch_worker.Training):
         if unknown:
             raise SystemExit(f"the PyTorch recipe does not know {unknown}")
         self.sigma = torch.zeros(())
+        self.classes = classes_of(configuration)
+        if self.classes:
+            self.labels = torch.from_numpy(worker.load_labels(task["labels"], task["rank"], task["processes"]))
+        self.real_labels = self.fake_labels = None
         super().__init__(dict(task, images_kept=None))
         self.processes, self.rank = task["processes"], task["rank"]
         # Of the discriminator's loss; the generator's target stays 1.
@@ -92,21 +101,36 @@ class Recipe(pytorch_worker.Training):
         self.is_noisy = configuration["instance_noise"] > 0
         self.sigma.fill_(sigma)
 
+    def noise(self):
+        """And the classes of what is made of it."""
+        if self.classes:
+            self.fake_labels = torch.randint(self.classes, (self.batch,))
+            pytorch_worker.tell(self.generator, self.fake_labels)
+        return super().noise()
+
+    def judge(self, discriminator, images, labels):
+        if self.classes:
+            pytorch_worker.tell(self.discriminator, labels)
+        return discriminator(images).float()
+
     def noisy(self, images):
         return images + self.sigma * torch.randn_like(images) if self.is_noisy else images
 
     def discriminator_loss(self, real, fake):
-        judge = self.parallel_discriminator
-        real, fake = self.noisy(real), self.noisy(fake)
+        network, real, fake = self.parallel_discriminator, self.noisy(real), self.noisy(fake)
         if self.lean:
-            return 2 * self.loss(judge(torch.cat([real, fake])).float(), self.both_targets)
-        return self.loss(judge(real).float(), self.real_targets) + self.loss(judge(fake).float(), self.zeros)
+            labels = torch.cat([self.real_labels, self.fake_labels]) if self.classes else None
+            return 2 * self.loss(self.judge(network, torch.cat([real, fake]), labels), self.both_targets)
+        return (self.loss(self.judge(network, real, self.real_labels), self.real_targets)
+                + self.loss(self.judge(network, fake, self.fake_labels), self.zeros))
 
     def generator_loss(self, fake):
-        return super().generator_loss(self.noisy(fake))
+        return self.loss(self.judge(self.discriminator, self.noisy(fake), self.fake_labels), self.ones)
 
     def step(self, rows):
         self.schedule()
+        if self.classes:
+            self.real_labels = self.labels[rows]
         losses = super().step(rows)
         self.t += 1
         decay = self.configuration["ema"]
@@ -118,7 +142,7 @@ class Recipe(pytorch_worker.Training):
 
     @torch.no_grad()
     def pictures(self, count, seed):
-        """[count, C, H, W] of bytes."""
+        """[count, C, H, W] of bytes, of one class after the other where there are classes."""
         generator = copy.deepcopy(self.generator).eval()
         if self.configuration["ema"]:
             for parameter, average in zip(generator.parameters(), self.average):
@@ -129,6 +153,8 @@ class Recipe(pytorch_worker.Training):
         drawn = []
         for first in range(0, count, BATCH):
             z = torch.randn(min(BATCH, count - first), self.latent, generator=random)
+            if self.classes:
+                pytorch_worker.tell(generator, torch.arange(first, first + len(z)) % self.classes)
             x = generator(z[:, :, None, None] if self.takes_images else z)
             drawn.append(((x.reshape(-1, *shape) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
         return torch.cat(drawn).numpy()

@@ -42,6 +42,39 @@ class ImageLinear(nn.Linear):
         return super().forward(x.flatten(1))[:, :, None, None]
 
 
+class Labelled(nn.Module):
+    """A layer that is told the classes of its rows; see tell."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes, self.labels = classes, None
+
+
+class Label(Labelled):
+    """The class, a one among zeros, behind the features or the channels of every pixel."""
+
+    def forward(self, x):
+        classes = functional.one_hot(self.labels, self.classes).to(x.dtype)
+        if x.dim() == 4:
+            classes = classes[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return torch.cat([x, classes], 1)
+
+
+class Projection(Labelled):
+    """Output 0 and that of the class."""
+
+    def forward(self, x):
+        rows = x.flatten(1)
+        return (rows[:, :1] + rows.gather(1, 1 + self.labels[:, None])).reshape(len(x), 1, *x.shape[2:])
+
+
+def tell(network, labels):
+    """The classes of the next rows."""
+    for module in network.modules():
+        if isinstance(module, Labelled):
+            module.labels = labels
+
+
 # Of networks of convolutions. Others are of features only, and have nothing to reshape.
 LAYERS = {
     "linear": lambda layer: ImageLinear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True)),
@@ -55,11 +88,13 @@ LAYERS = {
     "sigmoid": lambda layer: nn.Sigmoid(),
     "sign": lambda layer: Sign(),
     "dropout": lambda layer: nn.Dropout(layer["probability"]),
+    "label": lambda layer: Label(layer["classes"]),
+    "projection": lambda layer: Projection(layer["classes"]),
 }
 
 FEATURE_LAYERS = dict(
     LAYERS, linear=lambda layer: nn.Linear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True)),
-    reshape=lambda layer: nn.Identity())
+    reshape=lambda layer: nn.Identity(), batch_norm=lambda layer: nn.BatchNorm1d(layer["channels"]))
 
 LOSSES = {"bce": functional.binary_cross_entropy_with_logits, "mse": functional.mse_loss}
 

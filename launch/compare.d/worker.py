@@ -36,6 +36,12 @@ def load_images(path, part=0, parts=1):
     return numpy.ascontiguousarray(pixels[part::parts]).astype(numpy.float32) / 127.5 - 1
 
 
+def load_labels(path, part=0, parts=1):
+    """Of the same images: int64, of an IDX file or a NumPy array."""
+    labels = numpy.load(path) if path.endswith(".npy") else numpy.frombuffer(Path(path).read_bytes(), numpy.uint8, offset=8)
+    return labels[part::parts].astype(numpy.int64)
+
+
 class Rows:
     """Numbers of images, shuffled anew whenever all have had their turn; what does not fill a batch is left out."""
 

@@ -18,6 +18,7 @@ from program import LAUNCH, Failed, Trouble, evaluate
 
 
 TREES = {"mnist": "MNIST/raw", "fashion": "FashionMNIST/raw", "kmnist": "KMNIST/raw"}  # as torchvision lays them out
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 ROUNDS, SECONDS = 2, 4  # in which a setting shows how fast it is
 UNKNOWN = "the PyTorch recipe does not know"  # what pytorch_recipe.py refuses a configuration with
 
@@ -30,13 +31,13 @@ def load_compare():
     return module
 
 
-def find_images(data, dataset, scratch):
-    """The file of images that a worker reads; one that is packed is unpacked into the scratch folder."""
+def find_file(data, dataset, name, scratch):
+    """The file that a worker reads of the images or the labels; one that is packed is unpacked into the scratch folder."""
     data = Path(data)
     if data.suffix == ".npy":
-        return data
+        return data if name == IMAGES else data.with_name("labels.npy")
     for folder in data / TREES.get(dataset, "."), data:
-        file = folder / "train-images-idx3-ubyte"
+        file = folder / name
         if file.is_file():
             return file
         if (packed := file.with_name(f"{file.name}.gz")).is_file():
@@ -44,7 +45,7 @@ def find_images(data, dataset, scratch):
             with gzip.open(packed) as source, open(unpacked, "wb") as target:
                 shutil.copyfileobj(source, target)
             return unpacked
-    raise Failed(f"--peer reads IDX files (mnist, fashion, kmnist) and NumPy arrays of bytes; {data} has none", 64)
+    raise Failed(f"--peer reads IDX files (mnist, fashion, kmnist) and NumPy arrays of bytes; {data} has no {name}", 64)
 
 
 class PyTorch:
@@ -59,8 +60,10 @@ class PyTorch:
         mkl = environment.mkl_on_amd(say)
         counted = [compare.parameters(self.configuration[name]) for name in ("generator", "discriminator")]
         cores = compare.cores_to_use()[:ranks]
-        self.task = dict(configuration=self.configuration, cores=cores, parameters=counted,
-                         images=str(find_images(recipe.data, self.configuration["dataset"], scratch).resolve()))
+        self.task = dict(configuration=self.configuration, cores=cores, parameters=counted)
+        is_conditional = any("classes" in layer for layer in self.configuration["generator"])
+        for key, name in [("images", IMAGES), ("labels", LABELS)][:1 + is_conditional]:
+            self.task[key] = str(find_file(recipe.data, self.configuration["dataset"], name, scratch).resolve())
         self.candidates = [peer for peer in settings.pytorch(len(cores), self.configuration, mkl, True, say)
                            if peer.precision == "fp32"]
         for peer in self.candidates:

@@ -11,7 +11,7 @@ def farthest_from_one(values):
     return max(values, key=lambda value: abs(value - 1))
 
 
-# Which of several values of a figure is the worst. `nearest` is 1 of pictures as far from the training's as real ones.
+# Which of several values of a figure is the worst. `nearest` is 1 where pictures are as new as real ones.
 Measure = namedtuple("Measure", "key name worst")
 MEASURES = [
     Measure("fid", "FID", max), Measure("kid", "KID", max), Measure("precision", "precision", min),
@@ -19,7 +19,8 @@ MEASURES = [
     Measure("nearest", "nearest", farthest_from_one), Measure("class_accuracy", "named as asked", min),
 ]
 # What a row of the file says before and behind its figures.
-RUN = ["trainer", "preset", "budget_seconds", "reference_rate", "seed", "steps", "images", "seconds", "images_per_second", "problem"]
+RUN = ["trainer", "preset", "budget_seconds", "reference_rate", "seed", "steps", "images", "seconds", "images_per_second",
+       "problem"]
 ORIGIN = ["weights_sha256", "data_sha256", "extractor_sha256", "version", "cpu", "cores", "ranks", "instruction_set",
           "load_at_start", "machine_images_per_second", "machine_spread", "command"]
 COLUMNS = (RUN + [f"{measure.key}{suffix}" for measure in MEASURES for suffix in ("", "_floor", "_floor_sd")]
