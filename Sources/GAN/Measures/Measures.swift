@@ -1,0 +1,132 @@
+import Kernels
+import MessagePassing
+
+/// How like the data pictures are; a raw value is the key of a measure wherever it is told.
+enum Measure: String, CaseIterable, Sendable {
+    case fid, kid, precision, recall, density, coverage
+    case classDivergence = "class_kl"
+    case classifierScore = "classifier_score"
+    case nearest
+}
+
+/// Pictures as an extractor sees them, and what measures need to know of them alone: each computed once, when first needed,
+/// by all ranks together.
+final class MeasuredPictures {
+    /// What messages call them: "made", "test".
+    let name: String
+    let features: Features
+    let logits: ClassLogits
+    private var gaussian: Gaussian?
+    private var thirdMoment: ThirdMoment?
+    private var neighbours: (count: Int, distances: [Double])?
+
+    init(_ name: String, features: Features, logits: ClassLogits) {
+        precondition(features.count == logits.count, "features of \(features.count) pictures, logits of \(logits.count)")
+        (self.name, self.features, self.logits) = (name, features, logits)
+    }
+
+    func gaussian(_ world: World) throws -> Gaussian {
+        if let gaussian { return gaussian }
+        let new = try Gaussian(features, world: world)
+        gaussian = new
+        return new
+    }
+
+    func thirdMoment(_ world: World) -> ThirdMoment {
+        if let thirdMoment { return thirdMoment }
+        let new = ThirdMoment(features, world: world)
+        thirdMoment = new
+        return new
+    }
+
+    /// See `Manifold.neighbours`; always to be asked for the same number.
+    func neighbours(_ k: Int, _ world: World, _ kernels: Kernels) throws -> [Double] {
+        if let neighbours, neighbours.count == k { return neighbours.distances }
+        let new = try Manifold.neighbours(k, of: features, world, kernels)
+        neighbours = (k, new)
+        return new
+    }
+
+    /// - Throws: on every rank, if there are fewer pictures.
+    func require(_ least: Int, for measures: String) throws {
+        guard features.count < least else { return }
+        throw Failure(
+            .usage,
+            "\(measures) take at least \(least) \(name) pictures, found \(features.count); measure more pictures, or leave "
+                + "these measures out", isShared: true)
+    }
+}
+
+/// Measures of sets of made pictures against the same real ones. Every rank holds the features of both.
+///
+/// All values are the same bytes on any number of ranks and every instruction set.
+final class Measures {
+    private let real: MeasuredPictures
+    private let classCounts: [Int]
+    private let training: TrainingDistance?
+    private let world: World
+    private let kernels: Kernels
+    private var realTrainingDistance: Double?
+
+    /// - Parameters:
+    ///   - real: what is compared with: pictures that neither the generator nor the extractor has learned from.
+    ///   - classCounts: how many pictures of each class the data have.
+    ///   - training: this rank's part of the pictures that generators learn from, each rank's another; nil to leave out
+    ///     `nearest`.
+    ///   - kernels: those of single precision.
+    init(real: MeasuredPictures, classCounts: [Int], training: Features?, world: World, kernels: Kernels) {
+        self.real = real
+        self.classCounts = classCounts
+        self.training = training.map { TrainingDistance(training: $0, world: world, kernels: kernels) }
+        self.world = world
+        self.kernels = kernels
+    }
+
+    /// The measures that are wanted, in the order of `Measure`. Computed by all ranks, which all return the same.
+    /// - Throws: on every rank, if there are too few pictures for one.
+    func values(
+        of made: MeasuredPictures, _ wanted: Set<Measure> = Set(Measure.allCases)
+    ) throws -> [(key: Measure, value: Double)] {
+        if !wanted.isDisjoint(with: [.fid, .kid]) {
+            for pictures in [made, real] { try pictures.require(2, for: "fid and kid") }
+        }
+        var manifold: Manifold?
+        if !wanted.isDisjoint(with: [.precision, .recall, .density, .coverage]) { manifold = try self.manifold(of: made) }
+        for pictures in [made, real] { try pictures.require(1, for: "measures") }
+        var values: [(key: Measure, value: Double)] = []
+        for measure in Measure.allCases where wanted.contains(measure) {
+            let value: Double? = switch measure {
+            case .fid: try made.gaussian(world).frechetDistance(to: real.gaussian(world))
+            case .kid: try made.thirdMoment(world).kernelDistance(to: real.thirdMoment(world))
+            case .precision: manifold?.precision
+            case .recall: manifold?.recall
+            case .density: manifold?.density
+            case .coverage: manifold?.coverage
+            case .classDivergence: GAN.classDivergence(made: made.logits.classCounts, data: classCounts)
+            case .classifierScore: made.logits.score
+            case .nearest: try nearest(made)
+            }
+            if let value { values.append((measure, value)) }
+        }
+        return values
+    }
+
+    private func manifold(of made: MeasuredPictures) throws -> Manifold {
+        let (near, far) = (Manifold.precisionNeighbours, Manifold.densityNeighbours)
+        try made.require(near + 1, for: "precision, recall, density and coverage")
+        try real.require(far + 1, for: "precision, recall, density and coverage")
+        return try Manifold(
+            real: real.features, realNeighbours: real.neighbours(far, world, kernels), made: made.features,
+            madeNeighbours: made.neighbours(near, world, kernels), world, kernels)
+    }
+
+    /// The mean distance from made pictures to the nearest training picture over that from real ones: below 1 where training
+    /// pictures are repeated. Nil where the real pictures all are training pictures themselves.
+    private func nearest(_ made: MeasuredPictures) throws -> Double? {
+        guard let training else { return nil }
+        let reference = try realTrainingDistance ?? training.mean(of: real.features)
+        realTrainingDistance = reference
+        let distance = try training.mean(of: made.features)
+        return reference > 0 ? distance / reference : nil
+    }
+}
