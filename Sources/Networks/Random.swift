@@ -5,7 +5,7 @@ import Kernels
 ///
 /// | stream | block | row | step |
 /// |---|---|---|---|
-/// | `generatorWeights`, `discriminatorWeights` | number of the tensor | element / 4 | 0 |
+/// | `generatorWeights`, `discriminatorWeights`, `classifierWeights` | number of the tensor | element / 4 | 0 |
 /// | `shuffle` | logical shard | position / 4 | number of the permutation |
 /// | `discriminatorNoise`, `generatorNoise` | latent dimension / 4 | global row of the batch | step, from 0 |
 /// | `sampleNoise` | latent dimension / 4 | number of the picture | 0 |
@@ -32,6 +32,7 @@ public enum RandomStream {
     public static let fakeFlips: UInt32 = 9
     public static let penaltyMix: UInt32 = 10
     public static let mirror: UInt32 = 11
+    public static let classifierWeights: UInt32 = 12
 
     /// The noise on what the discriminator sees in a pass.
     public static func instanceNoise(_ pass: PassKind) -> UInt32 { 16 + pass.rawValue }

@@ -13,7 +13,7 @@ struct GANDist: ParsableCommand {
         abstract: "Trains generative adversarial networks on MNIST or pictures of your own, data-parallel over MPI, with "
             + "the same bytes at any number of ranks.",
         version: Version.current,
-        subcommands: [Train.self, Sample.self, Hash.self, Info.self, Bench.self],
+        subcommands: [Train.self, Sample.self, Evaluate.self, Classify.self, Hash.self, Info.self, Bench.self],
         defaultSubcommand: Train.self)
 
     static func main() {
@@ -39,6 +39,9 @@ struct GANDist: ParsableCommand {
             launch.finish {
                 try launch.run(watchdog: train.watchdog) { try train.run(on: $0, command: launch.command) }
             }
+        }
+        if let evaluate = command as? Evaluate {
+            launch.finish { try launch.run(watchdog: Launch.startLimit) { try evaluate.run(on: $0) } }
         }
         Signals.restore()
         guard launch.environmentRank == 0 else { Foundation.exit(0) }

@@ -35,6 +35,84 @@ struct Sample: ParsableCommand {
     }
 }
 
+struct Classify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Name the classes of pictures with a trained classifier, and compare with their labels.",
+        discussion: "Looks at the test pictures of the data where their files have a test part, else at all pictures.")
+
+    @Option(help: "Checkpoint file of a classifier (--preset classifier28).")
+    var checkpoint: String
+    @Option(parsing: .unconditional, help: "Pictures, as for train.")
+    var data = "data"
+    @Option(help: "Which data set it is, where a folder holds several, as for train.")
+    var dataset: String?
+    @Flag(help: "Only pictures that were held out of training: every tenth of each class where there is no test part.")
+    var heldOut = false
+    @Option(help: ArgumentHelp("Write the classes as an array, in the order of the files.", valueName: "labels.npy"))
+    var out: String?
+
+    func run() throws {
+        try StandardOutput.printResult(
+            try classify(checkpoint: checkpoint, data: data, dataset: dataset, onlyHeldOut: heldOut, out: out))
+    }
+}
+
+/// Runs on all ranks of a launcher.
+struct Evaluate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure how like the data a generator's pictures are: Fréchet distance and its kin. Also under mpirun.",
+        discussion: "Features are those of a classifier of the data, which is trained first where there is none yet.")
+
+    @Option(help: "Checkpoint file.")
+    var checkpoint: String?
+    @Option(help: "Pictures to measure in place of a checkpoint's: an .npy array or a folder, as --data.")
+    var pictures: String?
+    @Option(parsing: .unconditional, help: "The data that the pictures are to be like, as for train.")
+    var data = "data"
+    @Option(help: "Which data set it is, where a folder holds several, as for train.")
+    var dataset: String?
+    @Option(parsing: .unconditional, help: "How many pictures, against as many test pictures (10000, or as many as there are).")
+    var images: Int?
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("What to measure (default: all): \(metricNames).", valueName: "fid,kid,…"))
+    var metrics: String?
+    @Option(help: ArgumentHelp("Measure by the features of this classifier, in place of one of the data's own.", valueName: "file"))
+    var extractor: String?
+    @Flag(help: "Measure the generator itself, not the average of it that a checkpoint may hold.")
+    var raw = false
+    @Option(help: "Instruction set, as for train.")
+    var isa = "auto"
+    @Flag(help: "Print one line of JSON.")
+    var json = false
+
+    func run() throws { preconditionFailure("measuring runs on a communicator") }
+
+    func run(on communicator: any Communicator) throws {
+        let world = try World(communicator, limit: Launch.startLimit)
+        try evaluate(try world.agree { try request() }, world: world)
+    }
+
+    private func request() throws -> EvaluationRequest {
+        let made: EvaluationRequest.Pictures
+        switch (checkpoint, pictures) {
+        case (let checkpoint?, nil): made = .checkpoint(checkpoint, isRaw: raw)
+        case (nil, let pictures?): made = .files(pictures)
+        default: throw Failure(.usage, "either --checkpoint or --pictures is expected, and not both")
+        }
+        if let images, images < 2 { throw Failure(.usage, "--images \(images): at least 2 pictures are measured") }
+        var request = EvaluationRequest(made)
+        request.data = data
+        request.dataset = dataset
+        request.images = images
+        request.metrics = metrics
+        request.extractor = extractor
+        request.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
+        request.isJSON = json
+        return request
+    }
+}
+
 struct Hash: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print the SHA-256 of a checkpoint's parameters.")
 

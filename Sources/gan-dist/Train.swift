@@ -44,6 +44,10 @@ struct Train: ParsableCommand {
         help: ArgumentHelp(
             "Go on from a checkpoint: a file, latest, or auto (a fresh start if there is none).", valueName: "latest|auto|file"))
     var resume: String?
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Measure by the features of this classifier, in place of one of the data's own.", valueName: "file"))
+    var extractor: String?
     @Option(parsing: .unconditional, help: "Write what goes into and comes out of each of the first steps.")
     var dumpSteps = 0
     @Option(parsing: .unconditional, help: "Seconds without progress after which the run is ended; 0 is never.")
@@ -77,7 +81,7 @@ struct Train: ParsableCommand {
         }
         guard dumpSteps >= 0 else { throw Failure(.usage, "--dump-steps \(dumpSteps): must be 0 or more") }
         let paths: [(option: String, path: String?)] = [
-            ("--data", data), ("--outdir", outdir), ("--trace", trace), ("--resume", resume),
+            ("--data", data), ("--outdir", outdir), ("--trace", trace), ("--resume", resume), ("--extractor", extractor),
         ]
         for (option, path) in paths where path == "" {
             throw Failure(.usage, "\(option) \"\": a path is expected, found an empty text")
@@ -90,6 +94,7 @@ struct Train: ParsableCommand {
         options.reduction = try choice("--reduction", reduction)
         options.overlaps = !noOverlap
         options.trace = trace
+        options.extractor = extractor
         options.watchdog = watchdog
         options.dumpSteps = dumpSteps
         options.isQuiet = quiet

@@ -102,7 +102,8 @@ import Testing
             "ema": (0.999, "0.999"), "ema_ramp": (true, "true"), "precision": ("bf16", "\"bf16\""),
             "seed": (UInt64.max, "18446744073709551615"), "shards": (16, "16"), "log_interval": ("7", "\"7\""),
             "sample_interval": ("0", "\"0\""), "checkpoint_interval": ("9e", "\"9e\""), "hash_interval": ("8", "\"8\""),
-            "keep": (1, "1"),
+            "keep": (1, "1"), "evaluate_interval": ("2e", "\"2e\""), "evaluate_images": (100, "100"),
+            "keep_best": ("fid", "\"fid\""),
         ]
         #expect(Set(values.keys) == Set(Configuration.optionFields.map(\.key)))
         let preset = try mnistPreset("mlp").fields()

@@ -83,7 +83,7 @@ import Testing
         },
     ]
 
-    @Test(arguments: Preset.names, perturbations) func holdsWhatTheStepUsed(preset: String, remedy: Case) throws {
+    @Test(arguments: ganPresets, perturbations) func holdsWhatTheStepUsed(preset: String, remedy: Case) throws {
         var configuration = try mnistPreset(preset)
         configuration.batchSize = 8
         configuration.generator = narrow(configuration.generator, inputs: configuration.latentDimension)
@@ -134,7 +134,7 @@ import Testing
     @Test func everyRemedyIsTried() throws {
         for remedy in Self.perturbations {
             let isTried =
-                try Preset.names.contains { name in
+                try ganPresets.contains { name in
                     var configuration = try mnistPreset(name)
                     remedy.change(&configuration)
                     return (try? configuration.validate()) != nil

@@ -21,7 +21,7 @@ import Testing
     static let shapes = [(1, 28, 28), (3, 32, 32), (1, 36, 20), (3, 20, 36), (3, 64, 64)]
 
     /// Every preset but dcgan builds itself for the shape; all that are told classes are told those of the data.
-    @Test(arguments: Preset.names.filter { $0 != "dcgan" }, shapes) func networksFit(name: String, shape: (Int, Int, Int)) throws {
+    @Test(arguments: ganPresets.filter { $0 != "dcgan" }, shapes) func networksFit(name: String, shape: (Int, Int, Int)) throws {
         let (channels, height, width) = shape
         let configuration = try request(name).fresh(for: data(channels, height, width))
         #expect(configuration.image == Shape(channels: channels, height: height, width: width))
@@ -30,6 +30,18 @@ import Testing
         #expect(plans.generator.outputs == channels * height * width)
         #expect(plans.discriminator.inputs == channels * height * width)
         #expect(configuration.classes == (name.hasPrefix("c") ? 26 : nil))
+    }
+
+    /// As many outputs as there are classes.
+    @Test(arguments: shapes) func classifierFits(shape: (Int, Int, Int)) throws {
+        let (channels, height, width) = shape
+        let configuration = try request("classifier28").fresh(for: data(channels, height, width))
+        #expect(try configuration.classifierPlan().inputs == channels * height * width)
+        #expect(configuration.classes == 26)
+        let error = #expect(throws: Failure.self) {
+            try request("classifier28").fresh(for: data(channels, height, width, classes: nil))
+        }
+        #expect(error?.code == .missingInput && error?.description.contains("needs the classes of images") == true)
     }
 
     /// Radford's networks: 100 → 512 × 4 × 4 → … → C × 64 × 64.

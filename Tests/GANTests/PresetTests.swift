@@ -132,7 +132,7 @@ import Testing
         #expect(
             Preset.names == [
                 "dcgan28", "dcgan", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "cgan", "mlp", "mlp-dropout", "mlp-wide",
-                "mlp-reuse",
+                "mlp-reuse", "classifier28",
             ])
         #expect(Preset.standard == "dcgan28")
         let error = #expect(throws: Failure.self) { _ = try mnistPreset("mpl") }

@@ -19,7 +19,7 @@ import Testing
     static let cases: [Case] = Preset.names.compactMap { try? mnistPreset($0) }.map { preset in
         // Plain loops take their time: of networks with convolutions one step of one row a shard, and no more than two updates of
         // the critic.
-        guard (preset.generator + preset.discriminator).contains(where: { $0.name.hasPrefix("conv") }) else {
+        guard (preset.generator + preset.discriminator + preset.classifier).contains(where: { $0.name.hasPrefix("conv") }) else {
             let batch = 2 * preset.shards + 1
             return Case(name: preset.preset, steps: 2) { $0.batchSize = batch }
         }
@@ -78,9 +78,14 @@ import Testing
     }
 
     private func reference(_ configuration: Configuration, steps: Int) throws -> [[[Float]]] {
-        let step = try ReferenceStep(configuration, Dataset(synthetic: 300, for: configuration))
+        let dataset = Dataset(synthetic: 300, for: configuration)
+        let step: any ReferenceGame =
+            switch configuration.game {
+            case .gan: try ReferenceStep(configuration, dataset)
+            case .classifier: try ReferenceClassifierStep(configuration, dataset)
+            }
         for t in 0..<steps { try step.run(t) }
-        return [step.generator, step.discriminator].map { player in
+        return step.players.map { player in
             let layout = player.network.layout
             return [floats(player.parameters, layout), floats(player.network.buffers, player.network.bufferLayout),
                     player.optimizer.average.map { floats($0, layout) } ?? []]

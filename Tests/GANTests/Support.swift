@@ -91,6 +91,9 @@ func modelFile(_ json: Data) -> ConfigurationRequest {
 /// A preset's configuration for MNIST.
 func mnistPreset(_ name: String) throws -> Configuration { try Preset.named(name).configuration(for: .mnist) }
 
+/// The presets of GANs.
+let ganPresets = Preset.names.filter { (try? mnistPreset($0))?.game == .gan }
+
 extension ImageSize: ExpressibleByIntegerLiteral {
     public init(integerLiteral side: Int) { self.init(side: side) }
 }

@@ -35,6 +35,8 @@ CASES = {
     "wgan-gp": ["--preset", "wgan-gp", "--batch-size", "16"],
     "cdcgan": ["--preset", "cdcgan", "--batch-size", "16"],
     "dcgan": ["--preset", "dcgan", "--batch-size", "8"],
+    "classifier": ["--preset", "classifier28", "--batch-size", "16", "--evaluate-interval", "2"],  # with its test figures
+    "measures": ["--preset", "mlp", "--evaluate-interval", "4", "--evaluate-images", "50"],  # and real pictures' figures
     # Pictures of other kinds.
     "grey-36x20": ["--preset", "mlp"],
     "letters": ["--preset", "cgan"],
@@ -52,7 +54,10 @@ DATA = {
     "colour-32": data.pictures,
     "colour-64": data.cifar,
 }
-HEAVY = {"dcgan28", "dcgan28-bf16", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "dcgan", "colour-32", "colour-64"}
+# A small classifier that pictures are measured by, and what it is trained with.
+MEASURED = {"measures"}
+EXTRACTOR = ["--config", GOLDEN.parent / "classifier.json", "--steps", "40"]
+HEAVY = {"classifier", "dcgan28", "dcgan28-bf16", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "dcgan", "colour-32", "colour-64"}
 NOT_PORTABLE = {"dcgan", "colour-64"}  # minutes a step
 NOT_GOLDEN = {"jpeg"}  # decoders may round otherwise
 

@@ -1,5 +1,6 @@
 """A training as a process: started, killed, waited for, and what it left."""
 
+import hashlib
 import json
 import os
 import random
@@ -13,6 +14,10 @@ from cases import QEMU, REAL_HOSTS, ROOT
 
 LAUNCH = ROOT / "launch"
 BINARY = Path(os.environ.get("GAN_DIST_BINARY", ROOT / ".build" / "release" / "gan-dist")).resolve()
+
+
+FIGURES = {"test_loss", "test_accuracy", "fid", "kid", "precision", "recall", "density", "coverage", "class_kl",
+           "classifier_score", "nearest", "class_accuracy", "extractor_sha256"}
 
 
 class Trouble(Exception):
@@ -46,6 +51,12 @@ def describe(pid):
         return f"process {pid}, ended"
 
 
+def figures(line):
+    """A digest of what a line of stats.jsonl tells of test images and of pictures; nothing where it tells nothing."""
+    values = {key: value for key, value in line.items() if key.removesuffix("_sd").removesuffix("_floor") in FIGURES}
+    return " " + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest() if values else ""
+
+
 class Job:
     """A training, its folder and its time limit."""
 
@@ -55,11 +66,13 @@ class Job:
 
     def start(self, ranks, split, arguments):
         train = [BINARY, "train", "--outdir", self.folder, "--quiet", *arguments]
-        environment = dict(os.environ)
+        # What measures keep for later runs is made anew by each.
+        environment = dict(os.environ, XDG_CACHE_HOME=str(Path(self.folder) / "cache"))
         options = []
         if split:
             environment["GAN_DIST_HOSTS"] = split
             options = ["-x", "GAN_DIST_HOSTS"]
+        options += ["-x", "XDG_CACHE_HOME"] if ranks > 1 else []
         if self.tool == QEMU:
             command = ["qemu-x86_64", "-cpu", "Nehalem", *train]
         elif self.tool == REAL_HOSTS.name:
@@ -141,7 +154,8 @@ class Job:
         return max((int(name[11:-12]) for name in names), default=0)
 
     def hashes(self, length, steps):
-        found = {line["step"]: line["weights_sha256"] for line in self.lines() if "weights_sha256" in line}
+        """Of the weights, and of the figures where any were measured."""
+        found = {line["step"]: line["weights_sha256"] + figures(line) for line in self.lines() if "weights_sha256" in line}
         wanted = [step for step in range(1, steps + 1) if step % length.hash_interval == 0]
         missing = [step for step in wanted if step not in found]
         if missing:

@@ -38,10 +38,10 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     @Field("lr", .positive("the learning rate must be a positive number"), flag: "--lr", help: "Learning rate of both networks.")
     public var learningRate: Double = 2e-4
-    @Field("lr_generator", .unlessNil(.positive), .unlessDefault, flag: "--lr-generator",
+    @Field("lr_generator", .unlessNil(.positive), .unlessDefault, of: .gan, flag: "--lr-generator",
         help: "The generator's learning rate, in place of --lr.")
     public var generatorLearningRate: Double? = nil
-    @Field("lr_discriminator", .unlessNil(.positive), .unlessDefault, flag: "--lr-discriminator",
+    @Field("lr_discriminator", .unlessNil(.positive), .unlessDefault, of: .gan, flag: "--lr-discriminator",
         help: "The discriminator's learning rate, in place of --lr.")
     public var discriminatorLearningRate: Double? = nil
     @Field("lr_half_life", flag: "--lr-half-life",
@@ -66,53 +66,57 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     // Networks, and the game that they play.
 
-    @Field("latent_dim", .within(1...65_536, "must be 1 … 65,536"), flag: "--latent-dim", help: "Length of the noise vectors.")
+    @Field("game", .any, .unlessDefault, help: "What is trained: gan, or classifier.")
+    public var game: GameKind = .gan
+    @Field("classifier", .any, .unlessDefault, of: .classifier, help: "The classifier's layers.")
+    public var classifier: [LayerSpecification] = []
+    @Field("latent_dim", .within(1...65_536, "must be 1 … 65,536"), of: .gan, flag: "--latent-dim", help: "Length of the noise vectors.")
     public var latentDimension: Int = 100
-    @Field("generator", help: "The generator's layers.")
+    @Field("generator", of: .gan, help: "The generator's layers.")
     public var generator: [LayerSpecification] = []
-    @Field("discriminator", help: "The discriminator's layers.")
+    @Field("discriminator", of: .gan, help: "The discriminator's layers.")
     public var discriminator: [LayerSpecification] = []
-    @Field("loss", flag: "--loss", help: "bce (on logits), mse (least squares on the raw output), hinge, wasserstein, or "
+    @Field("loss", of: .gan, flag: "--loss", help: "bce (on logits), mse (least squares on the raw output), hinge, wasserstein, or "
         + "relativistic (of pairs of real and fake images).")
     public var loss: Loss = .bce
-    @Field("generator_step", help: "What the generator step scores: fresh fakes, or the discriminator step's again.")
+    @Field("generator_step", of: .gan, help: "What the generator step scores: fresh fakes, or the discriminator step's again.")
     public var generatorStep: GeneratorStep = .fresh
-    @Field("critic_steps", .within(1...1_000, "must be 1 … 1,000"), flag: "--critic-steps",
+    @Field("critic_steps", .within(1...1_000, "must be 1 … 1,000"), of: .gan, flag: "--critic-steps",
         help: "Updates of the discriminator for each one of the generator.")
     public var criticSteps: Int = 1
-    @Field("gradient_penalty", .fromZero, flag: "--gradient-penalty",
+    @Field("gradient_penalty", .fromZero, of: .gan, flag: "--gradient-penalty",
         help: "Weight of the penalty on the discriminator's slope (10 is usual); 0 is none.")
     public var gradientPenalty: Double = 0
-    @Field("r1", .fromZero, .unlessDefault, flag: "--r1",
+    @Field("r1", .fromZero, .unlessDefault, of: .gan, flag: "--r1",
         help: "Weight γ of the penalty γ/2·E‖∇D‖² on real images (Mescheder et al. 2018); 0 is none.")
     public var r1: Double = 0
-    @Field("r2", .fromZero, .unlessDefault, flag: "--r2",
+    @Field("r2", .fromZero, .unlessDefault, of: .gan, flag: "--r2",
         help: "Weight γ of the penalty γ/2·E‖∇D‖² on fake images (Mescheder et al. 2018); 0 is none.")
     public var r2: Double = 0
-    @Field("penalty_interval", .within(1...1 << 30, "must be at least 1"), .unlessDefault, flag: "--penalty-interval",
+    @Field("penalty_interval", .within(1...1 << 30, "must be at least 1"), .unlessDefault, of: .gan, flag: "--penalty-interval",
         help: "Apply gradient penalties every so many discriminator updates, scaled by the interval (Karras et al. 2020).")
     public var penaltyInterval: Int = 1
-    @Field("weight_clip", .fromZero, flag: "--weight-clip",
+    @Field("weight_clip", .fromZero, of: .gan, flag: "--weight-clip",
         help: "Largest magnitude of the discriminator's parameters; 0 is no limit.")
     public var weightClip: Double = 0
-    @Field("spectral_norm", flag: "--spectral-norm", help: "Divide the discriminator's weights by their largest singular value.")
+    @Field("spectral_norm", of: .gan, flag: "--spectral-norm", help: "Divide the discriminator's weights by their largest singular value.")
     public var spectralNorm: Bool = false
-    @Field("label_smoothing", .share, flag: "--label-smoothing",
+    @Field("label_smoothing", .share, of: .gan, flag: "--label-smoothing",
         help: "How far below 1 the discriminator's target of real images is.")
     public var labelSmoothing: Double = 0
-    @Field("label_flip", .within(0...0.5, "must be 0 … 0.5"), flag: "--label-flip",
+    @Field("label_flip", .within(0...0.5, "must be 0 … 0.5"), of: .gan, flag: "--label-flip",
         help: "Probability with which the discriminator is told the opposite of what an image is.")
     public var labelFlip: Double = 0
-    @Field("instance_noise", .fromZero, flag: "--instance-noise",
+    @Field("instance_noise", .fromZero, of: .gan, flag: "--instance-noise",
         help: "Standard deviation of noise on whatever the discriminator sees.")
     public var instanceNoise: Double = 0
-    @Field("instance_noise_decay", flag: "--instance-noise-decay",
+    @Field("instance_noise_decay", of: .gan, flag: "--instance-noise-decay",
         help: "After how long the instance noise has decreased to nothing; 0 is never.")
     public var instanceNoiseDecay: Interval = .never
-    @Field("ema", .share, flag: "--ema",
+    @Field("ema", .share, of: .gan, flag: "--ema",
         help: "Share that each step keeps of the generator's moving average, which is then sampled; 0 is none.")
     public var averageDecay: Double = 0
-    @Field("ema_ramp", .any, .later, flag: "--ema-ramp",
+    @Field("ema_ramp", .any, .later, of: .gan, flag: "--ema-ramp",
         help: "Let the first updates keep less of it: (1 + t) / (10 + t) in update t, if that is less.")
     public var averageRamp: Bool = false
 
@@ -135,9 +139,34 @@ public struct Configuration: Codable, Equatable, Sendable {
     @Field("hash_interval", changesBytes: false, flag: "--hash-interval",
         help: "Steps between SHA-256 hashes of the weights in stats.jsonl.")
     public var hashInterval: Interval = .epochs(1)
+    @Field("evaluate_interval", .any, .unlessDefault, changesBytes: false, flag: "--evaluate-interval",
+        help: "Steps between measurements of the pictures (see evaluate), or of a classifier on its test images; 0 is never.")
+    public var evaluateInterval: Interval = .never
+    @Field("evaluate_images", .unlessNil(.within(2...1 << 30, "at least 2 pictures are measured")), .unlessDefault,
+        changesBytes: false, of: .gan, flag: "--evaluate-images",
+        help: "How many pictures are measured, against as many test images (5000, or all test images if they are fewer).")
+    public var evaluateImages: Int? = nil
+    @Field("keep_best", .any, .unlessDefault, changesBytes: false, flag: "--keep-best",
+        help: "Keep the checkpoint in which this measure is the best, best-fid.safetensors.")
+    public var keepBest: String? = nil
     @Field("keep", .within(1...1 << 30, "at least one checkpoint must be kept"), changesBytes: false, flag: "--keep",
         help: "Checkpoints to keep.")
     public var keep: Int = 5
+
+    /// What the networks play with each other.
+    public enum GameKind: String, Codable, CaseIterable, Sendable {
+        /// A generator against a discriminator (Goodfellow et al. 2014).
+        case gan
+        /// One network that names the class of an image.
+        case classifier
+
+        var description: String {
+            switch self {
+            case .gan: "a GAN"
+            case .classifier: "a classifier"
+            }
+        }
+    }
 
     /// What the generator step scores.
     public enum GeneratorStep: String, Codable, CaseIterable, Sendable {
@@ -153,8 +182,11 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     /// What updates a network's parameters.
     public func optimizer(of network: NetworkRole) -> Optimizer {
-        let rate = (network == .generator ? generatorLearningRate : discriminatorLearningRate) ?? learningRate
-        return switch optimizer {
+        optimizer(learningRate: (network == .generator ? generatorLearningRate : discriminatorLearningRate) ?? learningRate)
+    }
+
+    func optimizer(learningRate rate: Double) -> Optimizer {
+        switch optimizer {
         case .adam: .adam(Adam(learningRate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon))
         case .rmsprop: .rmsprop(RMSprop(learningRate: rate, epsilon: epsilon))
         case .sgd: .sgd(SGD(learningRate: rate))
@@ -185,11 +217,16 @@ public struct Configuration: Codable, Equatable, Sendable {
         return Float(length == 0 ? instanceNoise : instanceNoise * max(0, 1 - Double(step) / Double(length)))
     }
 
-    /// Whether a network is told the classes of images.
+    /// Whether training needs the classes of images.
     public var isConditional: Bool { classes != nil }
 
     /// How many classes its networks tell apart; nil where they are told none.
-    public var classes: Int? { (generator + discriminator).flatMap(\.classes).first }
+    public var classes: Int? {
+        switch game {
+        case .gan: (generator + discriminator).flatMap(\.classes).first
+        case .classifier: try? classifierPlan().outputs
+        }
+    }
 
     /// The data, as far as it tells them: those of a checkpoint.
     var dataFormat: DataFormat { DataFormat(name: dataset, channels: channels, size: imageSize, classes: classes) }

@@ -15,12 +15,17 @@ extension Configuration {
     /// JSON with sorted keys, on many lines or one.
     public func json(pretty: Bool = false, adding extra: [String: Any] = [:]) throws -> String {
         var object = try object()
-        for (_, field) in members where field.presence == .unlessDefault && field.isDefault { object[field.key] = nil }
+        for (_, field) in members where field.presence == .unlessDefault && field.isDefault || !has(field) {
+            object[field.key] = nil
+        }
         object.merge(extra) { $1 }
         let options: JSONSerialization.WritingOptions =
             pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self)
     }
+
+    /// Whether its game has a field.
+    func has(_ field: any ConfigurationField) -> Bool { field.game == nil || field.game == game }
 
     /// Names of fields in which the bytes of two configurations' runs differ.
     public func differences(from other: Configuration) throws -> [String] {

@@ -63,6 +63,7 @@ public struct ConfigurationRequest: Sendable {
         var notes: [String] = []
         if let file {
             configuration = try file.configuration(over: configuration)
+            try file.refuseOtherGames(configuration)
             let path = modelFile?.path ?? ""
             do {
                 try configuration.validateFields()
@@ -73,6 +74,7 @@ public struct ConfigurationRequest: Sendable {
                 throw Failure(failure.code, "\(path): \(failure.description)")
             }
         }
+        try options.refuseOtherGames(configuration)
         try configuration.apply(options)
         if let minibatchDiscrimination { try configuration.setMinibatchDiscrimination(kernels: minibatchDiscrimination) }
         notes += try configuration.giveWay(to: options) { key in

@@ -8,10 +8,34 @@ extension Configuration {
             if !condition { throw Failure(.usage, message()) }
         }
         try validateFields()
+        if let keepBest {
+            let known = Measure.keys(of: game).map(\.key)
+            try require(
+                known.contains(keepBest), "--keep-best \(keepBest): known are \(known.joined(separator: ", "))")
+            try require(
+                evaluateInterval != .never, "--keep-best \(keepBest): nothing is measured; add --evaluate-interval 1e")
+        }
         try require(
             batchSize >= shards && batchSize <= 1 << 20,
             "--batch-size \(batchSize): the global batch must hold at least one image for each of the \(shards) logical "
                 + "shards and at most 1,048,576; raise it, or lower --shards")
+        let plans: [(name: String, plan: NetworkPlan)]
+        switch game {
+        case .gan: plans = try validateAdversarial()
+        case .classifier: plans = [("classifier", try classifierPlan())]
+        }
+        for (network, plan) in plans {
+            try require(
+                plan.normalizedPixels.map { $0 * batchSize > 1 } ?? true,
+                "the \(network) normalises over a batch of one value, whose variance is not defined; raise --batch-size")
+        }
+    }
+
+    /// - Returns: the plans of its networks.
+    private func validateAdversarial() throws -> [(name: String, plan: NetworkPlan)] {
+        func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+            if !condition { throw Failure(.usage, message()) }
+        }
         if let classes, let other = (generator + discriminator).flatMap(\.classes).first(where: { $0 != classes }) {
             throw Failure(.usage, "layers for \(classes) classes and for \(other): all must be told the same ones")
         }
@@ -23,11 +47,6 @@ extension Configuration {
         }
         try validateCombinations()
         let plans = try networkPlans()
-        for (network, plan) in [("generator", plans.generator), ("discriminator", plans.discriminator)] {
-            try require(
-                plan.normalizedPixels.map { $0 * batchSize > 1 } ?? true,
-                "the \(network) normalises over a batch of one value, whose variance is not defined; raise --batch-size")
-        }
         if let penalty = gradientPenalties.first,
             let index = plans.discriminator.layers.firstIndex(where: { !$0.isPiecewiseLinear }) {
             let number = plans.discriminator.layerNumbers[index]
@@ -36,6 +55,7 @@ extension Configuration {
                 "\(penalty.flag ?? penalty.key) \(penalty.text): layer \(number) of the discriminator, "
                     + "\(discriminator[number].name), is not piecewise linear in one image alone; take it out, or use --spectral-norm")
         }
+        return [("generator", plans.generator), ("discriminator", plans.discriminator)]
     }
 
     /// Throws a usage error unless every field has a value that makes sense by itself.
@@ -63,6 +83,23 @@ extension Configuration {
             throw Failure(
                 .usage,
                 "\(first.flag ?? first.key) and \(other.flag ?? other.key) both bound the discriminator's slope; use one of them")
+        }
+    }
+
+    /// The classifier's layers.
+    /// - Throws: a usage error that names the layers that do not fit.
+    func classifierPlan() throws -> NetworkPlan {
+        if let layer = classifier.first(where: { $0.comparesRows || !$0.classes.isEmpty }) {
+            throw Failure(.usage, "the classifier: layer \(layer.name) does not look at one image alone; take it out")
+        }
+        do {
+            let plan = try NetworkPlan(classifier, input: image)
+            guard plan.output.pixels == 1, (2...256).contains(plan.outputs) else {
+                throw Failure(.usage, "the classifier gives \(plan.output); one output for each class is needed, 2 … 256 of them")
+            }
+            return plan
+        } catch let error as ShapeError {
+            throw Failure(.usage, "the classifier does not fit together: \(error.description)")
         }
     }
 
@@ -105,6 +142,11 @@ extension Configuration {
                         + "which builds them for the data, or change \"classes\" in the model file")
             }
         }
+        try validate(forPicturesOf: data, at: path)
+    }
+
+    /// Refuses data whose pictures cannot be made to images.
+    func validate(forPicturesOf data: DataFormat, at path: String) throws {
         guard imageSize == data.size || imageSize.isSquare else {
             throw Failure(
                 .usage, "image_size \(imageSize): pictures are cropped to squares only, and those in \(path) are "

@@ -105,13 +105,7 @@ extension Preset {
         _ images: Images, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
     ) throws -> Configuration {
         let image = images.shape
-        guard image.height % 4 == 0, image.width % 4 == 0, max(image.height, image.width) <= 128 else {
-            throw Failure(
-                .usage,
-                "preset \(images.preset) halves the sides of its images twice: \(image.height) × \(image.width) pixels are not "
-                    + "multiples of 4 up to 128; --image-size \(nearestSide(to: image)) makes them fit, or use preset mlp")
-        }
-        let corner = Shape(channels: 64, height: image.height / 4, width: image.width / 4)
+        let corner = try images.quarter(channels: 64)
         let latent = isConditional ? 64 : 20
         let classes = isConditional ? try images.classes() : 0
         let first: [LayerSpecification] =
@@ -138,10 +132,6 @@ extension Preset {
         return small
     }
 
-    private static func nearestSide(to image: Shape) -> Int {
-        min(128, max(4, (min(image.height, image.width) + 2) / 4 * 4))
-    }
-
     /// Features to an image: a transposed convolution whose kernel is the image, or what is the same, a linear layer, since
     /// kernels are square.
     private static func spreading(_ inputs: Int, to image: Shape) -> [LayerSpecification] {
@@ -155,7 +145,7 @@ extension Preset {
     }
 
     /// The reverse: a convolution whose kernel is the image.
-    private static func gathering(_ image: Shape, to outputs: Int, hasBias: Bool) -> [LayerSpecification] {
+    static func gathering(_ image: Shape, to outputs: Int, hasBias: Bool) -> [LayerSpecification] {
         guard image.height != image.width else {
             return [reducing(image.channels, outputs, kernel: image.height, stride: 1, padding: 0, hasBias: hasBias)]
         }
@@ -165,7 +155,7 @@ extension Preset {
         ]
     }
 
-    private static func reducing(
+    static func reducing(
         _ inputs: Int, _ outputs: Int, kernel: Int = 4, stride: Int = 2, padding: Int = 1, hasBias: Bool = false
     ) -> LayerSpecification {
         .convolution(
@@ -179,5 +169,19 @@ extension Preset {
             .init(
                 isTransposed: true, inputs: inputs, outputs: outputs, kernel: kernel, stride: stride, padding: padding,
                 hasBias: hasBias))
+    }
+}
+
+extension Preset.Images {
+    /// What two convolutions that halve the sides of an image leave of it.
+    func quarter(channels: Int) throws -> Shape {
+        guard shape.height % 4 == 0, shape.width % 4 == 0, max(shape.height, shape.width) <= 128 else {
+            let nearest = min(128, max(4, (min(shape.height, shape.width) + 2) / 4 * 4))
+            throw Failure(
+                .usage,
+                "preset \(preset) halves the sides of its images twice: \(shape.height) × \(shape.width) pixels are not "
+                    + "multiples of 4 up to 128; --image-size \(nearest) makes them fit, or use preset mlp")
+        }
+        return Shape(channels: channels, height: shape.height / 4, width: shape.width / 4)
     }
 }

@@ -11,6 +11,8 @@ public protocol ConfigurationField: Sendable {
     var presence: Configuration.Presence { get }
     /// Whether the bytes of a run depend on it; a resumed run keeps such a field.
     var changesBytes: Bool { get }
+    /// The only game that has it; nil where all have.
+    var game: Configuration.GameKind? { get }
     var valueType: any FieldValue.Type { get }
     var isDefault: Bool { get }
     /// The value as a user writes it.
@@ -25,7 +27,7 @@ extension Configuration {
     ///     @Field("r1", .fromZero, .unlessDefault, flag: "--r1", help: "Weight of …") public var r1: Double = 0
     ///
     /// The parts, in order: its name in model files, its valid values, when files hold it, whether a run's bytes depend on it
-    /// (`changesBytes`), its option of `gan-dist train`, its help, the default. Everything that deals with all fields uses
+    /// (`changesBytes`), the game that it is of, its option of `gan-dist train`, its help, the default. Everything that deals with all fields uses
     /// `members` and `declared`: files, options, validation, and what may change when a run goes on.
     @propertyWrapper
     public struct Field<Value: FieldValue>: ConfigurationField, Equatable {
@@ -39,18 +41,20 @@ extension Configuration {
             let limit: Limit<Value>
             let presence: Presence
             let changesBytes: Bool
+            let game: GameKind?
             let flag: String?
             let help: String
 
             init(
                 _ key: String, _ defaultValue: Value, _ limit: Limit<Value>, _ presence: Presence, changesBytes: Bool,
-                flag: String?, help: String
+                game: GameKind?, flag: String?, help: String
             ) {
                 self.key = key
                 self.defaultValue = defaultValue
                 self.limit = limit
                 self.presence = presence
                 self.changesBytes = changesBytes
+                self.game = game
                 self.flag = flag
                 self.help = help
             }
@@ -58,10 +62,11 @@ extension Configuration {
 
         public init(
             wrappedValue: Value, _ key: String, _ limit: Limit<Value> = .any, _ presence: Presence = .always,
-            changesBytes: Bool = true, flag: String? = nil, help: String
+            changesBytes: Bool = true, of game: GameKind? = nil, flag: String? = nil, help: String
         ) {
             self.wrappedValue = wrappedValue
-            declaration = Declaration(key, wrappedValue, limit, presence, changesBytes: changesBytes, flag: flag, help: help)
+            declaration = Declaration(
+                key, wrappedValue, limit, presence, changesBytes: changesBytes, game: game, flag: flag, help: help)
         }
 
         /// The field itself, as `configuration.$r1`.
@@ -72,6 +77,7 @@ extension Configuration {
         public var help: String { declaration.help }
         public var presence: Presence { declaration.presence }
         public var changesBytes: Bool { declaration.changesBytes }
+        public var game: GameKind? { declaration.game }
         public var valueType: any FieldValue.Type { Value.self }
         public var isDefault: Bool { wrappedValue == declaration.defaultValue }
         public var text: String { wrappedValue.text }

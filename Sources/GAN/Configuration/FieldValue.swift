@@ -37,6 +37,7 @@ extension Double: FieldValue {}
 extension String: FieldValue {}
 extension Precision: FieldValue {}
 extension Loss: FieldValue {}
+extension Configuration.GameKind: FieldValue {}
 extension Configuration.GeneratorStep: FieldValue {}
 extension Configuration.OptimizerKind: FieldValue {}
 extension [LayerSpecification]: FieldValue {}

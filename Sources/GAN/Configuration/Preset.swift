@@ -24,7 +24,7 @@ public struct Preset: Sendable {
     public static let standard = "dcgan28"
 
     static let all = [
-        dcgan28, dcgan, lsgan, hinge, wgan, wganGP, cdcgan, cgan, mlp, mlpDropout, mlpWide, mlpReuse,
+        dcgan28, dcgan, lsgan, hinge, wgan, wganGP, cdcgan, cgan, mlp, mlpDropout, mlpWide, mlpReuse, classifier28,
     ]
 
     public static let names = all.map(\.name)

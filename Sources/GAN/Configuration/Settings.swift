@@ -48,8 +48,11 @@ struct Settings {
     /// Whether it is a whole configuration, as runs write it into `training_options.json` and checkpoints, rather than some
     /// fields of a preset's: it tells the version that wrote it, or has all fields that each version wrote.
     private var isWhole: Bool {
-        values["version"] != nil
-            || Configuration.declared.allSatisfy { $0.field.presence != .always || values[$0.field.key] != nil }
+        let game = (values["game"] as? String).flatMap(Configuration.GameKind.init) ?? .gan
+        return values["version"] != nil
+            || Configuration.declared.allSatisfy { _, field in
+                field.presence != .always || !(field.game.map { $0 == game } ?? true) || values[field.key] != nil
+            }
     }
 
     private func reject(_ reason: String) -> Failure { Failure(.usage, (path.map { "\($0): " } ?? "") + reason) }
@@ -66,8 +69,19 @@ struct Settings {
         }
     }
 
-    /// Whether both networks' layers are among the fields.
-    var hasNetworks: Bool { values["generator"] != nil && values["discriminator"] != nil }
+    /// Whether the layers of all networks of a game are among the fields.
+    var hasNetworks: Bool {
+        values["generator"] != nil && values["discriminator"] != nil || values["classifier"] != nil
+    }
+
+    /// Refuses what was set and the game of a configuration does not have.
+    func refuseOtherGames(_ configuration: Configuration) throws {
+        for (_, field) in Configuration.declared where keys.contains(field.key) && !configuration.has(field) {
+            throw reject(
+                "\(path == nil ? field.flag ?? field.key : "field \(field.key)"): preset \(configuration.preset) trains "
+                    + "\(configuration.game.description), which has no such setting; leave it away")
+        }
+    }
 
     /// The data set that is named.
     var dataset: String? { values[Configuration.datasetKey] as? String }

@@ -38,6 +38,14 @@ public struct DataSource {
         return images.fingerprint
     }
 
+    /// The same of data of which a run reads a part only, whose digest is not that of the whole.
+    func fingerprintOfWhole() throws -> String {
+        switch files {
+        case .idx(let files): try withFiles { try files.reopened().digest() }
+        case .images(let images): images.fingerprint
+        }
+    }
+
     /// The names of the classes, where the data have names for them.
     var classNames: [String] {
         guard case .images(let images) = files, format.classes != nil else { return [] }

@@ -27,7 +27,7 @@ protocol Game: AnyObject {
     /// the update is everywhere.
     func addInputs(ofUpdate update: Int, of player: Player, to dump: Dump) throws
     /// What rank 0 looks at and shows beside the losses; every rank asks for one.
-    func makeObserver(_ dataset: Dataset, run: RunDirectory?, firstStep: Int) throws -> any GameObserver
+    func makeObserver(_ data: RunData, run: RunDirectory?, firstStep: Int) throws -> any GameObserver
 }
 
 extension Game {
@@ -50,6 +50,15 @@ struct StepReport {
     let fields: [(key: String, value: Double)]
 }
 
+/// The images of a run.
+struct RunData {
+    let training: Dataset
+    /// Images that a classifier is not trained with; nil where none are asked for.
+    var heldOut: Dataset?
+    /// What measures a generator's pictures; nil where they are not measured.
+    var evaluator: Evaluator?
+}
+
 /// What shows how a game goes, beside the losses: pictures, and what follows from them.
 protocol GameObserver: AnyObject {
     /// What a checkpoint remembers of it: metadata, and tensors behind all others.
@@ -60,8 +69,10 @@ protocol GameObserver: AnyObject {
     func look(after done: Int, _ means: BatchMeans) throws -> (fields: String, warnings: [String])
     /// Writes pictures of the state after some steps, 0 before the first; every rank calls it, rank 0 writes.
     func writePictures(after done: Int) throws
-    /// The file of pictures of a step.
-    func pictures(after done: Int) -> String
+    /// The file of pictures of a step, if there is one.
+    func pictures(after done: Int) -> String?
+    /// Measures the players; every rank calls it, and all get the same. Nil where there is nothing to measure with.
+    func evaluate(after done: Int) throws -> Evaluation?
     /// What is wrong with what was learned, if anything.
     var verdict: String? { get }
     /// What a user may do with a checkpoint, as a sentence that ends with a command.
@@ -74,12 +85,19 @@ extension Configuration {
         _ dataset: GAN.Dataset, layout: ShardLayout, world: World, kernels: Kernels, reduction: Reducer.Algorithm,
         overlaps: Bool = true
     ) throws -> any Game {
-        try AdversarialGame(
-            dataset, StepContext(
-                self, images: dataset.count, layout: layout, world: world, kernels: kernels, reduction: reduction,
-                overlaps: overlaps))
+        let context = StepContext(
+            self, images: dataset.count, layout: layout, world: world, kernels: kernels, reduction: reduction, overlaps: overlaps)
+        return switch game {
+        case .gan: try AdversarialGame(dataset, context)
+        case .classifier: try ClassifierGame(dataset, context)
+        }
     }
 
     /// What it says of the game's players, in their order.
-    func playerPlans() throws -> [PlayerPlan] { try adversarialPlayers() }
+    func playerPlans() throws -> [PlayerPlan] {
+        switch game {
+        case .gan: try adversarialPlayers()
+        case .classifier: try classifierPlayers()
+        }
+    }
 }

@@ -66,6 +66,8 @@ final class Measures {
     private let training: TrainingDistance?
     private let world: World
     private let kernels: Kernels
+    /// Whether the real pictures are among those that generators learn from.
+    private let realIsTraining: Bool
     private var realTrainingDistance: Double?
 
     /// - Parameters:
@@ -73,9 +75,14 @@ final class Measures {
     ///   - classCounts: how many pictures of each class the data have.
     ///   - training: this rank's part of the pictures that generators learn from, each rank's another; nil to leave out
     ///     `nearest`.
+    ///   - realIsTraining: whether the real pictures are among those; their distances are then to the nearest other one.
     ///   - kernels: those of single precision.
-    init(real: MeasuredPictures, classCounts: [Int], training: Features?, world: World, kernels: Kernels) {
+    init(
+        real: MeasuredPictures, classCounts: [Int], training: Features?, realIsTraining: Bool = false, world: World,
+        kernels: Kernels
+    ) {
         self.real = real
+        self.realIsTraining = realIsTraining
         self.classCounts = classCounts
         self.training = training.map { TrainingDistance(training: $0, world: world, kernels: kernels) }
         self.world = world
@@ -83,9 +90,10 @@ final class Measures {
     }
 
     /// The measures that are wanted, in the order of `Measure`. Computed by all ranks, which all return the same.
+    /// - Parameter areTraining: whether the pictures are some of those that generators learn from.
     /// - Throws: on every rank, if there are too few pictures for one.
     func values(
-        of made: MeasuredPictures, _ wanted: Set<Measure> = Set(Measure.allCases)
+        of made: MeasuredPictures, _ wanted: Set<Measure> = Set(Measure.allCases), areTraining: Bool = false
     ) throws -> [(key: Measure, value: Double)] {
         if !wanted.isDisjoint(with: [.fid, .kid]) {
             for pictures in [made, real] { try pictures.require(2, for: "fid and kid") }
@@ -104,7 +112,7 @@ final class Measures {
             case .coverage: manifold?.coverage
             case .classDivergence: GAN.classDivergence(made: made.logits.classCounts, data: classCounts)
             case .classifierScore: made.logits.score
-            case .nearest: try nearest(made)
+            case .nearest: try nearest(made, areTraining)
             }
             if let value { values.append((measure, value)) }
         }
@@ -122,11 +130,11 @@ final class Measures {
 
     /// The mean distance from made pictures to the nearest training picture over that from real ones: below 1 where training
     /// pictures are repeated. Nil where the real pictures all are training pictures themselves.
-    private func nearest(_ made: MeasuredPictures) throws -> Double? {
+    private func nearest(_ made: MeasuredPictures, _ areTraining: Bool) throws -> Double? {
         guard let training else { return nil }
-        let reference = try realTrainingDistance ?? training.mean(of: real.features)
+        let reference = try realTrainingDistance ?? training.mean(of: real.features, areTraining: realIsTraining)
         realTrainingDistance = reference
-        let distance = try training.mean(of: made.features)
+        let distance = try training.mean(of: made.features, areTraining: areTraining)
         return reference > 0 ? distance / reference : nil
     }
 }

@@ -14,14 +14,20 @@ struct TrainingDistance {
     }
 
     /// The mean over pictures, in index order, of the distance to the nearest training picture. Computed by all ranks.
-    func mean(of pictures: Features) throws -> Double {
-        let own = search.nearest(1, to: pictures, rows: 0..<pictures.count)
-        let all = try world.gather(own)
+    /// - Parameter areTraining: whether the pictures are training pictures themselves; the nearest other one then counts.
+    func mean(of pictures: Features, areTraining: Bool = false) throws -> Double {
+        let count = areTraining ? 2 : 1
+        let all = try world.gather(search.nearest(count, to: pictures, rows: 0..<pictures.count))
         var sum = 0.0
         for picture in 0..<pictures.count {
-            var nearest = Double.infinity
-            for i in stride(from: picture, to: all.count, by: pictures.count) { nearest = min(nearest, all[i]) }
-            sum += nearest.squareRoot()
+            var (nearest, second) = (Double.infinity, Double.infinity)
+            for start in stride(from: count * picture, to: all.count, by: count * pictures.count) {
+                for distance in all[start..<start + count] {
+                    second = min(second, max(nearest, distance))
+                    nearest = min(nearest, distance)
+                }
+            }
+            sum += (areTraining ? second : nearest).squareRoot()
         }
         return sum / Double(pictures.count)
     }

@@ -12,6 +12,8 @@ public struct RunOptions: Sendable {
     public var overlaps = true
     /// Where to write a trace of the last steps, if anywhere.
     public var trace: String?
+    /// A checkpoint of a classifier to measure pictures by, in place of the data's own extractor.
+    public var extractor: String?
     public var watchdog = 60.0
     public var dumpSteps = 0
     public var isQuiet = false
@@ -26,7 +28,7 @@ public struct RunOptions: Sendable {
 final class Trainer {
     private let configuration: Configuration
     private let options: RunOptions
-    private let dataset: Dataset
+    private let data: RunData
     private let fingerprint: String?
     private let world: World
     private let game: any Game
@@ -37,6 +39,8 @@ final class Trainer {
     private let stats: AppendedFile?
     private var status: RunStatus
     private var retention: CheckpointRetention?
+    /// The best checkpoint so far, where one is kept.
+    private var best: BestCheckpoint?
     /// Whether it was said that the file system cannot bring all of a file to disk.
     private var hasToldOfDisk = false
     private let stepsPerEpoch: Int
@@ -58,12 +62,12 @@ final class Trainer {
     ///   - secondsBefore: how long the run took up to there.
     ///   - firstStep: steps done already.
     init(
-        _ configuration: Configuration, _ options: RunOptions, dataset: Dataset, fingerprint: String?, world: World, game: any Game,
+        _ configuration: Configuration, _ options: RunOptions, data: RunData, fingerprint: String?, world: World, game: any Game,
         run: RunDirectory?, log: Log, resumption: Resumption?, damaged: Set<String>, secondsBefore: Double, firstStep: Int
     ) throws {
         self.configuration = configuration
         self.options = options
-        self.dataset = dataset
+        self.data = data
         self.fingerprint = fingerprint
         self.world = world
         self.game = game
@@ -71,15 +75,18 @@ final class Trainer {
         self.log = log
         state = GameState(game: game)
         stats = try run.map { try AppendedFile("\($0.path)/stats.jsonl") }
-        observer = try game.makeObserver(dataset, run: run, firstStep: firstStep)
+        observer = try game.makeObserver(data, run: run, firstStep: firstStep)
         if let checkpoint = resumption?.checkpoint { try observer.restore(from: checkpoint) }
         retention = run.map { run in
             let resumed = resumption.flatMap { $0.directory == nil ? nil : ($0.checkpoint.step, $0.checkpoint.path) }
             return CheckpointRetention(run, keep: configuration.keep, resumed: resumed, damaged: damaged)
         }
         start = monotonicSeconds() - secondsBefore
-        stepsPerEpoch = configuration.stepsPerEpoch(images: dataset.count)
-        totalSteps = configuration.totalSteps(images: dataset.count)
+        stepsPerEpoch = configuration.stepsPerEpoch(images: data.training.count)
+        totalSteps = configuration.totalSteps(images: data.training.count)
+        best = try configuration.keepBest.map {
+            try BestCheckpoint($0, of: configuration.game, from: resumption?.checkpoint, world)
+        }
         status = RunStatus(
             step: firstStep, of: totalSteps, communicator: world.communicator, kernels: game.context.kernels)
         lineStep = firstStep
@@ -129,8 +136,10 @@ final class Trainer {
                 dump.observe(false)
                 try dump.write(after: done)
             }
-            try report(done, due)
+            let evaluation = due.isEvaluated ? try evaluate(done) : nil
+            try report(done, due, evaluation)
             if due.isSampled { try observer.writePictures(after: done) }
+            if let evaluation, best?.isBetter(evaluation, step: done) == true { try saveBest(done) }
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
             if requests != 0 { lastAnswer = monotonicSeconds() }
             if Signals.asksToStop(requests), done < totalSteps { try stop(after: done) }
@@ -162,20 +171,28 @@ final class Trainer {
         }
         try log.print(
             "Finished: \(Double(totalSteps).grouped) steps in \(duration(monotonicSeconds() - start)). "
-                + "The last pictures: \(run.path)/\(observer.pictures(after: totalSteps))")
+                + "\(observer.pictures(after: totalSteps).map { "The last pictures: \(run.path)/\($0)" } ?? "Run: \(run.path)")")
+        if let best, let told = best.description { try log.print(told) }
         if let verdict = observer.verdict { try log.print("Warning: \(verdict)") }
         try log.print(observer.nextCommand(checkpoint: "\(run.path)/\(Checkpoint.name(step: totalSteps))"))
     }
 
     // MARK: Log
 
-    private func report(_ done: Int, _ due: Due) throws {
+    /// Measures the players. The time that it takes is none of training's rate.
+    private func evaluate(_ done: Int) throws -> Evaluation? {
+        let begin = monotonicSeconds()
+        defer { lineStart += monotonicSeconds() - begin }
+        return try observer.evaluate(after: done)
+    }
+
+    private func report(_ done: Int, _ due: Due, _ evaluation: Evaluation?) throws {
         guard run != nil else { return }
         let (epoch, stepOfEpoch) = (due.epoch, due.stepOfEpoch)
         let now = monotonicSeconds()
         let elapsed = max(now - lineStart, 1e-9)
         let rate = Double((done - lineStep) * configuration.batchSize * configuration.criticSteps) / elapsed
-        if !due.isLogged, !due.isHashed {
+        if !due.isLogged, !due.isHashed, evaluation == nil {
             let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
             log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
             return
@@ -189,6 +206,7 @@ final class Trainer {
             lines.append(
                 "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], \(told.line), \(rate.grouped) images/s")
         }
+        lines += evaluation.map { [$0.line] } ?? []
         lines += look?.warnings.map { "Warning: \($0)" } ?? []
         let exchange = game.records.exchangeSeconds
         let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
@@ -199,6 +217,7 @@ final class Trainer {
             + "\"step_seconds\": \((elapsed / Double(done - lineStep)).fixed(9)), "
             + "\"waiting_seconds\": [\(spent.map { $0.0.fixed(6) }.joined(separator: ", "))], "
             + "\"communication_seconds\": [\(spent.map { $0.1.fixed(6) }.joined(separator: ", "))]"
+        line += evaluation?.fields.map { ", \"\($0.key)\": \($0.json)" }.joined() ?? ""
         if let look, !look.fields.isEmpty { line += ", \(look.fields)" }
         if due.isHashed { line += ", \"weights_sha256\": \"\(state.weightsDigest())\"" }
         try world.storing("writing to its log") {
@@ -218,19 +237,31 @@ final class Trainer {
         lastCheckpoint = done
         world.note(step: done, phase: .checkpoint)
         let path = (run?.path ?? "") + "/" + Checkpoint.name(step: done)
-        let memory = try observer.memory()
-        var metadata = [
-            "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current, "data_sha256": dataset.digest,
-            "configuration": try configuration.json(),
-        ]
-        metadata["data_fingerprint"] = fingerprint
-        let weakness = try state.save(
-            to: path, metadata: metadata.merging(memory.metadata) { own, _ in own }, extra: memory.tensors)
+        let weakness = try write(done, to: path)
         try world.storing("removing checkpoints") { try retention?.add(step: done, path: path) }
         if let weakness, !hasToldOfDisk {
             hasToldOfDisk = true
             try log.print("Note: \(weakness): a checkpoint may be lost where the machine loses power")
         }
+    }
+
+    private func saveBest(_ done: Int) throws {
+        guard let best else { return }
+        world.note(step: done, phase: .checkpoint)
+        _ = try write(done, to: (run?.path ?? "") + "/" + best.name)
+    }
+
+    /// - Returns: why the file system could not bring all of it to disk, where it cannot.
+    private func write(_ done: Int, to path: String) throws -> String? {
+        let memory = try observer.memory()
+        var metadata = [
+            "format": "\(Checkpoint.format)", "step": "\(done)", "version": Version.current, "data_sha256": data.training.digest,
+            "configuration": try configuration.json(),
+        ]
+        metadata["data_fingerprint"] = fingerprint
+        metadata.merge(best?.metadata ?? [:]) { own, _ in own }
+        return try state.save(
+            to: path, metadata: metadata.merging(memory.metadata) { own, _ in own }, extra: memory.tensors)
     }
 
     private func writeStatus() throws {
@@ -241,8 +272,8 @@ final class Trainer {
 /// What is to be done after a step, the same on every rank.
 private struct Due {
     let epoch, stepOfEpoch: Int
-    let isLogged, isHashed, isSampled, isSaved: Bool
-    var isAny: Bool { isLogged || isHashed || isSampled || isSaved }
+    let isLogged, isHashed, isEvaluated, isSampled, isSaved: Bool
+    var isAny: Bool { isLogged || isHashed || isEvaluated || isSampled || isSaved }
 
     init(_ done: Int, _ configuration: Configuration, stepsPerEpoch: Int, totalSteps: Int) {
         func isDue(_ interval: Interval) -> Bool {
@@ -252,6 +283,7 @@ private struct Due {
         stepOfEpoch = (done - 1) % stepsPerEpoch + 1
         isLogged = done == totalSteps || configuration.logInterval.isLineDue(after: done, stepsPerEpoch: stepsPerEpoch)
         isHashed = isDue(configuration.hashInterval)
+        isEvaluated = configuration.evaluateInterval != .never && isDue(configuration.evaluateInterval)
         isSampled = isDue(configuration.sampleInterval)
         isSaved = isDue(configuration.checkpointInterval)
     }

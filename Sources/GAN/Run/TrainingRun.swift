@@ -57,12 +57,25 @@ private func train(
     let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
     let kernels = try world.agree { try selectKernels(options.instructionSet, configuration.precision) }
 
-    let dataset = try Dataset(configuration, source, layout: layout, world: world, needsLabels: configuration.isConditional)
+    let parts = configuration.game == .classifier ? try source.split(world: world) : nil
+    let dataset = try Dataset(
+        configuration, parts?.training ?? source, layout: layout, world: world, needsLabels: configuration.isConditional)
+    var data = RunData(training: dataset)
+    if let parts, configuration.evaluateInterval != .never {
+        data.heldOut = try Dataset(
+            configuration, parts.heldOut, layout: layout, world: world, needsLabels: true, inBatches: false)
+    }
     let firstStep = Int(try world.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
     try world.agree {
         try resumption?.checkpoint.refuseOtherData(dataset.digest, folder: options.dataFolder)
     }
 
+    let measures = configuration.game == .gan && configuration.evaluateInterval != .never
+    let plan = try measures
+        ? EvaluationPlan(
+            .init(images: configuration.evaluateImages, usual: 5_000, extractor: options.extractor), configuration, source,
+            world: world)
+        : nil
     let trace = try options.trace.map { try Trace(path: $0, world: world) }
     let game = try configuration.makeGame(
         dataset, layout: layout, world: world, kernels: kernels, reduction: options.reduction, overlaps: options.overlaps)
@@ -87,16 +100,24 @@ private func train(
     if let prepared {
         for (_, reason) in search.damaged { try log.print("Warning: skipped a damaged checkpoint: \(reason)") }
         for line in introduction(
-            configuration, options, source: source, dataset: dataset, communicator: communicator, layout: layout,
+            configuration, options, source: parts?.training ?? source, dataset: dataset, communicator: communicator, layout: layout,
             kernels: kernels, resumption: resumption, resume: resume, refusal: search.refusal, run: prepared, players: game.players)
         {
             try log.print(line)
         }
+        if let parts, data.heldOut != nil { try log.print("Test: \(parts.description)") }
         if let crowding = world.crowding { try log.print("Note: \(crowding)") }
         for note in try request.notes(from: resumption?.checkpoint.configuration, source.format) { try log.print("Note: \(note)") }
     }
+    if let plan {
+        data.evaluator = try Evaluator(plan, training: dataset, world: world, kernels: kernels) { try prepared == nil ? () : log.print($0) }
+        world.players = game.players.map(\.name)
+    }
+    let fingerprint = try world.agree {
+        isWriter && parts?.isPublished == false ? try source.fingerprintOfWhole() : source.fingerprint
+    }
     let trainer = try Trainer(
-        configuration, options, dataset: dataset, fingerprint: source.fingerprint, world: world, game: game, run: prepared?.directory, log: log,
+        configuration, options, data: data, fingerprint: fingerprint, world: world, game: game, run: prepared?.directory, log: log,
         resumption: resumption, damaged: Set(search.damaged.map(\.path)), secondsBefore: prepared?.secondsBefore ?? 0,
         firstStep: firstStep)
     do {

@@ -16,6 +16,7 @@ public func writeSamples(
 ) throws {
     let form = try SampleForm(out)
     let checkpoint = try Checkpoint(path: path)
+    try checkpoint.requireGenerator()
     var configuration = checkpoint.configuration
     if let seed { configuration.seed = seed }
     let request = try request(configuration.classes)

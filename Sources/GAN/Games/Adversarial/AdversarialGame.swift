@@ -85,8 +85,8 @@ final class AdversarialGame: Game {
                 + "D(x): \(s.scoreReal.fixed(2)), D(G(z)): \(s.scoreFake.fixed(2))", fields: fields)
     }
 
-    func makeObserver(_ dataset: Dataset, run: RunDirectory?, firstStep: Int) throws -> any GameObserver {
-        try SampleObserver(self, dataset, run: run, firstStep: firstStep)
+    func makeObserver(_ data: RunData, run: RunDirectory?, firstStep: Int) throws -> any GameObserver {
+        try SampleObserver(self, data, run: run, firstStep: firstStep)
     }
 }
 
@@ -127,6 +127,13 @@ extension Configuration {
 extension Configuration {
     /// Floating-point operations of the matrix products of one step.
     func operationsPerStep() throws -> Int {
+        switch game {
+        case .gan: try adversarialOperations()
+        case .classifier: try classifierOperations()
+        }
+    }
+
+    private func adversarialOperations() throws -> Int {
         let plans = try networkPlans()
         func products(_ plan: NetworkPlan) -> [Int] { plan.layers.map(\.products).filter { $0 > 0 } }
         let d = products(plans.discriminator)

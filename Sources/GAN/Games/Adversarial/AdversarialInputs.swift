@@ -3,6 +3,13 @@ import Networks
 
 // What this game's step shows to a dump, and to the search for a number that is not finite.
 
+extension Configuration {
+    /// An image as a network of these layers takes it, in PyTorch's words.
+    func imageShape(for layers: [LayerSpecification]) -> [Int] {
+        layers.first?.description is LinearDescription ? [image.features] : [image.channels, image.height, image.width]
+    }
+}
+
 extension AdversarialGame {
     /// After an overlapped update of D, G may have made G(z₂) already: G's activations are then those of z₂, not of z₁. Its
     /// parameters have not changed since.
@@ -80,11 +87,7 @@ extension AdversarialGame {
     }
 
     /// An image as the discriminator takes it.
-    private var imageShape: [Int] {
-        let image = configuration.image
-        if configuration.discriminator.first?.description is LinearDescription { return [image.features] }
-        return [image.channels, image.height, image.width]
-    }
+    private var imageShape: [Int] { configuration.imageShape(for: configuration.discriminator) }
 
     /// Images as they lie in memory, in PyTorch's order.
     private func inOrder(_ images: [Float]) -> [Float] { configuration.image.inOrder(images) }

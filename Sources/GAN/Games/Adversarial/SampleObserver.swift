@@ -7,8 +7,8 @@ import Networks
 /// of them with every log line.
 final class SampleObserver: GameObserver {
     private let game: AdversarialGame
-    private let dataset: Dataset
-    /// The run's folder and the sampler, on rank 0 only.
+    private let data: RunData
+    /// The run's folder, on rank 0 only, and the sampler, on the ranks that draw.
     private let run: RunDirectory?
     private let sampler: Sampler?
     private var monitor: TrainingMonitor
@@ -16,12 +16,12 @@ final class SampleObserver: GameObserver {
     private var probe: (step: Int, pictures: [Float])?
     private var configuration: Configuration { game.configuration }
 
-    init(_ game: AdversarialGame, _ dataset: Dataset, run: RunDirectory?, firstStep: Int) throws {
+    init(_ game: AdversarialGame, _ data: RunData, run: RunDirectory?, firstStep: Int) throws {
         self.game = game
-        self.dataset = dataset
+        self.data = data
         self.run = run
-        sampler = run == nil ? nil : try Sampler(game.configuration, kernels: game.context.kernels)
-        monitor = TrainingMonitor(game.configuration, realImages: dataset.firstImages, firstStep: firstStep)
+        sampler = run == nil && data.evaluator == nil ? nil : try Sampler(game.configuration, kernels: game.context.kernels)
+        monitor = TrainingMonitor(game.configuration, realImages: data.training.firstImages, firstStep: firstStep)
     }
 
     func memory() throws -> (metadata: [String: String], tensors: [(name: String, shape: [Int], values: [Float])]) {
@@ -37,12 +37,29 @@ final class SampleObserver: GameObserver {
         return "Draw more: \(program) sample --checkpoint \(checkpoint.quotedForShell) --out more.png"
     }
 
-    func pictures(after done: Int) -> String { done == 0 ? "fakes-init.png" : "fakes-\(done.padded(to: 6)).png" }
+    func pictures(after done: Int) -> String? { picturesName(after: done) }
+
+    func evaluate(after done: Int) throws -> Evaluation? {
+        guard let evaluator = data.evaluator, let sampler else { return nil }
+        let world = game.context.world
+        world.note(step: done, phase: .pictures)
+        let network = game.generator.network
+        if var average = try game.generator.gatherAverage(world) {
+            if average.isEmpty { average = [Float](repeating: 0, count: network.layout.count) }
+            try average.withUnsafeMutableBytes { try world.broadcast($0, from: 0) }
+            sampler.load(parameters: average, buffers: network.buffers)
+        } else {
+            sampler.load(parameters: game.generator.reducer.parameters, buffers: network.buffers)
+        }
+        return try evaluator.evaluate(sampler, size: configuration.image.features)
+    }
+
+    private func picturesName(after done: Int) -> String { done == 0 ? "fakes-init.png" : "fakes-\(done.padded(to: 6)).png" }
 
     /// It costs one forward pass of 64 rows, and other ranks wait for it. The pictures are the generator's own, as training has
     /// left it, where the grids are those of its moving average.
     func look(after done: Int, _ means: BatchMeans) throws -> (fields: String, warnings: [String]) {
-        guard let sampler else { return ("", []) }
+        guard let sampler, run != nil else { return ("", []) }
         game.context.world.note(step: done, phase: .pictures)
         sampler.load(parameters: game.generator.reducer.parameters, buffers: game.generator.network.buffers)
         let pictures = try sampler.pictures(first: 0, count: TrainingMonitor.probeSize)
@@ -55,7 +72,7 @@ final class SampleObserver: GameObserver {
         let world = game.context.world
         if done == 0, let run {
             try world.storing("writing pictures") {
-                try Pictures.writeGrid(bytes: dataset.firstImages, configuration.image, to: "\(run.path)/reals.png")
+                try Pictures.writeGrid(bytes: data.training.firstImages, configuration.image, to: "\(run.path)/reals.png")
             }
         }
         let average = try game.generator.gatherAverage(world)
@@ -75,7 +92,7 @@ final class SampleObserver: GameObserver {
         let pictures = try known + sampler.pictures(first: first, count: 8 * columns - first)
         try world.storing("writing pictures") {
             try Pictures.writeGrid(
-                pictures, configuration.image, columns: columns, to: "\(run.path)/\(self.pictures(after: done))")
+                pictures, configuration.image, columns: columns, to: "\(run.path)/\(picturesName(after: done))")
         }
     }
 }

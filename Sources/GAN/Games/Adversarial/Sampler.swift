@@ -16,6 +16,8 @@ public final class Sampler {
     private let seed: UInt64
     private let parameters: UnsafeMutablePointer<Float>
     private let labels: UnsafeMutablePointer<UInt8>
+    /// Whether the generator is told a class.
+    let isConditional: Bool
     /// The class of picture n, for a generator that is told one.
     public var label: (_ picture: Int) -> Int
 
@@ -26,6 +28,7 @@ public final class Sampler {
         labels = UnsafeMutableRawPointer(arena.floats(Sampler.batchSize)).bindMemory(to: UInt8.self, capacity: Sampler.batchSize)
         latentDimension = configuration.latentDimension
         seed = configuration.seed
+        isConditional = configuration.classes != nil
         let classes = configuration.classes ?? 1
         label = { $0 % classes }
         network = Network(
