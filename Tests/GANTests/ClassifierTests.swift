@@ -55,7 +55,7 @@ import Testing
     @Test func sameBytesOnRanksAndAfterResume() throws {
         let folder = try TemporaryFolder()
         let data = try folder.writeImages(190)
-        let request = try model(["keep_best": "test_loss"])
+        let request = try model(["keep_best": "test_loss", "steps": 22])
         func figures(_ run: TrainedRun) throws -> [[String]] {
             try run.stats().filter { $0["test_loss"] != nil }.map { line in ["step", "loss", "accuracy", "test_loss", "test_accuracy", "weights_sha256"].map { "\(line[$0] ?? "")" } }
         }
