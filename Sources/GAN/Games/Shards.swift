@@ -14,10 +14,7 @@ extension World {
     /// Sums over all logical shards by the balanced binary tree, on every rank.
     /// - Parameter own: the numbers of each of this rank's shards.
     func sum(_ own: [[Double]], _ layout: ShardLayout) throws -> [Double] {
-        let bytes = own.flatMap(\.self).withUnsafeBytes { Array($0) }
-        let all = try allGather(bytes).flatMap { part in
-            part.withUnsafeBytes { bytes in (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Double.self) } }
-        }
+        let all = try gather(own.flatMap(\.self))
         let count = all.count / layout.shards
         func tree(_ shards: Range<Int>, _ number: Int) -> Double {
             if shards.count == 1 { return all[shards.lowerBound * count + number] }

@@ -20,15 +20,18 @@ struct ClassLogits: Sendable {
 
     var count: Int { logits.count / classes }
 
-    /// How many pictures are most probably of each class; of equal classes the first counts.
+    /// The most probable class of each picture; of equal ones the first.
+    var named: [Int] {
+        logits.withUnsafeBufferPointer { logits in
+            guard let base = logits.baseAddress else { return [] }
+            return (0..<count).map { CrossEntropy.largest(base + $0 * classes, classes, 1).best }
+        }
+    }
+
+    /// How many pictures are named each class.
     var classCounts: [Int] {
         var counts = [Int](repeating: 0, count: classes)
-        for picture in 0..<count {
-            let row = logits[picture * classes..<(picture + 1) * classes]
-            var best = row.startIndex
-            for i in row.indices where row[i] > row[best] { best = i }
-            counts[best - row.startIndex] += 1
-        }
+        for label in named { counts[label] += 1 }
         return counts
     }
 

@@ -107,10 +107,9 @@ final class Evaluator {
         // Spread over all of them: files may have the easy ones first.
         let chosen = (0..<plan.images).map { $0 * everything.count / plan.images }
         let own = try PictureFeatures(of: training, extractor.classifier)
-        var counts = [Int](repeating: 0, count: extractor.classifier.classes)
-        for label in own.named { counts[label] += 1 }
-        let gathered = try world.gather(counts)
-        classCounts = counts.indices.map { c in stride(from: c, to: gathered.count, by: counts.count).reduce(0) { $0 + gathered[$1] } }
+        let counts = try world.gather(own.classLogits.classCounts)
+        let classes = extractor.classifier.classes
+        classCounts = (0..<classes).map { c in stride(from: c, to: counts.count, by: classes).reduce(0) { $0 + counts[$1] } }
         measures = Measures(
             real: try everything.some(chosen).measured("test"), classCounts: classCounts, training: try own.features,
             realIsTraining: !plan.parts.isPublished, world: world, kernels: kernels)
@@ -162,7 +161,7 @@ final class Evaluator {
         let all = try own.gathered(world)
         var extra: [(key: String, value: Double)] = []
         if asked {
-            let hits = all.named.enumerated().count { $1 == label(of: $0) }
+            let hits = try all.classLogits.named.enumerated().count { $1 == label(of: $0) }
             extra.append(("class_accuracy", Double(hits) / Double(images)))
         }
         return try evaluation(of: all, extra)

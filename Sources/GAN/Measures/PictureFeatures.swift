@@ -45,13 +45,8 @@ struct PictureFeatures {
         return some
     }
 
-    /// The most probable class of each picture; of equal classes the first.
-    var named: [Int] {
-        (0..<count).map { picture in
-            let row = logits[picture * classes..<(picture + 1) * classes]
-            return row.indices.reduce(row.startIndex) { row[$1] > row[$0] ? $1 : $0 } - row.startIndex
-        }
-    }
+    /// - Throws: where a logit is not finite.
+    var classLogits: ClassLogits { get throws { try ClassLogits(logits, classes: classes) } }
 
     /// - Throws: where a feature is not finite.
     var features: Features {
@@ -60,6 +55,6 @@ struct PictureFeatures {
 
     /// - Parameter name: what messages call them.
     func measured(_ name: String) throws -> MeasuredPictures {
-        MeasuredPictures(name, features: try features, logits: try ClassLogits(logits, classes: classes))
+        MeasuredPictures(name, features: try features, logits: try classLogits)
     }
 }
