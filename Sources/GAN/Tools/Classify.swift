@@ -19,10 +19,18 @@ public func classify(checkpoint path: String, data: String, dataset name: String
     try checkpoint.requireClassifier()
     let source = try DataSource(path: data, wanted: name, preferred: configuration.dataset)
     try configuration.validate(forPicturesOf: source.format, at: data)
+    let classes = configuration.classes ?? 0
+    if let found = source.format.classes, found > classes {
+        throw Failure(
+            .badData, "\(path) tells \(classes) classes apart, and the pictures in \(data) are of \(found); give pictures like those "
+                + "that it was trained on")
+    }
     let parts = try source.split()
     let seen = parts.isPublished || onlyHeldOut ? parts.heldOut : source
     let world = try World(SoloCommunicator(), limit: 0)
-    let images = try Dataset(configuration, seen, layout: ShardLayout(shards: 1, ranks: 1), world: world, inBatches: false)
+    let images = try Dataset(
+        configuration, seen, layout: ShardLayout(shards: 1, ranks: 1), world: world, needsLabels: seen.format.classes != nil,
+        inBatches: false)
     let classifier = try ImageClassifier(configuration, kernels: selectKernels(nil, configuration.precision))
     try classifier.load(checkpoint, of: configuration, world)
     var named = [Int](repeating: 0, count: images.count)
@@ -33,7 +41,6 @@ public func classify(checkpoint path: String, data: String, dataset name: String
         let ordered = seen.inFileOrder(named).map { Int64($0) }
         try withFiles { try ordered.withUnsafeBufferPointer { try writeNPY(path: out, shape: [ordered.count], elements: $0) } }
     }
-    let classes = configuration.classes ?? 0
     var lines = ["\(parts.isPublished ? parts.description : seen.description): " ]
     let hasLabels = images.labels.count == images.count && seen.format.classes != nil
     guard hasLabels else {
