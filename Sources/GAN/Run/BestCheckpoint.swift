@@ -1,3 +1,4 @@
+import Foundation
 import MessagePassing
 
 /// The checkpoint of a run in which a measure is the best, `best-<key>.safetensors`; every rank knows the same of it.
@@ -10,12 +11,15 @@ struct BestCheckpoint {
 
     private static let (keyKey, stepKey, valueKey) = ("best_of", "best_step", "best_value")
 
-    /// - Parameter checkpoint: that which the run goes on from, on rank 0 only; it remembers the best before it.
+    /// - Parameter checkpoint: that which the run goes on from, on rank 0 only; it remembers the best before it, which counts
+    ///   where it lies beside: a run that begins in another folder has none yet.
     init(_ key: String, of game: Configuration.GameKind, from checkpoint: Checkpoint?, _ world: World) throws {
         self.key = key
         isHighBest = Measure.keys(of: game).first { $0.key == key }?.isHighBest ?? false
         let metadata = checkpoint?.file.metadata ?? [:]
-        let isSame = metadata[Self.keyKey] == key
+        let folder = checkpoint.map { ($0.path as NSString).deletingLastPathComponent } ?? ""
+        let isSame =
+            metadata[Self.keyKey] == key && FileManager.default.fileExists(atPath: (folder as NSString).appendingPathComponent(name))
         let text = isSame ? "\(metadata[Self.stepKey] ?? "") \(metadata[Self.valueKey] ?? "")" : ""
         let parts = String(decoding: try world.allGather(Array(text.utf8))[0], as: UTF8.self).split(separator: " ")
         if parts.count == 2, let step = Int(parts[0]), let value = Double(parts[1]) { found = (step, value) }
