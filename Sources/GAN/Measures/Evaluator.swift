@@ -46,28 +46,52 @@ struct EvaluationPlan {
     let images: Int
     /// The recipe of the data's own extractor; nil where a file is to be taken.
     let recipe: Configuration?
+    /// That file, on rank 0.
+    let named: Checkpoint?
+
+    /// The nearest five of a picture are looked for among the others.
+    private static let fewest = Manifold.densityNeighbours + 1
 
     /// Every rank calls it.
-    /// - Throws on all ranks: usage where more pictures are asked for than there are held-out ones, or where there is no
-    ///   extractor for such data; bad data.
+    /// - Throws on all ranks: usage where fewer pictures are asked for than can be measured or more than there are held-out ones,
+    ///   or where there is no extractor for such data; bad data, also where the extractor is for other pictures.
     init(_ request: Request, _ configuration: Configuration, _ source: DataSource, world: World) throws {
         (self.request, self.configuration, self.source) = (request, configuration, source)
         let parts = try source.split(world: world)
         self.parts = parts
         let most = min(parts.heldOut.count, source.count)
-        (images, recipe) = try world.agree {
-            if let images = request.images, images > most {
+        (images, recipe, named) = try world.agree {
+            let images = request.images ?? min(request.usual, most)
+            guard images <= most else {
                 throw Failure(
                     .usage, "\(Double(images).grouped) pictures are to be compared with as many held-out ones, and the data in "
                         + "\(source.path) have \(Double(most).grouped); ask for fewer")
             }
-            let images = request.images ?? min(request.usual, most)
-            guard request.extractor == nil else { return (images, nil) }
-            return (
-                images,
-                try Extractor.configuration(for: source.format, as: configuration.image, images: parts.training.count)
-            )
+            guard images >= EvaluationPlan.fewest else {
+                throw Failure(
+                    .usage, "\(images) pictures are too few to be measured: at least \(EvaluationPlan.fewest) are, against as many "
+                        + "held-out ones, and the data in \(source.path) have \(Double(most).grouped)")
+            }
+            if let path = request.extractor {
+                guard world.communicator.rank == 0 else { return (images, nil, nil) }
+                let named = try Extractor.checkpoint(path, for: configuration.image)
+                try configuration.refuseOtherClasses(of: named.configuration)
+                return (images, nil, named)
+            }
+            let recipe = try Extractor.configuration(for: source.format, as: configuration.image, images: parts.training.count)
+            try configuration.refuseOtherClasses(of: recipe)
+            return (images, recipe, nil)
         }
+    }
+}
+
+extension Configuration {
+    /// Refuses an extractor that names classes which the generator of a conditional GAN cannot be told.
+    fileprivate func refuseOtherClasses(of extractor: Configuration) throws {
+        guard let classes, let named = extractor.classes, named > classes else { return }
+        throw Failure(
+            .badData, "the generator is told one of \(classes) classes, and pictures are measured by a classifier of \(named); give "
+                + "the data that it was trained on, or an --extractor of as many classes")
     }
 }
 

@@ -41,18 +41,13 @@ struct Extractor {
         _ plan: EvaluationPlan, dataDigest: String, _ cache: ExtractorCache?, world: World, kernels: Kernels,
         tell: (String) throws -> Void
     ) throws {
-        var checkpoint: Checkpoint?
+        var checkpoint = plan.named
         if let recipe = plan.recipe {
             checkpoint = try Extractor.kept(recipe, plan.parts, dataDigest, cache, world, kernels, tell)
-        } else if let path = plan.request.extractor {
-            checkpoint = try world.agree {
-                world.communicator.rank == 0 ? try Extractor.checkpoint(path, for: plan.configuration.image) : nil
-            }
-            if let checkpoint, checkpoint.configuration.dataset != plan.source.format.name {
-                try tell(
-                    "Note: the extractor \(path) was trained on \(checkpoint.configuration.dataset), not on "
-                        + "\(plan.source.format.name): figures compare only with those by the same file")
-            }
+        } else if let checkpoint, checkpoint.configuration.dataset != plan.source.format.name {
+            try tell(
+                "Note: the extractor \(checkpoint.path) was trained on \(checkpoint.configuration.dataset), not on "
+                    + "\(plan.source.format.name): figures compare only with those by the same file")
         }
         self = try Extractor(checkpoint, world, kernels)
     }
