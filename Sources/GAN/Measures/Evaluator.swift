@@ -137,15 +137,16 @@ final class Evaluator {
         measures = Measures(
             real: try everything.some(chosen).measured("test"), classCounts: classCounts, training: try own.features,
             realIsTraining: !plan.parts.isPublished, world: world, kernels: kernels)
-        floors = try Evaluator.floors(images, own, training, measures, extractor, cache, world: world, tell: tell)
+        let sets = [extractor.digest, training.digest, test.digest].map { $0.prefix(16) }.joined(separator: "-")
+        floors = try Evaluator.floors(
+            "\(sets)-\(images)", images, own, training, measures, cache, world: world, tell: tell)
     }
 
     /// Those of the cache, or new ones.
     private static func floors(
-        _ images: Int, _ own: PictureFeatures, _ training: Dataset, _ measures: Measures, _ extractor: Extractor,
+        _ name: String, _ images: Int, _ own: PictureFeatures, _ training: Dataset, _ measures: Measures,
         _ cache: ExtractorCache?, world: World, tell: (String) throws -> Void
     ) throws -> Floors {
-        let name = "\(extractor.digest.prefix(16))-\(training.digest.prefix(16))-\(images)"
         let known = try world.agree { try cache?.floors(name).map { try JSONEncoder().encode($0) } }
         let bytes = try world.allGather(Array(known ?? Data()))[0]
         if !bytes.isEmpty { return try world.agree { try JSONDecoder().decode(Floors.self, from: Data(bytes)) } }

@@ -68,7 +68,7 @@ struct Extractor {
         _ recipe: Configuration, _ parts: DataSplit, _ dataDigest: String, _ cache: ExtractorCache?, _ world: World,
         _ kernels: Kernels, _ tell: (String) throws -> Void
     ) throws -> Checkpoint? {
-        let key = try key(recipe, dataDigest)
+        let key = try key(recipe, "\(parts.training.count) images of \(dataDigest)")
         let known = try world.agree { cache?.checkpoint(key) }
         if try world.shared(known == nil ? 0 : 1) != 0 { return known }
         // Only one run trains it; others wait, and find it.
@@ -95,9 +95,13 @@ struct Extractor {
     }
 
     /// What the bytes of an extractor depend on.
-    private static func key(_ configuration: Configuration, _ dataDigest: String) throws -> String {
+    /// - Parameter images: which ones it is trained with: all of the data, or those that are not held out.
+    private static func key(_ configuration: Configuration, _ images: String) throws -> String {
         let digest = SHA256Digest()
-        let text = try configuration.json() + dataDigest
+        var recipe = configuration
+        // The same data in another folder are the same data.
+        recipe.dataset = ""
+        let text = try recipe.json() + images
         Array(text.utf8).withUnsafeBytes(digest.update)
         return String(digest.finish().hexadecimal.prefix(16))
     }
