@@ -74,7 +74,9 @@ struct Extractor {
         // Only one run trains it; others wait, and find it.
         let lock = try world.agree {
             try world.storing("waiting for a run that trains the same extractor", because: "it is being trained") {
-                try cache?.lock(key)
+                try cache?.lock(key) {
+                    try tell("Another process is training the classifier that pictures are measured by: waiting for it")
+                }
             }
         }
         defer { withExtendedLifetime(lock) {} }

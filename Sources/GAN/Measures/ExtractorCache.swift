@@ -42,7 +42,10 @@ struct ExtractorCache {
     func checkpoint(_ key: String) -> Checkpoint? { try? Checkpoint(path: path(key)) }
 
     /// Waits until no other process holds the lock of that key, and takes it.
-    func lock(_ key: String) throws -> CacheLock { try CacheLock("\(folder)/extractor-\(key).lock") }
+    /// - Parameter waiting: called once, where another process holds it.
+    func lock(_ key: String, waiting: () throws -> Void) throws -> CacheLock {
+        try CacheLock("\(folder)/extractor-\(key).lock", waiting: waiting)
+    }
 
     private func floorsPath(_ name: String) -> String { "\(folder)/floors-\(name).json" }
 
@@ -65,13 +68,18 @@ final class CacheLock {
     private let descriptor: Int32
 
     /// Waits for it. On a file system that cannot lock nothing is waited for: the worst is that two processes train the same.
-    init(_ path: String) throws {
+    init(_ path: String, waiting: () throws -> Void) throws {
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
             throw Failure(.inputOutput, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
         }
+        var isFirst = true
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK || errno == EINTR {
-            try Signals.endIfAsked(while: "another run was training the same extractor")
+            if isFirst { try waiting() }
+            isFirst = false
+            if let end = Signals.end(of: Signals.take()) {
+                throw Failure(end, "stopped while another process was training a classifier to measure by; nothing was written")
+            }
             usleep(200_000)
         }
     }
