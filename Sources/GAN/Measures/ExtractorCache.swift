@@ -26,11 +26,14 @@ struct ExtractorCache {
             (folder, note) = (wanted, nil)
         } catch let failure as Failure {
             let temporary = "\(environment["TMPDIR"] ?? "/tmp")/gan-dist-\(geteuid())"
-            try makeFolders(temporary)
             // Others can make folders there too.
             var status = stat()
-            guard lstat(temporary, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid() else {
-                throw Failure(.inputOutput, "\(failure.description); and \(temporary) belongs to somebody else; set XDG_CACHE_HOME")
+            let isMade = (try? makeFolders(temporary)) != nil && lstat(temporary, &status) == 0
+            guard isMade, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid() else {
+                let fault = isMade ? "belongs to somebody else" : "cannot be made either"
+                throw Failure(
+                    .inputOutput, "\(failure.description); and \(temporary) \(fault); set XDG_CACHE_HOME to a folder that can be "
+                        + "written")
             }
             (folder, note) = (temporary, "\(failure.description); classifiers to measure by are kept in \(temporary)")
         }
