@@ -132,6 +132,7 @@ final class Evaluator {
         let chosen = (0..<plan.images).map { $0 * everything.count / plan.images }
         let own = try PictureFeatures(of: training, extractor.classifier)
         let counts = try world.gather(own.classLogits.classCounts)
+        try world.endIfAsked()
         let classes = extractor.classifier.classes
         classCounts = (0..<classes).map { c in stride(from: c, to: counts.count, by: classes).reduce(0) { $0 + counts[$1] } }
         measures = Measures(
@@ -162,7 +163,7 @@ final class Evaluator {
             let mine = positions.filter(training.range.contains).map { $0 - training.range.lowerBound }
             let drawn = try own.some(mine).gathered(world)
             values.append(
-                try measures.values(of: drawn.measured("drawn"), areTraining: true))
+                try measures.values(of: drawn.measured("drawn"), areTraining: true, endsAtSignal: true))
         }
         let floors = Floors(values)
         try world.agree {
@@ -173,7 +174,8 @@ final class Evaluator {
     }
 
     /// Measures the pictures 0 … images − 1 of a sampler. Classes are in the shares that the data have.
-    func evaluate(_ sampler: Sampler, size: Int) throws -> Evaluation {
+    /// - Parameter endsAtSignal: whether a signal that asks for an end gets it at once.
+    func evaluate(_ sampler: Sampler, size: Int, endsAtSignal: Bool = false) throws -> Evaluation {
         let share = world.share(of: images)
         let made = MadePictures(sampler, first: share.lowerBound, size: size)
         let asked = sampler.isConditional
@@ -189,20 +191,22 @@ final class Evaluator {
             let hits = try all.classLogits.named.enumerated().count { $1 == label(of: $0) }
             extra.append(("class_accuracy", Double(hits) / Double(images)))
         }
-        return try evaluation(of: all, extra)
+        return try evaluation(of: all, extra, endsAtSignal)
     }
 
-    /// Measures pictures that lie in files: this rank's of them.
+    /// Measures pictures that lie in files: this rank's of them. A signal that asks for an end gets it at once.
     func evaluate(_ pictures: Dataset) throws -> Evaluation {
         let all = try PictureFeatures(of: pictures, extractor.classifier).gathered(world)
-        return try evaluation(of: all.count == images ? all : all.some(Array(0..<images)), [])
+        return try evaluation(of: all.count == images ? all : all.some(Array(0..<images)), [], true)
     }
 
-    private func evaluation(of made: PictureFeatures, _ extra: [(key: String, value: Double)]) throws -> Evaluation {
+    private func evaluation(
+        of made: PictureFeatures, _ extra: [(key: String, value: Double)], _ endsAtSignal: Bool
+    ) throws -> Evaluation {
         let made = try made.measured("made")
         return Evaluation(
-            measures: try measures.values(of: made, wanted), extra: extra, floors: floors, images: images,
-            extractor: extractor.digest)
+            measures: try measures.values(of: made, wanted, endsAtSignal: endsAtSignal), extra: extra, floors: floors,
+            images: images, extractor: extractor.digest)
     }
 
     /// The class of picture n of a generator that is told one: of the golden sequence frac(n φ), where it lies among the shares

@@ -90,10 +90,13 @@ final class Measures {
     }
 
     /// The measures that are wanted, in the order of `Measure`. Computed by all ranks, which all return the same.
-    /// - Parameter areTraining: whether the pictures are some of those that generators learn from.
+    /// - Parameters:
+    ///   - areTraining: whether the pictures are some of those that generators learn from.
+    ///   - endsAtSignal: whether a signal that asks for an end gets it between two measures.
     /// - Throws: on every rank, if there are too few pictures for one.
     func values(
-        of made: MeasuredPictures, _ wanted: Set<Measure> = Set(Measure.allCases), areTraining: Bool = false
+        of made: MeasuredPictures, _ wanted: Set<Measure> = Set(Measure.allCases), areTraining: Bool = false,
+        endsAtSignal: Bool = false
     ) throws -> [(key: Measure, value: Double)] {
         if !wanted.isDisjoint(with: [.fid, .kid]) {
             for pictures in [made, real] { try pictures.require(2, for: "fid and kid") }
@@ -103,6 +106,7 @@ final class Measures {
         for pictures in [made, real] { try pictures.require(1, for: "measures") }
         var values: [(key: Measure, value: Double)] = []
         for measure in Measure.allCases where wanted.contains(measure) {
+            if endsAtSignal { try world.endIfAsked() }
             let value: Double? = switch measure {
             case .fid: try made.gaussian(world).frechetDistance(to: real.gaussian(world))
             case .kid: try made.thirdMoment(world).kernelDistance(to: real.thirdMoment(world))
@@ -136,5 +140,15 @@ final class Measures {
         realTrainingDistance = reference
         let distance = try training.mean(of: made.features, areTraining: areTraining)
         return reference > 0 ? distance / reference : nil
+    }
+}
+
+extension World {
+    /// Ends all ranks together where a signal asks one of them to end, and there is nothing to be saved.
+    func endIfAsked() throws {
+        try agree {
+            guard let end = Signals.end(of: Signals.take()) else { return }
+            throw Failure(end, "stopped while pictures were being measured; nothing was written")
+        }
     }
 }

@@ -46,7 +46,7 @@ public func evaluate(_ request: EvaluationRequest, world: World) throws {
         let sampler = try Sampler(
             configuration, kernels: try selectKernels(request.instructionSet, configuration.precision))
         try world.agree { try sampler.load(checkpoint, isRaw: isRaw) }
-        evaluation = try evaluator.evaluate(sampler, size: configuration.image.features)
+        evaluation = try evaluator.evaluate(sampler, size: configuration.image.features, endsAtSignal: true)
         pictures = "\(path) (step \(Double(checkpoint.step).grouped))"
     case .files(let path):
         let made = try DataSource(path: path, wanted: nil, preferred: nil, world: world)
