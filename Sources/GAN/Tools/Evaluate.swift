@@ -42,7 +42,7 @@ public func evaluate(_ request: EvaluationRequest, world: World) throws {
         let configuration = checkpoint.configuration
         let source = try DataSource(path: request.data, wanted: request.dataset, preferred: configuration.dataset, world: world)
         try world.agree { try configuration.validate(forPicturesOf: source.format, at: request.data) }
-        let evaluator = try makeEvaluator(plan, configuration, source, world, kernels, tell)
+        let evaluator = try makeEvaluator(plan, configuration, source, trainedOn: checkpoint.dataDigest, world, kernels, tell)
         let sampler = try Sampler(
             configuration, kernels: try selectKernels(request.instructionSet, configuration.precision))
         try world.agree { try sampler.load(checkpoint, isRaw: isRaw) }
@@ -80,14 +80,19 @@ public func evaluate(_ request: EvaluationRequest, world: World) throws {
     }
 }
 
+/// - Parameter digest: of the data that the generator has learned from, where that is known.
 private func makeEvaluator(
-    _ request: EvaluationPlan.Request, _ configuration: Configuration, _ source: DataSource, _ world: World, _ kernels: Kernels,
-    _ tell: (String) throws -> Void
+    _ request: EvaluationPlan.Request, _ configuration: Configuration, _ source: DataSource, trainedOn digest: String? = nil,
+    _ world: World, _ kernels: Kernels, _ tell: (String) throws -> Void
 ) throws -> Evaluator {
     let plan = try EvaluationPlan(request, configuration, source, world: world)
     let ranks = world.communicator.size
     let training = try Dataset(
         configuration, source, layout: ShardLayout(shards: ranks.nextPowerOfTwo, ranks: ranks), world: world, inBatches: false)
+    if let digest, digest != training.digest {
+        try tell(
+            "Note: the generator was trained on other data than those in \(source.path), which its pictures are compared with")
+    }
     return try Evaluator(plan, training: training, world: world, kernels: kernels, tell: tell)
 }
 
