@@ -195,6 +195,22 @@ extension Jobs {
             }
         }
 
+        @Test("Data that are other than the generator's, or made to fit its pictures: figures, and a note")
+        func otherData() throws {
+            let data = try PictureData.shared.get()
+            let outcome = try evaluate(
+                cache: Scratch.makeFolder(), "--checkpoint", Judged.gan.get(), "--data", data, "--extractor",
+                Judged.classifier.get(), "--metrics", "fid")
+            for note in [
+                "Note: the generator was trained on other data than those in \(data)",
+                "Note: the pictures in \(data) are made grey, cropped to squares and resized to 8 × 8",
+                "was trained on", "Note: 9 pictures are measured",
+            ] {
+                #expect(outcome.errors.contains(note), "\(outcome.errors)")
+            }
+            #expect(outcome.output.hasPrefix("{\"fid\": "), "\(outcome.output)")
+        }
+
         @Test("The extractor is trained once, and anew where the file is damaged or its pictures are others")
         func cache() throws {
             let cache = try Scratch.makeFolder()

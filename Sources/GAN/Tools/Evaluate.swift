@@ -93,6 +93,10 @@ private func makeEvaluator(
         try tell(
             "Note: the generator was trained on other data than those in \(source.path), which its pictures are compared with")
     }
+    var unmirrored = configuration
+    unmirrored.mirror = false
+    let changes = source.changes(to: unmirrored)
+    if !changes.isEmpty { try tell("Note: the pictures in \(source.path) are \(changes.joined(separator: ", "))") }
     return try Evaluator(plan, training: training, world: world, kernels: kernels, tell: tell)
 }
 
