@@ -100,7 +100,7 @@ struct Evaluate: ParsableCommand {
         case (nil, let pictures?): made = .files(pictures)
         default: throw Failure(.usage, "either --checkpoint or --pictures is expected, and not both")
         }
-        if let images, images < 2 { throw Failure(.usage, "--images \(images): at least 2 pictures are measured") }
+        if let images, images < 6 { throw Failure(.usage, "--images \(images): at least 6 pictures are measured") }
         var request = EvaluationRequest(made)
         request.data = data
         request.dataset = dataset

@@ -142,7 +142,7 @@ public struct Configuration: Codable, Equatable, Sendable {
     @Field("evaluate_interval", .any, .unlessDefault, changesBytes: false, flag: "--evaluate-interval",
         help: "Steps between measurements of the pictures (see evaluate), or of a classifier on its test images; 0 is never.")
     public var evaluateInterval: Interval = .never
-    @Field("evaluate_images", .unlessNil(.within(2...1 << 30, "at least 2 pictures are measured")), .unlessDefault,
+    @Field("evaluate_images", .unlessNil(.within(6...1 << 30, "at least 6 pictures are measured")), .unlessDefault,
         changesBytes: false, of: .gan, flag: "--evaluate-images",
         help: "How many pictures are measured, against as many test images (5000, or all test images if they are fewer).")
     public var evaluateImages: Int? = nil

@@ -63,6 +63,12 @@ struct PictureFolder: ImageSource {
             format.noLabels = Failure(.badData, "\(folder) has \(classNames.count) folders of classes; at most 256 are told apart")
         }
         notes = listing.notes
+        let parts: Set = ["train", "training", "test", "testing", "val", "valid", "validation"]
+        if !classNames.isEmpty, classNames.allSatisfy({ parts.contains($0.lowercased()) }) {
+            notes.append(
+                "\(folder): its folders \(classNames.joined(separator: ", ")) are taken for classes; to train on one of them give "
+                    + "--data \(folder)/\(classNames.last ?? "")")
+        }
     }
 
     func path(of image: Int) -> String { paths[image] }

@@ -16,12 +16,17 @@ struct Extractor {
     /// The recipe of the extractor for some data: `classifier28` in as many epochs as see about 300,000 images, 5 … 80.
     /// - Throws: a usage error where there is none for the data or the shape, which tells what is missing and what to do.
     static func configuration(for data: DataFormat, as image: Shape, images: Int) throws -> Configuration {
-        let remedy = "; --extractor FILE names the checkpoint of a classifier to measure by"
+        let remedy = "--extractor FILE names the checkpoint of another classifier to measure by"
+        guard data.classes != nil else {
+            throw data.withoutLabels("pictures are measured by the features of a classifier, which needs classes (\(remedy))")
+        }
         var configuration: Configuration
         do {
             configuration = try Preset.classifier28.configuration(for: data, as: image)
         } catch let failure as Failure {
-            throw Failure(failure.code, "pictures are measured by the features of a classifier: \(failure.description)\(remedy)")
+            throw Failure(
+                failure.code, "pictures are measured by the features of a classifier, and preset classifier28 does not fit images of "
+                    + "\(image), whose sides must be multiples of 4 up to 128, or \(data.classes ?? 0) classes; \(remedy)")
         }
         configuration.epochs = min(80, max(configuration.epochs, 300_000 / max(1, images)))
         configuration.learningRateDecay = .epochs(configuration.epochs - 1)

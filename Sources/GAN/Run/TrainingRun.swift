@@ -70,6 +70,13 @@ private func train(
         try resumption?.checkpoint.refuseOtherData(dataset.digest, folder: options.dataFolder)
     }
 
+    try world.agree {
+        if let path = options.extractor, configuration.evaluateInterval == .never || configuration.game != .gan {
+            throw Failure(
+                .usage, "--extractor \(path): " + (configuration.game == .gan
+                    ? "nothing is measured; add --evaluate-interval 1e" : "only the pictures of a GAN are measured by one; leave it away"))
+        }
+    }
     let measures = configuration.game == .gan && configuration.evaluateInterval != .never
     let plan = try measures
         ? EvaluationPlan(

@@ -35,6 +35,11 @@ public func classify(checkpoint path: String, data: String, dataset name: String
     try classifier.load(checkpoint, of: configuration, world)
     var named = [Int](repeating: 0, count: images.count)
     try classifier.look(at: images.count, pixels: images.image) { first, columns, outputs in
+        if let bad = (0..<columns).first(where: { !outputs.isFinite($0) }) {
+            throw Failure(
+                .internalError, "the classifier's outputs for picture \(first + bad) are not finite: it has diverged; take an "
+                    + "earlier checkpoint")
+        }
         for column in 0..<columns { named[first + column] = outputs.best(column) }
     }
     if let out {

@@ -64,6 +64,11 @@ final class ImageClassifier {
             CrossEntropy.largest(UnsafePointer(logits.base) + column, logits.features, logits.stride).best
         }
 
+        /// Whether all its outputs for a column are finite.
+        func isFinite(_ column: Int) -> Bool {
+            (0..<logits.features).allSatisfy { logits.base[$0 * logits.stride + column].isFinite }
+        }
+
         /// ln of the probability of a class.
         func logProbability(_ column: Int, of label: Int) -> Float {
             let x = logits.base + column
