@@ -67,7 +67,7 @@ def write_images(folder, count=640):
     sizes = b"".join(n.to_bytes(4, "big") for n in (count, 28, 28))
     pixels = bytes((31 * i + i // 784) % 256 for i in range(count * 784))
     (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + sizes + pixels)
-    (folder / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + count.to_bytes(4, "big") + bytes(count))
+    (folder / "train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + count.to_bytes(4, "big") + bytes(i % 10 for i in range(count)))
 
 
 def until(condition, what):

@@ -72,6 +72,14 @@ class Plans(unittest.TestCase):
         self.assertTrue(text.startswith(expected), text)
         self.assertEqual(recipe("folder/recipe.json").arguments(1, 0)[:2], ["--config", str(Path("folder/recipe.json").resolve())])
 
+    def test_schedules_that_end_with_the_run(self):
+        for schedule, share in (({}, None), ({"lr_flat": "5e"}, None), ({"lr_decay": "10e"}, 0), (
+                {"lr_flat": "5e", "lr_decay": "15e"}, 0.25), ({"lr_flat": "100", "lr_decay": "15e"}, None)):
+            self.assertEqual(planning.flat_share(schedule), share, schedule)
+        own = recipe("mlp", "--lr-decay", "10")
+        own.fit_schedule()
+        self.assertEqual(own.options, ["--lr-decay", "10"])
+
     def test_lists(self):
         self.assertEqual(planning.budget_list("120,60,0.5"), [0.5, 60, 120])
         self.assertEqual(planning.seed_list("3"), [0, 1, 2])
@@ -354,7 +362,7 @@ class EndToEnd(unittest.TestCase):
             write_images(checkout.folder / "pictures")
             variables = {"XDG_CACHE_HOME": str(checkout.folder / "cache")}
             done = checkout.run("launch/speedrun", "--preset", "mlp", "--budgets", "1", "--seeds", "1", "--ranks", "1", "--images",
-                                "200", "--data", "pictures", "--receipts", "receipts", **variables)
+                                "60", "--data", "pictures", "--receipts", "receipts", **variables)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertIn("x its floor", done.stdout)
             done = checkout.run("launch/speedrun", "--repeat", "receipts/mlp-1s-seed0.json", "--ranks", "2", **variables)

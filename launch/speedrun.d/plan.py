@@ -24,6 +24,13 @@ class Recipe:
         self.is_file = name.endswith(".json")
         self.title = Path(name).stem if self.is_file else name
 
+    def fit_schedule(self):
+        """Lets a preset's learning rates fall to 0 at the end of a run of any length. Options of the user's come first."""
+        given = {option.partition("=")[0] for option in self.options}
+        share = None if self.is_file or given & {"--lr-flat", "--lr-decay", "--lr-half-life"} else flat_share(self.configuration())
+        if share is not None:
+            self.options = [*self.options, "--lr-flat", f"{{{share:.4f}}}", "--lr-decay", f"{{{1 - share:.4f}}}"]
+
     def arguments(self, steps, seed, lines=LINES):
         """Of gan-dist train. A number in braces is that share of the steps."""
         name = ["--config", str(Path(self.name).resolve())] if self.is_file else ["--preset", self.name]
@@ -39,6 +46,15 @@ class Recipe:
         if done.returncode:
             raise Failed(f"gan-dist refuses preset {self.name} with these arguments", done.returncode)
         return json.loads(done.stdout)
+
+
+def flat_share(configuration):
+    """The share of a schedule in which the learning rates stay as they are; None where they do not fall."""
+    flat, decay = (str(configuration.get(key, 0)) for key in ("lr_flat", "lr_decay"))
+    (flat, flat_unit), (decay, decay_unit) = ((int(text.rstrip("e")), text.endswith("e")) for text in (flat, decay))
+    if not decay or flat and flat_unit != decay_unit:
+        return None
+    return flat / (flat + decay)
 
 
 def images_of_a_step(configuration):

@@ -25,8 +25,8 @@ struct Extractor {
             configuration = try Preset.classifier28.configuration(for: data, as: image)
         } catch let failure as Failure {
             throw Failure(
-                failure.code, "pictures are measured by the features of a classifier, and preset classifier28 does not fit images of "
-                    + "\(image), whose sides must be multiples of 4 up to 128, or \(data.classes ?? 0) classes; \(remedy)")
+                failure.code, "pictures are measured by the features of a classifier, of 2 … 256 classes and images whose sides are "
+                    + "multiples of 4 up to 128; the data have \(data.classes ?? 0) and the images are \(image); \(remedy)")
         }
         configuration.epochs = min(80, max(configuration.epochs, 300_000 / max(1, images)))
         configuration.learningRateDecay = .epochs(configuration.epochs - 1)
