@@ -13,6 +13,7 @@ import Kernels
 /// | `realFlips`, `fakeFlips` | 0 | global row of the batch | step, from 0 |
 /// | `mirror` | 0 | global row of the batch | step, from 0 |
 /// | `penaltyMix` | 0 | global row of the batch | step, from 0 |
+/// | level of the instance noise, 20 + pass | 0 | global row of the batch | step, from 0 |
 /// | instance noise, 16 + pass | pixel / 4 | global row of the batch | step, from 0 |
 /// | dropout, 256 · (1 + pass + 3 · network) + layer | feature / 4 | global row of the batch | step, from 0 |
 ///
@@ -36,6 +37,9 @@ public enum RandomStream {
 
     /// The noise on what the discriminator sees in a pass.
     public static func instanceNoise(_ pass: PassKind) -> UInt32 { 16 + pass.rawValue }
+
+    /// How much of it each row gets, where that is mixed.
+    public static func instanceNoiseLevel(_ pass: PassKind) -> UInt32 { 20 + pass.rawValue }
 
     /// The dropout masks of a layer in a pass of a step. Layers are numbered as in the model file; those in blocks, in the order
     /// in which they come, by multiples of 2¹⁶ from the first on.

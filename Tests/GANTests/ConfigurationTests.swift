@@ -99,6 +99,7 @@ import Testing
             "r1": (10.0, "10"), "r2": (0.5, "0.5"), "penalty_interval": (16, "16"),
             "weight_clip": (0.01, "0.01"), "spectral_norm": (true, "true"), "label_smoothing": (0.1, "0.1"),
             "label_flip": (0.2, "0.2"), "instance_noise": (0.3, "0.3"), "instance_noise_decay": ("400", "\"400\""),
+            "instance_noise_mixed": (true, "true"),
             "ema": (0.999, "0.999"), "ema_ramp": (true, "true"), "precision": ("bf16", "\"bf16\""),
             "seed": (UInt64.max, "18446744073709551615"), "shards": (16, "16"), "log_interval": ("7", "\"7\""),
             "sample_interval": ("0", "\"0\""), "checkpoint_interval": ("9e", "\"9e\""), "hash_interval": ("8", "\"8\""),

@@ -63,6 +63,7 @@ import Testing
             $0.instanceNoise = 0.2
             $0.instanceNoiseDecay = .steps(1)
         },
+        Case("mixed instance noise") { ($0.instanceNoise, $0.mixesInstanceNoise) = (0.2, true) },
         Case("label smoothing, several updates of the critic") {
             $0.loss = .bce
             $0.labelSmoothing = 0.1
@@ -195,6 +196,8 @@ import Testing
             case RandomStream.realFlips: (name, isOfUpdate) = ("targets_real", true)
             case RandomStream.fakeFlips: (name, isOfUpdate) = ("targets_fake", true)
             case RandomStream.penaltyMix: (name, isOfUpdate) = ("epsilon", true)
+            case 20...22:
+                (name, isOfUpdate) = (["noise_level.real", "noise_level.fake", "noise_level.generator"][Int(stream) - 20], stream != 22)
             case 16...18: (name, isOfUpdate) = (["noise.real", "noise.fake", "noise.generator"][Int(stream) - 16], stream != 18)
             case 256...:
                 let masks = [

@@ -39,6 +39,7 @@ import Testing
         Case(name: "mlp", steps: 3) { configuration in
             (configuration.labelSmoothing, configuration.labelFlip) = (0.1, 0.2)
             (configuration.instanceNoise, configuration.spectralNorm) = (0.3, true)
+            configuration.mixesInstanceNoise = true
         },
     ]
 

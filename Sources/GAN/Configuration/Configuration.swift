@@ -113,6 +113,9 @@ public struct Configuration: Codable, Equatable, Sendable {
     @Field("instance_noise_decay", of: .gan, flag: "--instance-noise-decay",
         help: "After how long the instance noise has decreased to nothing; 0 is never.")
     public var instanceNoiseDecay: Interval = .never
+    @Field("instance_noise_mixed", .any, .unlessDefault, of: .gan, flag: "--instance-noise-mixed",
+        help: "Give each image a share of the instance noise of its own, drawn evenly from 0 to all of it.")
+    public var mixesInstanceNoise: Bool = false
     @Field("ema", .share, of: .gan, flag: "--ema",
         help: "Share that each step keeps of the generator's moving average, which is then sampled; 0 is none.")
     public var averageDecay: Double = 0

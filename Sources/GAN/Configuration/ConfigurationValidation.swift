@@ -74,6 +74,9 @@ extension Configuration {
         guard !averageRamp || averageDecay > 0 else {
             throw Failure(.usage, "--ema-ramp changes the generator's moving average, and none is kept; add --ema 0.999")
         }
+        guard !mixesInstanceNoise || instanceNoise > 0 else {
+            throw Failure(.usage, "--instance-noise-mixed mixes levels of noise, and there is none; add --instance-noise 0.3")
+        }
         guard labelSmoothing == 0 && labelFlip == 0 || loss.takesTargets else {
             throw Failure(
                 .usage, "--label-smoothing and --label-flip change the targets of --loss bce and mse; \(loss.rawValue) has none")

@@ -80,8 +80,9 @@ extension Configuration {
         }
         // Where they do not fall there is nothing to say of the time before.
         if learningRateDecay.isNever, !isSet.contains($learningRateFlat.key) { learningRateFlat = .never }
-        // Without an average there is nothing to say of its ramp.
+        // Without an average there is nothing to say of its ramp, and without noise nothing of its levels.
         if averageDecay == 0, !isSet.contains($averageRamp.key) { averageRamp = false }
+        if instanceNoise == 0, !isSet.contains($mixesInstanceNoise.key) { mixesInstanceNoise = false }
         return notes
     }
 

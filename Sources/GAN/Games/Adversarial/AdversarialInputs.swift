@@ -104,12 +104,22 @@ extension AdversarialGame {
         guard noise(t) > 0 else { return }
         let key = RandomKey(seed: pass.seed, stream: RandomStream.instanceNoise(pass.kind), step: pass.step)
         dump.add("noise.\(pass.kind)", imageShape, inOrder(dump.normals(key, configuration.image.features)))
+        guard configuration.mixesInstanceNoise else { return }
+        let levels = perturbation(of: pass) { $0.levels(pass) }
+        dump.add("noise_level.\(pass.kind)", [], levels ?? [])
     }
 
     private func addTargets(_ target: Loss.Target, _ pass: Pass, to dump: Dump) {
+        guard let targets = perturbation(of: pass, { $0.targets(target, pass) }) else { return }
+        dump.add("targets_\(pass.kind)", [], targets)
+    }
+
+    /// What perturbs each row of the whole batch, [B].
+    private func perturbation(of pass: Pass, _ body: (Perturbations) -> UnsafePointer<Float>?) -> [Float]? {
         let perturbations = Perturbations(
             configuration, columns: pass.columns, firstRow: 0, kernels: context.kernels, arena: Arena(usesHugePages: false))
-        guard let targets = perturbations.targets(target, pass) else { return }
-        dump.add("targets_\(pass.kind)", [], (0..<configuration.batchSize).map { targets[$0] })
+        return withExtendedLifetime(perturbations) {
+            body(perturbations).map { values in (0..<configuration.batchSize).map { values[$0] } }
+        }
     }
 }
