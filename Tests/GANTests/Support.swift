@@ -111,6 +111,13 @@ extension Dataset {
     }
 }
 
+/// Expects a usage error whose message says this.
+func expectUsage(_ text: String, sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void) {
+    let error = #expect(throws: Failure.self, sourceLocation: sourceLocation) { try body() }
+    #expect(error?.code == .usage, sourceLocation: sourceLocation)
+    #expect(error?.description.contains(text) == true, "\(error?.description ?? "")", sourceLocation: sourceLocation)
+}
+
 /// A finished run.
 struct TrainedRun {
     let path: String

@@ -93,9 +93,7 @@ extension Configuration {
                 initialWeights: RandomStream.classifierWeights)
         ]
     }
-}
 
-extension Configuration {
     /// Floating-point operations of the matrix products of one step: forward, input gradients but for the first layer, weight
     /// gradients.
     func classifierOperations() throws -> Int {
