@@ -70,7 +70,7 @@ let package = Package(
         .testTarget(
             name: "GANTests", dependencies: ["GAN", "MessagePassing", "Formats", "Kernels"],
             exclude: [
-                "pytorch_step.py", "pytorch_step.json", "pytorch_loss.py", "pytorch_loss.json", "pytorch_penalty.py",
+                "pytorch_step.py", "pytorch_cycle.py", "pytorch_step.json", "pytorch_cycle.json", "pytorch_loss.py", "pytorch_loss.json", "pytorch_penalty.py",
                 "pytorch_penalty.json", "Measures/measures.py", "Measures/measures.json",
             ]),
         .testTarget(name: "JobTests", dependencies: ["GAN", "Formats"]),

@@ -34,8 +34,20 @@ public protocol Communicator: AnyObject {
 }
 
 /// What a message is about.
-public enum Tag: Int32, Sendable {
-    case collective, data, gradients, parameters, records, state, watchdog, statistics
+public struct Tag: Hashable, Sendable {
+    public let rawValue: Int32
+
+    public static let collective = Tag(rawValue: 0)
+    public static let data = Tag(rawValue: 1)
+    static let gradients = Tag(rawValue: 2)
+    static let parameters = Tag(rawValue: 3)
+    static let records = Tag(rawValue: 4)
+    public static let state = Tag(rawValue: 5)
+    static let watchdog = Tag(rawValue: 6)
+    public static let statistics = Tag(rawValue: 7)
+
+    /// The same of a reduction's own messages. Ranks send those of several reductions in orders of their own.
+    func of(reduction: Int) -> Tag { Tag(rawValue: rawValue + 8 * Int32(reduction)) }
 }
 
 /// A message under way.

@@ -88,13 +88,14 @@ public final class Reducer {
     }
 
     /// - Parameters:
+    ///   - number: tells it from others that are under way at the same time, the same on all ranks.
     ///   - count: the elements of the network's parameters, a multiple of 16.
     ///   - buckets: where parts begin that are sent one by one, ascending multiples of 16, the first 0.
     ///   - recordSize: doubles that each rank hands to all others with every reduction.
     ///   - sharesGradients: whether the ranks of a host write one set of gradients, each a part of it.
     ///   - update: called with the sums of this rank's segment, a stretch at a time, up to one that is infinite or NaN.
     public init(
-        world: World, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
+        world: World, number: Int = 0, layout: ShardLayout, count: Int, buckets: [Int] = [0], recordSize: Int,
         sharesGradients: Bool = false, algorithm: Algorithm = .tree, space: inout SharedSpace,
         treeSum: @escaping TreeSum, update: @escaping Update
     ) {
@@ -124,7 +125,7 @@ public final class Reducer {
         self.segment = segment(rank)
         scratch = allocateZeroed(byteCount: 4 * 32 * 16).bindMemory(to: Float.self, capacity: 32 * 16)
         remote = RemoteExchange(
-            world: world, layout: layout, sharesGradients: sharesGradients, segment: segment,
+            world: world, number: number, layout: layout, sharesGradients: sharesGradients, segment: segment,
             buckets: zip(buckets, buckets.dropFirst() + [count]).map { $0..<$1 }, parameters: parameters, records: records,
             recordSize: recordSize, localTrees: trees)
         if algorithm == .mpi {

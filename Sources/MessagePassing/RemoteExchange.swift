@@ -26,6 +26,7 @@ final class RemoteExchange {
 
     private let world: World
     private let communicator: any Communicator
+    private let gradientsTag, parametersTag, recordsTag: Tag
     private let layout: ShardLayout
     private let parameters: Floats
     /// The ranks of this host that write gradients together.
@@ -44,10 +45,13 @@ final class RemoteExchange {
     private var outgoing: [Request] = []
 
     init(
-        world: World, layout: ShardLayout, sharesGradients: Bool, segment: (Int) -> Range<Int>, buckets: [Range<Int>],
+        world: World, number: Int, layout: ShardLayout, sharesGradients: Bool, segment: (Int) -> Range<Int>, buckets: [Range<Int>],
         parameters: Floats, records: UnsafeMutablePointer<Double>, recordSize: Int, localTrees: [[Floats]]
     ) {
         self.world = world
+        gradientsTag = .gradients.of(reduction: number)
+        parametersTag = .parameters.of(reduction: number)
+        recordsTag = .records.of(reduction: number)
         self.layout = layout
         self.parameters = parameters
         communicator = world.communicator
@@ -117,12 +121,12 @@ final class RemoteExchange {
             for piece in ownPieces {
                 for number in peer.subtrees.indices {
                     let place = peer.incoming + number * segment.count + (piece.lowerBound - segment.lowerBound)
-                    incomingGradients.append(try receive(place, piece.count, from: peer.delegate, .gradients))
+                    incomingGradients.append(try receive(place, piece.count, from: peer.delegate, gradientsTag))
                 }
             }
         }
         for remote in remoteSegments {
-            incoming.append(try receive(remote.newParameters, remote.segment.count + 1, from: remote.owner, .parameters))
+            incoming.append(try receive(remote.newParameters, remote.segment.count + 1, from: remote.owner, parametersTag))
         }
     }
 
@@ -141,7 +145,7 @@ final class RemoteExchange {
                     let place = remote.outgoing + number * remote.segment.count + offset
                     // Whether the sums are finite is the owner's to find.
                     _ = sum.run(treeSum, to: place, offset..<offset + piece.count, scratch: scratch)
-                    outgoing.append(try send(place, piece.count, to: remote.owner, .gradients))
+                    outgoing.append(try send(place, piece.count, to: remote.owner, gradientsTag))
                 }
                 sentPieces[index] += 1
                 world.stopwatch.lap(.communication)
@@ -161,16 +165,16 @@ final class RemoteExchange {
         ownParameters.update(from: parameters + segment.lowerBound, count: segment.count)
         ownParameters[segment.count] = isFinite ? 1 : 0
         for peer in peers.values {
-            outgoing.append(try send(ownParameters, segment.count + 1, to: peer.delegate, .parameters))
+            outgoing.append(try send(ownParameters, segment.count + 1, to: peer.delegate, parametersTag))
         }
         guard communicator.isHostLeader, recordSize > 0 else { return }
         func bytes(of ranks: Range<Int>) -> UnsafeMutableRawBufferPointer {
             UnsafeMutableRawBufferPointer(start: records + ranks.lowerBound * recordSize, count: 8 * ranks.count * recordSize)
         }
         for ranks in communicator.hosts where ranks != communicator.localRanks {
-            incoming.append(try communicator.startReceive(bytes(of: ranks), from: ranks.lowerBound, tag: .records))
+            incoming.append(try communicator.startReceive(bytes(of: ranks), from: ranks.lowerBound, tag: recordsTag))
             let own = UnsafeRawBufferPointer(bytes(of: communicator.localRanks))
-            outgoing.append(try communicator.startSend(own, to: ranks.lowerBound, tag: .records))
+            outgoing.append(try communicator.startSend(own, to: ranks.lowerBound, tag: recordsTag))
         }
     }
 

@@ -91,9 +91,17 @@ public struct ParameterLayout: Sendable {
 
     /// Sets every tensor as PyTorch's modules do: to a constant, or uniform in ±1/√fan-in: element e of tensor n, counted
     /// as PyTorch does, is ((w ≫ 8) · 2⁻²³ − 1) · bound, w the stream's word number e in block n.
-    public func initialise(_ parameters: UnsafeMutablePointer<Float>, seed: UInt64, stream: UInt32, kernels: Kernels) {
+    /// - Parameter deviation: where it is given, weights are normal numbers with this standard deviation and biases 0.
+    public func initialise(
+        _ parameters: UnsafeMutablePointer<Float>, seed: UInt64, stream: UInt32, deviation: Float? = nil, kernels: Kernels
+    ) {
         for (number, tensor) in tensors.enumerated() {
             switch tensor.initial {
+            case .uniform where deviation != nil && tensor.shape.count == 1:
+                (parameters + tensor.offset).update(repeating: 0, count: tensor.count)
+            case .uniform where deviation != nil:
+                let key = RandomKey(seed: seed, stream: stream, firstBlock: number)
+                tensor.store(kernels.normals(key, count: tensor.count).map { $0 * (deviation ?? 0) }, in: parameters)
             case .constant(let value): (parameters + tensor.offset).update(repeating: value, count: tensor.count)
             case .uniform(let bound):
                 let words = kernels.words(RandomKey(seed: seed, stream: stream, firstBlock: number), count: tensor.count)

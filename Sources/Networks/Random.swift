@@ -5,13 +5,15 @@ import Kernels
 ///
 /// | stream | block | row | step |
 /// |---|---|---|---|
-/// | `generatorWeights`, `discriminatorWeights`, `classifierWeights` | number of the tensor | element / 4 | 0 |
-/// | `shuffle` | logical shard | position / 4 | number of the permutation |
+/// | `generatorWeights`, `discriminatorWeights`, `classifierWeights`, `cycleWeights` + player | number of the tensor | element / 4 | 0 |
+/// | `shuffle`, `secondShuffle` (of domain B) | logical shard | position / 4 | number of the permutation |
 /// | `discriminatorNoise`, `generatorNoise` | latent dimension / 4 | global row of the batch | step, from 0 |
 /// | `sampleNoise` | latent dimension / 4 | number of the picture | 0 |
 /// | `generatorLabels` | 0 | global row of the batch | step, from 0 |
 /// | `realFlips`, `fakeFlips` | 0 | global row of the batch | step, from 0 |
-/// | `mirror` | 0 | global row of the batch | step, from 0 |
+/// | `mirror`, `secondMirror` (of domain B) | 0 | global row of the batch | step, from 0 |
+/// | `poolA`, `poolB` | 0 | global row of the batch | step, from 0 |
+/// | `colours` | 0 … 23 | number of the picture | 0 of training pictures, 1 of others |
 /// | `penaltyMix` | 0 | global row of the batch | step, from 0 |
 /// | level of the instance noise, 20 + pass | 0 | global row of the batch | step, from 0 |
 /// | instance noise, 16 + pass | pixel / 4 | global row of the batch | step, from 0 |
@@ -34,6 +36,13 @@ public enum RandomStream {
     public static let penaltyMix: UInt32 = 10
     public static let mirror: UInt32 = 11
     public static let classifierWeights: UInt32 = 12
+    public static let secondShuffle: UInt32 = 13
+    public static let secondMirror: UInt32 = 14
+    public static let poolA: UInt32 = 24
+    public static let poolB: UInt32 = 25
+    public static let colours: UInt32 = 26
+    /// The first of four.
+    public static let cycleWeights: UInt32 = 28
 
     /// The noise on what the discriminator sees in a pass.
     public static func instanceNoise(_ pass: PassKind) -> UInt32 { 16 + pass.rawValue }
@@ -70,6 +79,28 @@ extension Kernels {
     }
 }
 
+extension Kernels {
+    /// The words of a row's blocks in order: word i of block b is number 4b + i.
+    public func blocks(_ key: RandomKey, count: Int) -> [UInt32] {
+        let stride = 8
+        return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * count * stride) { buffer -> [UInt32] in
+            guard let base = buffer.baseAddress else { return [] }
+            randomWords(key, base, count, stride, stride)
+            return (0..<4 * count).map { base[$0 * stride] }
+        }
+    }
+
+    /// Normal numbers: number e is that of feature e mod 4 in row e / 4.
+    func normals(_ key: RandomKey, count: Int) -> [Float] {
+        let stride = ((count + 3) / 4).paddedToVectors
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: 4 * stride) { buffer -> [Float] in
+            guard let base = buffer.baseAddress else { return [] }
+            randomNormals(key, base, 4, stride, stride)
+            return (0..<count).map { base[$0 % 4 * stride + $0 / 4] }
+        }
+    }
+}
+
 /// One random word for each column of a pass, in memory that is laid out once.
 public struct RowWords {
     private let words: UnsafeMutablePointer<UInt32>
@@ -92,7 +123,8 @@ public struct RowWords {
 /// Fills `order` with permutation number `number` of 0 ..< count for a shard, by Fisher and Yates: for i from count − 1 down
 /// to 1 element i is exchanged with element ⌊w · (i + 1) / 2³²⌋, w the stream's word number i. Allocates nothing.
 public func fillPermutation(
-    _ order: UnsafeMutableBufferPointer<UInt32>, shard: Int, number: Int, seed: UInt64, kernels: Kernels
+    _ order: UnsafeMutableBufferPointer<UInt32>, shard: Int, number: Int, seed: UInt64, stream: UInt32 = RandomStream.shuffle,
+    kernels: Kernels
 ) {
     for i in order.indices { order[i] = UInt32(i) }
     let chunk = 64
@@ -100,7 +132,7 @@ public func fillPermutation(
         guard let base = words.baseAddress else { return }
         for start in stride(from: (order.count - 1) / chunk * chunk, through: 0, by: -chunk) {
             let key = RandomKey(
-                seed: seed, stream: RandomStream.shuffle, step: number, firstRow: start / 4, firstBlock: shard)
+                seed: seed, stream: stream, step: number, firstRow: start / 4, firstBlock: shard)
             kernels.randomWords(key, base, 1, chunk / 4, chunk / 4)
             for i in stride(from: min(start + chunk, order.count) - 1, through: max(start, 1), by: -1) {
                 // Word i of the stream is word i mod 4 of row i / 4.

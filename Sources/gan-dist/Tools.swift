@@ -57,6 +57,32 @@ struct Classify: ParsableCommand {
     }
 }
 
+struct Translate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Translate pictures to the other domain of a CycleGAN.",
+        discussion: "Takes the test pictures of the data where their files have a test part, else all pictures.")
+
+    @Option(help: "Checkpoint file of a CycleGAN (--preset cyclegan28).")
+    var checkpoint: String
+    @Option(help: "The domain to translate to: a or b.")
+    var to: String
+    @Option(parsing: .unconditional, help: "Pictures of the other domain, as for train.")
+    var data = "data"
+    @Option(help: "Which data set it is, where a folder holds several, as for train.")
+    var dataset: String?
+    @Option(parsing: .unconditional, help: "How many pictures, the first ones (50 in a grid, else all).")
+    var count: Int?
+    @Option(
+        help: ArgumentHelp(
+            "A grid of pictures above their translations, an array [count, C, H, W], or a folder.", valueName: "x.png|x.npy|x/"))
+    var out: String
+
+    func run() throws {
+        let notes = try translate(checkpoint: checkpoint, to: to, data: data, dataset: dataset, count: count, out: out)
+        for note in notes { StandardOutput.printMessage(note) }
+    }
+}
+
 /// Runs on all ranks of a launcher.
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -67,8 +93,12 @@ struct Evaluate: ParsableCommand {
     var checkpoint: String?
     @Option(help: "Pictures to measure in place of a checkpoint's: an .npy array or a folder, as --data.")
     var pictures: String?
-    @Option(parsing: .unconditional, help: "The data that the pictures are to be like, as for train.")
-    var data = "data"
+    @Option(parsing: .unconditional, help: "The data that the pictures are to be like, as for train (default: data).")
+    var data: String?
+    @Option(parsing: .unconditional, help: "Domain A of a CycleGAN, as for train.")
+    var dataA: String?
+    @Option(parsing: .unconditional, help: "Domain B of a CycleGAN, as for train.")
+    var dataB: String?
     @Option(help: "Which data set it is, where a folder holds several, as for train.")
     var dataset: String?
     @Option(parsing: .unconditional, help: "How many pictures, against as many test pictures (10000, or as many as there are).")
@@ -102,7 +132,9 @@ struct Evaluate: ParsableCommand {
         }
         if let images, images < 6 { throw Failure(.usage, "--images \(images): at least 6 pictures are measured") }
         var request = EvaluationRequest(made)
-        request.data = data
+        try refuseContradictions(data: data, dataA: dataA, dataB: dataB)
+        request.data = data ?? request.data
+        if let dataA, let dataB { request.domains = (dataA, dataB) }
         request.dataset = dataset
         request.images = images
         request.metrics = metrics
@@ -155,7 +187,7 @@ struct Bench: ParsableCommand {
     var json = false
 
     func run() throws {
-        var configuration = try Preset.named(preset).configuration(for: .mnist)
+        var configuration = try Preset.named(preset).configuration(for: .usual)
         if let precision { configuration.precision = try choice("--precision", precision) }
         let kernels = try selectKernels(isa == "auto" ? nil : try choice("--isa", isa), configuration.precision)
         guard seconds > 0, seconds <= 3_600 else { throw Failure(.usage, "--seconds \(seconds): must be between 0 and 3600") }

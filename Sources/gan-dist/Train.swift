@@ -19,8 +19,12 @@ struct Train: ParsableCommand {
     var config: [String] = []
     @Option(
         parsing: .unconditional,
-        help: "Folder with IDX files, or with MNIST/raw or the like in it, or with PNG or JPEG pictures, or .npy array.")
-    var data = "data"
+        help: "Folder with IDX files, or MNIST/raw or the like, or PNG or JPEG pictures, or .npy array (default: data).")
+    var data: String?
+    @Option(parsing: .unconditional, help: "Domain A of a CycleGAN, as --data.")
+    var dataA: String?
+    @Option(parsing: .unconditional, help: "Domain B of a CycleGAN, as --data.")
+    var dataB: String?
     @Option(parsing: .unconditional, help: "Folder of the runs.")
     var outdir = "runs"
     @OptionGroup var fields: FieldOptions
@@ -81,14 +85,16 @@ struct Train: ParsableCommand {
         }
         guard dumpSteps >= 0 else { throw Failure(.usage, "--dump-steps \(dumpSteps): must be 0 or more") }
         let paths: [(option: String, path: String?)] = [
-            ("--data", data), ("--outdir", outdir), ("--trace", trace), ("--resume", resume), ("--extractor", extractor),
+            ("--data", data), ("--data-a", dataA), ("--data-b", dataB), ("--outdir", outdir), ("--trace", trace), ("--resume", resume), ("--extractor", extractor),
         ]
         for (option, path) in paths where path == "" {
             throw Failure(.usage, "\(option) \"\": a path is expected, found an empty text")
         }
+        try refuseContradictions(data: data, dataA: dataA, dataB: dataB)
         var options = RunOptions()
         options.resumeCommand = ResumeRequest.command(command, Array(CommandLine.arguments.dropFirst()))
-        options.dataFolder = data
+        options.dataFolder = dataA ?? data ?? options.dataFolder
+        options.secondDataFolder = dataB
         options.outdir = outdir
         options.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
         options.reduction = try choice("--reduction", reduction)
@@ -115,6 +121,21 @@ struct Train: ParsableCommand {
         try request.readOptions(fields.values)
         request.minibatchDiscrimination = minibatchDiscrimination
         return request
+    }
+}
+
+/// Refuses one set of data beside two domains, and one domain without the other.
+func refuseContradictions(data: String?, dataA: String?, dataB: String?) throws {
+    if let data, let other = dataA ?? dataB {
+        throw Failure(.usage, "--data \(data) and \(dataA == nil ? "--data-b" : "--data-a") \(other): give one set of data, or two domains")
+    }
+    switch (dataA, dataB) {
+    case (let a?, nil):
+        throw Failure(
+            .usage, "--data-a \(a) without --data-b: give the other domain too; of a known domain (--domain-b mnist:inverse) give the "
+                + "folder as --data")
+    case (nil, let b?): throw Failure(.usage, "--data-b \(b) without --data-a: give the other domain too")
+    default: break
     }
 }
 

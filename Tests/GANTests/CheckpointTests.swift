@@ -59,7 +59,7 @@ import Testing
             let world = try communicator.world()
             let configuration = try Checkpoint(path: path).configuration
             let game = try configuration.makeGame(
-                Dataset(synthetic: 30, for: configuration), layout: ShardLayout(shards: configuration.shards, ranks: communicator.size),
+                RunData(synthetic: 30, for: configuration), layout: ShardLayout(shards: configuration.shards, ranks: communicator.size),
                 world: world, kernels: .fastest, reduction: .tree)
             let state = GameState(game: game)
             let checkpoint = communicator.rank == 0 ? try Checkpoint(path: path) : nil

@@ -58,6 +58,23 @@ import Testing
         }
     }
 
+    /// A longer run than its schedule learns nothing at its end, which is said with what would change that.
+    @Test func learningRatesThatEndTooEarly() throws {
+        var configuration = try mnistPreset("mlp")
+        func warning() -> String? { configuration.warningOfLearningRates(images: 64_000) }
+        #expect(warning() == nil)
+        (configuration.learningRateFlat, configuration.learningRateDecay) = (.epochs(5), .epochs(10))
+        configuration.epochs = 15
+        #expect(warning() == nil)
+        configuration.epochs = 30
+        #expect(warning()?.hasPrefix("the learning rates reach 0 after 15,000 of 30,000 steps") == true)
+        #expect(warning()?.contains("--lr-flat 10e --lr-decay 20e") == true)
+        configuration.steps = 15_300
+        #expect(warning()?.contains("--lr-flat 5100 --lr-decay 10200") == true)
+        configuration.steps = 300
+        #expect(warning() == nil)
+    }
+
     /// The file's fields come before the preset's; the preset is that of the option, of the file, or the default.
     @Test func presetThenFile() throws {
         #expect(try read("{}") == mnistPreset(Preset.standard))
@@ -98,7 +115,8 @@ import Testing
             "seed": (UInt64.max, "18446744073709551615"), "shards": (16, "16"), "log_interval": ("7", "\"7\""),
             "sample_interval": ("0", "\"0\""), "checkpoint_interval": ("9e", "\"9e\""), "hash_interval": ("8", "\"8\""),
             "keep": (1, "1"), "evaluate_interval": ("2e", "\"2e\""), "evaluate_images": (100, "100"),
-            "keep_best": ("fid", "\"fid\""),
+            "keep_best": ("fid", "\"fid\""), "domain_b": ("mnist:edges", "\"mnist:edges\""), "channels_b": (3, "3"),
+            "cycle_weight": (5.0, "5"), "cycle_weight_b": (0.0, "0"), "identity_weight": (0.5, "0.5"), "pool_size": (16, "16"),
         ]
         #expect(Set(values.keys) == Set(Configuration.optionFields.map(\.key)))
         let preset = try mnistPreset("mlp").fields()

@@ -153,7 +153,7 @@ import Testing
             needsLabels: configuration.isConditional)
         let recorder = Recorder()
         let game = try configuration.makeGame(
-            dataset, layout: layout, world: world, kernels: recorder.listening(to: Kernels.fastest), reduction: .tree)
+            RunData(training: dataset), layout: layout, world: world, kernels: recorder.listening(to: Kernels.fastest), reduction: .tree)
         try GameState(game: game).initialise(seed: configuration.seed)
         let dump = Dump(game, folder: folder.path)
         for player in game.players {

@@ -16,7 +16,7 @@ import Testing
             let dataset = Dataset(synthetic: 64, for: configuration)
             let step = try #require(
                 try configuration.makeGame(
-                    dataset, layout: ShardLayout(shards: 4, ranks: communicator.size), world: world, kernels: .fastest, reduction: .tree)
+                    RunData(training: dataset), layout: ShardLayout(shards: 4, ranks: communicator.size), world: world, kernels: .fastest, reduction: .tree)
                     as? AdversarialGame)
             try GameState(game: step).initialise(seed: 1)
             spoil(step, dataset, communicator.rank)

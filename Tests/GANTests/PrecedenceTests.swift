@@ -36,31 +36,32 @@ import Testing
         Case(preset: "dcgan28", options: ["loss": "mse"], notes: []) { $0.labelSmoothing == 0.1 },
         Case(preset: "cdcgan", options: ["loss": "hinge", "label_smoothing": 0.0], notes: []),
         Case(
-            preset: "hinge", options: ["gradient_penalty": 10.0],
-            notes: ["--gradient-penalty 10 bounds the discriminator's slope: spectral_norm of preset hinge is off"]
-        ) { $0.gradientPenalty == 10 && !$0.spectralNorm },
-        Case(
             preset: "hinge", options: ["weight_clip": 0.5],
             notes: ["--weight-clip 0.5 bounds the discriminator's slope: spectral_norm of preset hinge is off"]
         ) { $0.weightClip == 0.5 && !$0.spectralNorm },
         Case(
             preset: "wgan", options: ["spectral_norm": true],
-            notes: ["--spectral-norm bounds the discriminator's slope: weight_clip 0.01 of preset wgan is off"]
+            notes: ["--spectral-norm bounds the discriminator's slope: weight_clip 0.05 of preset wgan is off"]
         ) { $0.weightClip == 0 && $0.spectralNorm },
+        Case(
+            preset: "wgan", options: ["lr": 0.0003],
+            notes: ["--lr 0.0003 is of both networks: lr_discriminator 0.0002 of preset wgan is off"]
+        ) { $0.learningRate == 3e-4 && $0.discriminatorLearningRate == nil },
+        Case(preset: "wgan", options: ["lr": 0.0003, "lr_discriminator": 0.0001], notes: []) { $0.discriminatorLearningRate == 1e-4 },
         Case(
             preset: "wgan-gp", options: ["weight_clip": 0.01],
             notes: ["--weight-clip 0.01 bounds the discriminator's slope: gradient_penalty 10 of preset wgan-gp is off"]
         ) { $0.weightClip == 0.01 && $0.gradientPenalty == 0 },
         Case(
-            preset: "hinge", options: ["r1": 10.0],
-            notes: ["--r1 10 bounds the discriminator's slope: spectral_norm of preset hinge is off"]
-        ) { $0.r1 == 10 && !$0.spectralNorm },
+            preset: "wgan-gp", options: ["spectral_norm": true],
+            notes: ["--spectral-norm bounds the discriminator's slope: gradient_penalty 10 of preset wgan-gp is off"]
+        ) { $0.gradientPenalty == 0 && $0.spectralNorm },
         Case(
             preset: "wgan-gp", options: ["r1": 0.5, "r2": 0.5],
             notes: ["--r1 0.5 bounds the discriminator's slope: gradient_penalty 10 of preset wgan-gp is off"]
         ) { ($0.r1, $0.r2) == (0.5, 0.5) && $0.gradientPenalty == 0 },
         Case(preset: "hinge", options: ["gradient_penalty": 0.0], notes: []) { $0.spectralNorm },
-        Case(preset: "hinge", options: ["spectral_norm": false, "gradient_penalty": 10.0], notes: []),
+        Case(preset: "hinge", options: ["spectral_norm": false, "weight_clip": 0.5], notes: []) { !$0.spectralNorm },
         Case(preset: "hinge", options: ["loss": "bce", "label_smoothing": 0.1], notes: []) { $0.spectralNorm },
         Case(preset: "dcgan28", options: ["ema": 0.0], notes: []) { !$0.averageRamp },
     ]
@@ -85,8 +86,8 @@ import Testing
         ("cdcgan", ["loss": "hinge", "label_smoothing": 0.1], "change the targets of --loss bce and mse; hinge has none"),
         ("hinge", ["label_smoothing": 0.1], "--label-smoothing 0.1: loss hinge of preset hinge has no targets that it could "),
         ("wgan", ["label_flip": 0.1], "--label-flip 0.1: loss wasserstein of preset wgan has no targets"),
-        ("hinge", ["spectral_norm": true, "gradient_penalty": 10.0], "--gradient-penalty and --spectral-norm both bound"),
-        ("hinge", ["weight_clip": 1.0, "gradient_penalty": 10.0], "--gradient-penalty and --weight-clip both bound"),
+        ("wgan-gp", ["spectral_norm": true, "gradient_penalty": 10.0], "--gradient-penalty and --spectral-norm both bound"),
+        ("wgan-gp", ["weight_clip": 1.0, "gradient_penalty": 10.0], "--gradient-penalty and --weight-clip both bound"),
         ("wgan", ["gradient_penalty": 10.0], "layer 3 of the discriminator, batch_norm, is not piecewise linear"),
         ("mlp", ["ema_ramp": true], "--ema-ramp changes the generator's moving average, and none is kept"),
         ("dcgan28", ["ema_ramp": true, "ema": 0.0], "--ema-ramp changes the generator's moving average, and none is kept"),
@@ -99,12 +100,21 @@ import Testing
 
     /// A file comes before its preset, and a flag before the file.
     @Test func filesGiveWayToFlags() throws {
-        let file = try request(nil, file: #"{"preset": "hinge", "gradient_penalty": 3}"#, [:])
+        let file = try request(nil, file: #"{"preset": "hinge", "weight_clip": 3}"#, [:])
         #expect(try file.fresh().spectralNorm == false)
         #expect(
             try file.notes(from: nil, .mnist) == [
-                "model.json: gradient_penalty 3 bounds the discriminator's slope: spectral_norm of preset hinge is off"
+                "model.json: weight_clip 3 bounds the discriminator's slope: spectral_norm of preset hinge is off"
             ])
+        let spectral = #"{"preset": "mlp", "loss": "hinge", "spectral_norm": true}"#
+        for (option, words) in [("gradient_penalty", "--gradient-penalty 10"), ("r1", "--r1 10")] {
+            let flag = try request(nil, file: spectral, [option: 10.0])
+            #expect(try flag.fresh().spectralNorm == false)
+            #expect(
+                try flag.notes(from: nil, .mnist) == [
+                    "\(words) bounds the discriminator's slope: spectral_norm of model.json is off"
+                ])
+        }
         let text = #"{"preset": "mlp", "label_smoothing": 0.2, "weight_clip": 1}"#
         let flag = try request(nil, file: text, ["loss": "hinge", "spectral_norm": true])
         #expect(

@@ -128,11 +128,20 @@ import Testing
         try shorter.validate()
     }
 
+    /// Learning rates that fall to 0 do so at the end, not before it.
+    @Test(arguments: Preset.names) func learningRatesFallUntilTheEnd(name: String) throws {
+        let preset = try mnistPreset(name)
+        guard !preset.learningRateDecay.isNever else { return }
+        let steps = preset.stepsPerEpoch(images: 60_000)
+        #expect(preset.learningRateScale(step: preset.epochs * steps - 1, stepsPerEpoch: steps) > 0)
+        #expect(preset.learningRateScale(step: preset.epochs * steps, stepsPerEpoch: steps) == 0)
+    }
+
     @Test func namesAreKnown() throws {
         #expect(
             Preset.names == [
                 "dcgan28", "dcgan", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "cgan", "mlp", "mlp-dropout", "mlp-wide",
-                "mlp-reuse", "classifier28",
+                "mlp-reuse", "classifier28", "cyclegan28", "cyclegan",
             ])
         #expect(Preset.standard == "dcgan28")
         let error = #expect(throws: Failure.self) { _ = try mnistPreset("mpl") }
@@ -145,7 +154,7 @@ import Testing
         let small = try mnistPreset("dcgan28").networkPlans()
         #expect(
             small.generator.layout.parameterCount
-                == 20 * 256 + 256 + 256 * 64 * 49 + 2 * 64 + 64 * 32 * 16 + 2 * 32 + 32 * 16 + 1)
+                == 64 * 256 + 256 + 256 * 64 * 49 + 2 * 64 + 64 * 32 * 16 + 2 * 32 + 32 * 32 * 9 + 2 * 32 + 32 * 16 + 1)
         #expect(small.discriminator.layout.parameterCount == 32 * 16 + 32 + 32 * 64 * 16 + 2 * 64 + 64 * 49 * 256 + 2 * 256 + 256 + 1)
         let plans = try mnistPreset("mlp").networkPlans()
         #expect(plans.generator.layout.parameterCount == 64 * 256 + 256 + 256 * 256 + 256 + 256 * 784 + 784)

@@ -16,10 +16,11 @@ import Testing
         var testDescription: String { name }
     }
 
-    static let cases: [Case] = Preset.names.compactMap { try? mnistPreset($0) }.map { preset in
+    /// The layers of `cyclegan` are those of `cyclegan28`, and hundreds of times as wide.
+    static let cases: [Case] = Preset.names.filter { $0 != "cyclegan" }.compactMap { try? mnistPreset($0) }.map { preset in
         // Plain loops take their time: of networks with convolutions one step of one row a shard, and no more than two updates of
         // the critic.
-        guard (preset.generator + preset.discriminator + preset.classifier).contains(where: { $0.name.hasPrefix("conv") }) else {
+        guard (preset.generator + preset.discriminator + preset.classifier + preset.generatorAB).contains(where: { $0.name.hasPrefix("conv") }) else {
             let batch = 2 * preset.shards + 1
             return Case(name: preset.preset, steps: 2) { $0.batchSize = batch }
         }
@@ -28,6 +29,11 @@ import Testing
     } + others
 
     static let others: [Case] = [
+        // The pool has a memory, and the domains other colours.
+        Case(name: "cyclegan28", steps: 3) { configuration in
+            configuration.setDomains(channelsB: 3)
+            (configuration.batchSize, configuration.shards, configuration.poolSize) = (9, 4, 8)
+        },
         Case(name: "mlp", steps: 3) { $0.generatorStep = .reuse },
         Case(name: "mlp", steps: 3) { ($0.loss, $0.batchSize) = (.relativistic, 21) },
         Case(name: "mlp", steps: 3) { configuration in
@@ -66,7 +72,7 @@ import Testing
     private func fast(_ configuration: Configuration, steps: Int, ranks: Int) throws -> [[[Float]]] {
         try onRanks(hosts: [ranks], within: 300) { communicator in
             let game = try configuration.makeGame(
-                Dataset(synthetic: 300, for: configuration), layout: ShardLayout(shards: configuration.shards, ranks: ranks),
+                RunData(synthetic: 300, for: configuration), layout: ShardLayout(shards: configuration.shards, ranks: ranks),
                 world: communicator.world(), kernels: .fastest.rounding(to: configuration.precision), reduction: .tree)
             try GameState(game: game).initialise(seed: configuration.seed)
             for t in 0..<steps { try game.run(t, requests: 0) }
@@ -79,11 +85,12 @@ import Testing
     }
 
     private func reference(_ configuration: Configuration, steps: Int) throws -> [[[Float]]] {
-        let dataset = Dataset(synthetic: 300, for: configuration)
+        let data = RunData(synthetic: 300, for: configuration)
         let step: any ReferenceGame =
             switch configuration.game {
-            case .gan: try ReferenceStep(configuration, dataset)
-            case .classifier: try ReferenceClassifierStep(configuration, dataset)
+            case .gan: try ReferenceStep(configuration, data.training)
+            case .classifier: try ReferenceClassifierStep(configuration, data.training)
+            case .cyclegan: try ReferenceCycleStep(configuration, data)
             }
         for t in 0..<steps { try step.run(t) }
         return step.players.map { player in

@@ -25,16 +25,23 @@ import Testing
         var cases: [Case]
     }
 
-    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "pytorch_step.json")
-    static let expected: Expected = {
+    static let expected = expectations(in: "pytorch_step.json")
+    /// The same of CycleGANs, by `pytorch_cycle.py`.
+    static let expectedCycles = expectations(in: "pytorch_cycle.json")
+
+    private static func file(_ name: String) -> URL {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: name)
+    }
+
+    private static func expectations(in name: String) -> Expected {
         do {
-            return try JSONDecoder().decode(Expected.self, from: Data(contentsOf: file))
-        } catch { preconditionFailure("\(file.path): \(error)") }
-    }()
+            return try JSONDecoder().decode(Expected.self, from: Data(contentsOf: file(name)))
+        } catch { preconditionFailure("\(file(name).path): \(error)") }
+    }
 
     /// The model that PyTorch was given.
-    private func model(_ name: String) throws -> ConfigurationRequest {
-        let object = try JSONSerialization.jsonObject(with: Data(contentsOf: Self.file)) as? [String: Any]
+    private func model(_ name: String, in file: String) throws -> ConfigurationRequest {
+        let object = try JSONSerialization.jsonObject(with: Data(contentsOf: Self.file(file))) as? [String: Any]
         let cases = try #require(object?["cases"] as? [[String: Any]])
         let configuration = try #require(cases.first { $0["name"] as? String == name }?["configuration"])
         return modelFile(try JSONSerialization.data(withJSONObject: configuration))
@@ -59,10 +66,22 @@ import Testing
 
     @Test(arguments: expected.cases, [nil, [3], [2, 1]] as [[Int]?])
     func stepsEqualPyTorch(test: Expected.Case, hosts: [Int]?) throws {
+        try steps(of: test, try model(test.name, in: "pytorch_step.json"), hosts)
+    }
+
+    /// Four networks and three kinds of loss, with a pool that has a memory from the second step on.
+    @Test(arguments: expectedCycles.cases, [nil, [3], [2, 1]] as [[Int]?])
+    func cyclesEqualPyTorch(test: Expected.Case, hosts: [Int]?) throws {
+        try steps(of: test, try model(test.name, in: "pytorch_cycle.json"), hosts, isCycle: true)
+    }
+
+    private func steps(of test: Expected.Case, _ model: ConfigurationRequest, _ hosts: [Int]?, isCycle: Bool = false) throws {
         let folder = try TemporaryFolder()
         let data = try folder.writeImages(Self.expected.images)
+        var options = RunOptions()
+        options.secondDataFolder = isCycle ? data : nil
         let run = try trainedRun(
-            try model(test.name), data: data, outdir: folder.file("runs"), hosts: hosts, dumpSteps: test.steps.count)
+            model, data: data, outdir: folder.file("runs"), hosts: hosts, dumpSteps: test.steps.count, options: options)
         let stats = try run.stats()
         #expect(stats.count == test.steps.count)
         let checkpoint = try SafetensorsFile(path: "\(run.path)/\(Checkpoint.name(step: test.steps.count))")

@@ -2,6 +2,7 @@ import Formats
 import Foundation
 @testable import GAN
 import MessagePassing
+import Networks
 import Testing
 
 /// A folder of one test, removed with all it holds.
@@ -19,11 +20,13 @@ final class TemporaryFolder: Sendable {
 
     /// Writes an IDX data set of `count` images to a new folder, and returns its path. Pixel p of image i is
     /// (37 i + 11 p + i p mod 251) mod 256, as in pytorch_step.py: the first pixel tells the image.
-    func writeImages(_ count: Int, to name: String = "data") throws -> String {
+    func writeImages(
+        _ count: Int, to name: String = "data", pixel: (Int, Int) -> Int = { image, pixel in 37 * image + 11 * pixel + image * pixel % 251 }
+    ) throws -> String {
         try FileManager.default.createDirectory(atPath: file(name), withIntermediateDirectories: true)
         func bigEndian(_ values: [Int]) -> [UInt8] { values.flatMap { value in [24, 16, 8, 0].map { UInt8(value >> $0 & 0xff) } } }
         var pixels = bigEndian([0x803, count, 28, 28])
-        for i in 0..<count { for p in 0..<784 { pixels.append(UInt8((37 * i + 11 * p + i * p % 251) % 256)) } }
+        for i in 0..<count { for p in 0..<784 { pixels.append(UInt8(pixel(i, p) % 256)) } }
         try Data(pixels).write(to: URL(fileURLWithPath: "\(file(name))/train-images-idx3-ubyte"))
         let labels = bigEndian([0x801, count]) + (0..<count).map { UInt8($0 % 10) }
         try Data(labels).write(to: URL(fileURLWithPath: "\(file(name))/train-labels-idx1-ubyte"))
@@ -89,7 +92,28 @@ func modelFile(_ json: Data) -> ConfigurationRequest {
 // What tests ask of MNIST's form.
 
 /// A preset's configuration for MNIST.
-func mnistPreset(_ name: String) throws -> Configuration { try Preset.named(name).configuration(for: .mnist) }
+func mnistPreset(_ name: String) throws -> Configuration { try Preset.named(name).configuration(for: .usual) }
+
+extension Configuration {
+    /// A small CycleGAN of 8 × 8 pixels, from grey pictures to others.
+    mutating func setDomains(channelsB: Int) {
+        imageSize = ImageSize(side: 8)
+        self.channelsB = channelsB
+        func layer(_ inputs: Int, _ outputs: Int, _ kernel: Int, _ stride: Int, _ padding: Int) -> LayerSpecification {
+            LayerSpecification.convolution(.init(inputs: inputs, outputs: outputs, kernel: kernel, stride: stride, padding: padding))
+        }
+        func generator(_ inputs: Int, _ outputs: Int) -> [LayerSpecification] {
+            let block: [LayerSpecification] = [.reflectionPadding(1), layer(4, 4, 3, 1, 0), .instanceNormalization(channels: 4)]
+            let first: [LayerSpecification] = [.reflectionPadding(1), layer(inputs, 4, 3, 1, 0), .instanceNormalization(channels: 4)]
+            return first + [.relu, .residual(block), layer(4, outputs, 3, 1, 1), .tanh]
+        }
+        func discriminator(_ inputs: Int) -> [LayerSpecification] {
+            [layer(inputs, 4, 4, 2, 1), .leakyReLU(slope: 0.2), layer(4, 1, 3, 1, 1)]
+        }
+        (generatorAB, generatorBA) = (generator(channels, channelsB), generator(channelsB, channels))
+        (discriminatorA, discriminatorB) = (discriminator(channels), discriminator(channelsB))
+    }
+}
 
 /// The presets of GANs.
 let ganPresets = Preset.names.filter { (try? mnistPreset($0))?.game == .gan }
@@ -99,7 +123,7 @@ extension ImageSize: ExpressibleByIntegerLiteral {
 }
 
 extension ConfigurationRequest {
-    func fresh() throws -> Configuration { try fresh(for: .mnist) }
+    func fresh() throws -> Configuration { try fresh(for: .usual) }
 }
 
 extension Dataset {

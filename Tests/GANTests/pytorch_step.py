@@ -170,6 +170,15 @@ class Sign(nn.Module):
         return torch.sign(x)
 
 
+class Residual(nn.Module):
+    def __init__(self, layers):
+        super().__init__()
+        self.conv_block = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.conv_block(x)
+
+
 class Spectral(nn.Module):
     """W / (u W v), u and v constant; one power iteration an update. W is [out, in k k], also of a transposed convolution."""
 
@@ -195,7 +204,8 @@ class Network(nn.Module):
         super().__init__()
 
         def convolution(make):
-            return lambda l: make(l["inputs"], l["outputs"], l["kernel"], l["stride"], l["padding"], bias=l["bias"])
+            options = lambda l: {"output_padding": l["output_padding"]} if "output_padding" in l else {}
+            return lambda l: make(l["inputs"], l["outputs"], l["kernel"], l["stride"], l["padding"], bias=l["bias"], **options(l))
 
         kinds = {
             "linear": lambda l: Linear(l["inputs"], l["outputs"], bias=l.get("bias", True)), "relu": lambda l: nn.ReLU(),
@@ -204,7 +214,9 @@ class Network(nn.Module):
             "batch_norm": lambda l: nn.BatchNorm2d(l["channels"]), "upsample": lambda l: nn.Upsample(scale_factor=l["factor"]),
             "reshape": lambda l: nn.Sequential(
                 nn.Flatten(), nn.Unflatten(1, (l["channels"], l["height"], l["width"]))),
-            "label": lambda l: Label(l["classes"]), "projection": lambda l: Projection()}
+            "label": lambda l: Label(l["classes"]), "projection": lambda l: Projection(),
+            "instance_norm": lambda l: nn.InstanceNorm2d(l["channels"]), "reflection_pad": lambda l: nn.ReflectionPad2d(l["padding"]),
+            "residual": lambda l: Residual(kinds[inner["type"]](inner) for inner in l["layers"])}
         self.main = nn.Sequential(*(kinds[l["type"]](l) for l in layers))
 
     def normalize(self, vectors):
@@ -381,19 +393,21 @@ def difference(found, exact):
     return float(np.abs(found - exact).max() / max(np.abs(exact).max(), 1e-30))
 
 
-def main(program, out):
+def main(program, out, cases_of=CASES, train=train, steps_of=STEPS, domains=("--data",)):
+    """Writes the expected values of cases: `train` computes them, and `domains` are the options that name the images."""
     cases = []
     with tempfile.TemporaryDirectory() as folder:
         write_images(folder)
-        for case in CASES:
+        for case in cases_of:
             config = f"{folder}/{case['name']}.json"
             with open(config, "w") as file:
                 json.dump(case["configuration"], file)
-            subprocess.run([program, "--config", config, "--data", folder, "--outdir", f"{folder}/{case['name']}",
-                            "--dump-steps", str(STEPS), "--quiet"], check=True)
+            data = [word for option in domains for word in (option, folder)]
+            subprocess.run([program, "--config", config, *data, "--outdir", f"{folder}/{case['name']}",
+                            "--dump-steps", str(steps_of), "--quiet"], check=True)
             run = f"{folder}/{case['name']}/" + os.listdir(f"{folder}/{case['name']}")[0]
-            dumps = [read_safetensors(f"{run}/dump/step-{k:06}.safetensors") for k in range(STEPS + 1)]
-            checkpoint = read_safetensors(f"{run}/checkpoint-{STEPS:09}.safetensors")
+            dumps = [read_safetensors(f"{run}/dump/step-{k:06}.safetensors") for k in range(steps_of + 1)]
+            checkpoint = read_safetensors(f"{run}/checkpoint-{steps_of:09}.safetensors")
             with open(f"{run}/stats.jsonl") as file:
                 stats = [json.loads(line) for line in file]
             exact, single = (train(case["configuration"], dumps, t) for t in (torch.float64, torch.float32))

@@ -25,7 +25,7 @@ extension Jobs {
                 (["hinge", "--label-smoothing", "0.1"], "--label-smoothing 0.1: loss hinge of preset hinge has no targets"),
                 (["mlp", "--loss", "hinge", "--label-smoothing", "0.1"], "--label-smoothing and --label-flip change the targets"),
                 (["dcgan28", "--gradient-penalty", "10"], "layer 3 of the discriminator, batch_norm,"),
-                (["hinge", "--spectral-norm", "--gradient-penalty", "10"], "both bound the discriminator's slope"),
+                (["wgan-gp", "--spectral-norm", "--gradient-penalty", "10"], "both bound the discriminator's slope"),
                 (["mlp", "--ema-ramp"], "add --ema 0.999"),
             ])
         func refusals(options: [String], text: String) throws {

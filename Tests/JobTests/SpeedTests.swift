@@ -67,7 +67,7 @@ extension Jobs {
                  "--checkpoint-interval", "0"])
             let set = variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
             let command = ranks == 1 ? ["env"] + set + train : ["mpirun", "-np", "\(ranks)", "env"] + set + train
-            let outcome = try Job.run(command)
+            let outcome = try Job.run(command, limit: 240)
             #expect(outcome.code == 0, "\(outcome)")
             let counts = outcome.errors.matches(of: /allocations: (\d+)/).compactMap { Int($0.1) }
             #expect(counts.count == ranks, "\(outcome.errors)")
@@ -85,11 +85,12 @@ extension Jobs {
             let batch = preset[0] == "mlp" ? [] : ["--batch-size", "16"]
             let few = try allocations(preset + batch, steps: 20, ranks: ranks, hosts: hosts)
             // Arrays grow by as much as the blocks hold that malloc happens to have, others each time: a convolution's plan takes
-            // up to 170 more or less. More steps tell that from one in each step, which would be 500.
+            // up to 170 more or less on each rank. More steps tell that from one in each step of one rank, which is twice the limit.
             // Elsewhere, one in each epoch would be 25 and in each step 100; a number in the last line may be too long to need no memory.
             let isNoisy = preset[0] != "mlp"
-            let many = try allocations(preset + batch, steps: isNoisy ? 520 : 120, ranks: ranks, hosts: hosts)
-            let noise = isNoisy ? 250 : preset.count > 1 ? 50 : ranks == 1 ? 8 : 20
+            let more = isNoisy ? 150 + 350 * ranks : 100
+            let many = try allocations(preset + batch, steps: 20 + more, ranks: ranks, hosts: hosts)
+            let noise = isNoisy ? more / 2 : preset.count > 1 ? 50 : ranks == 1 ? 8 : 20
             #expect(abs(many - few) <= noise, "\(few) allocations with 20 steps, \(many) with more")
         }
 

@@ -220,13 +220,15 @@ extension Jobs {
                 #expect((figures["kernels"] as? [[String: Any]])?.isEmpty == false)
                 let shardsCost = try #require(figures["shards_cost"] as? Double)
                 #expect(shardsCost > -1)
+                let memory = try #require(figures["memory_bytes"] as? Int)
+                #expect((1 << 23..<1 << 31).contains(memory), "\(memory) bytes")
                 let ranks = try #require(figures["ranks"] as? [String: Double])
                 #expect(ranks["count"] == 2)
                 let shares = ["waiting_seconds", "exposed_seconds", "hidden_seconds"].compactMap { ranks[$0] }
                 #expect(shares.count == 3 && shares.allSatisfy { $0 >= 0 }, "\(ranks)")
                 #expect((figures["bandwidths"] as? [[String: Any]])?.isEmpty == false)
             } else {
-                #expect(outcome.output.contains("peak"), "\(outcome.output)")
+                #expect(outcome.output.contains("peak") && outcome.output.contains("memory of one rank"), "\(outcome.output)")
             }
         }
     }

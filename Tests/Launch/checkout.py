@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINER = Path(os.environ.get("GAN_DIST_BINARY", ROOT / ".build" / "release" / "gan-dist")).resolve()
-LIMIT = 120  # seconds, which only a hang takes
+LIMIT = 300  # seconds, which only a hang takes
 
 # What a shell in the background ignores, its children could never be asked.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):

@@ -15,8 +15,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "launch" / "compare.d"))
 
 from contenders import Peer  # noqa: E402 - found by the line above
+from networks import networks, parameters  # noqa: E402
 from report import Report, Series  # noqa: E402
-LIMIT = 240  # seconds
+
+LIMIT = 400  # seconds
 
 
 def run(script, *arguments, **variables):
@@ -67,6 +69,13 @@ class Compare(unittest.TestCase):
                           ["--channels", "2"], ["--image-size", "0"], ["--preset", "dcgan28", "--image-size", "30"]):
             done = run("compare", *arguments)
             self.assertEqual(done.returncode, 64, done.stderr)
+
+    def test_parameters_of_residual_blocks_count(self):
+        convolution = dict(type="conv2d", inputs=4, outputs=4, kernel=3, bias=False)
+        block = dict(type="residual", layers=[convolution, dict(type="instance_norm", channels=4)])
+        plan = dict(game="cyclegan", generator_ab=[block], generator_ba=[block, block], discriminator_a=[convolution],
+                    discriminator_b=[dict(convolution, bias=True), dict(type="instance_norm", channels=4, affine=True)])
+        self.assertEqual([parameters(layers) for _, layers in networks(plan)], [144, 288, 144, 156])
 
     def test_a_report_that_cannot_be_written(self):
         self.assertEqual(run("compare", "--json", "/nowhere/report.json").returncode, 74)

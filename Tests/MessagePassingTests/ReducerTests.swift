@@ -55,13 +55,13 @@ import Testing
 
         init(
             _ communicator: any Communicator, shards: Int, count: Int, buckets: [Int] = [0],
-            sharesGradients: Bool = false, algorithm: Reducer.Algorithm = .tree, keepsSums: Bool = true
+            sharesGradients: Bool = false, algorithm: Reducer.Algorithm = .tree, keepsSums: Bool = true, beside other: Rig? = nil
         ) throws {
             self.sharesGradients = sharesGradients
             self.communicator = communicator
             self.count = count
             self.buckets = buckets
-            world = try World(communicator, limit: 50)
+            world = try other?.world ?? World(communicator, limit: 50)
             layout = ShardLayout(shards: shards, ranks: communicator.size)
             var space = try SharedSpace(
                 communicator,
@@ -70,7 +70,8 @@ import Testing
                     communicator: communicator))
             let segment = Reducer.segment(of: communicator.rank, size: communicator.size, count: count)
             reducer = Reducer(
-                world: world, layout: layout, count: count, buckets: buckets, recordSize: Rig.recordSize,
+                world: world, number: other == nil ? 0 : 1, layout: layout, count: count, buckets: buckets,
+                recordSize: Rig.recordSize,
                 sharesGradients: sharesGradients, algorithm: algorithm, space: &space, treeSum: ReducerTests.treeSum
             ) { sums, parameters, elements in
                 precondition(segment.contains(elements.lowerBound) && elements.upperBound <= segment.upperBound)
@@ -168,6 +169,42 @@ import Testing
     func bucketsGiveTheTree(hosts: [Int]) throws {
         try check(shards: 8, hosts: hosts, count: 80, buckets: [0, 16, 64])
         try check(shards: 8, hosts: hosts, count: 16 * 21, buckets: [0, 208, 224, 240])
+    }
+
+    /// Two reductions under way at once, whose parts ranks send in orders of their own.
+    @Test(arguments: [[1], [2], [1, 1], [2, 2], [1, 3], [3, 5], [2, 1, 1], [1, 1, 1, 1]])
+    func twoAtOnceGiveTheirTrees(hosts: [Int]) throws {
+        let (counts, buckets) = ([80, 16 * 21], [[0, 16, 64], [0, 208, 224]])
+        try onRanks(hosts: hosts) { communicator in
+            let first = try Rig(communicator, shards: 8, count: counts[0], buckets: buckets[0])
+            let second = try Rig(communicator, shards: 8, count: counts[1], buckets: buckets[1], beside: first)
+            let rigs = [first, second]
+            let own = ShardLayout.subtrees(first.layout.shards(of: communicator.rank))
+            for round in 0..<Self.rounds {
+                for rig in rigs {
+                    for (buffer, shards) in zip(rig.reducer.gradients, own) {
+                        for element in 0..<rig.count { buffer[element] = Self.sum(round, shards, element) }
+                    }
+                    for i in 0..<Rig.recordSize { rig.reducer.records[communicator.rank * Rig.recordSize + i] = 0 }
+                }
+                // All begin the first one first. Which goes on first is each rank's own choice.
+                for (rig, buckets) in zip(rigs, buckets) { try rig.reducer.publish(downTo: buckets[buckets.count - 1]) }
+                let order = communicator.rank % 2 == 0 ? [0, 1] : [1, 0]
+                for number in order {
+                    for bucket in buckets[number].dropLast().reversed() {
+                        try rigs[number].reducer.publish(downTo: bucket)
+                        for rig in rigs { rig.reducer.progress(during: .other) }
+                    }
+                }
+                for rig in rigs { #expect(try rig.reducer.finish()) }
+                for rig in rigs {
+                    let expected = Self.expectedParameters(shards: 8, count: rig.count, rounds: round + 1)
+                    let isRight = (0..<rig.count).allSatisfy { rig.reducer.parameters[$0].bitPattern == expected[$0].bitPattern }
+                    #expect(isRight, "rank \(communicator.rank) of \(hosts), round \(round), \(rig.count) elements")
+                }
+                try first.world.agree {}
+            }
+        }
     }
 
     /// Segments of several stretches.

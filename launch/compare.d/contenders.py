@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from environment import HERE, Failed
+from networks import is_convolutional
 
 LAUNCH = HERE.parent
 BINARY = Path(os.environ.get("GAN_DIST_BINARY", LAUNCH.parent / ".build" / "release" / "gan-dist")).resolve()
@@ -27,6 +28,13 @@ def shell(command, *arguments, **options):
                           check=False, text=True, stdin=subprocess.DEVNULL, **options)
 
 
+def data_options(preset, data):
+    """Both domains of a CycleGAN are the same images; none of them are measured."""
+    if preset.startswith("cyclegan"):
+        return ["--data-a", data, "--data-b", data, "--evaluate-interval", 0]
+    return ["--data", data]
+
+
 class GanDist:
     """One rank a core, as launch/train starts them but on these cores."""
 
@@ -40,8 +48,7 @@ class GanDist:
         self.facts = {}
 
     def start(self):
-        layers = {layer["type"] for layer in self.configuration["discriminator"]}
-        self.rate = self.train(INTERVALS + 1 if "conv2d" in layers else CALIBRATION_STEPS)
+        self.rate = self.train(INTERVALS + 1 if is_convolutional(self.configuration) else CALIBRATION_STEPS)
 
     def measure(self, seconds):
         steps = self.rate * seconds / self.configuration["batch_size"]
@@ -55,7 +62,8 @@ class GanDist:
         with tempfile.TemporaryDirectory(dir=self.scratch) as outdir:
             command = ["bash", "-c", PINNED, "pinned", " ".join(map(str, self.cores)), BINARY, "train",
                        "--preset", self.configuration["preset"], "--batch-size", self.configuration["batch_size"],
-                       "--shards", shards, "--precision", self.precision, "--data", self.data, "--outdir", outdir, "--steps", steps,
+                       "--shards", shards, "--precision", self.precision, *data_options(self.configuration["preset"], self.data),
+                       "--outdir", outdir, "--steps", steps,
                        "--log-interval", steps // (INTERVALS + 1), "--sample-interval", 0, "--checkpoint-interval", 0,
                        "--hash-interval", 0, "--quiet"]
             script = '"$@"' if ranks == 1 else f'PIN_RANKS=1 run_ranks {ranks} "$@"'

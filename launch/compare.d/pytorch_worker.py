@@ -35,6 +35,13 @@ class Reshape(nn.Module):
         return x.reshape(-1, *self.shape)
 
 
+class Residual(nn.Sequential):
+    """x + f(x)"""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
 class ImageLinear(nn.Linear):
     """Of images, to images of one pixel."""
 
@@ -80,7 +87,11 @@ LAYERS = {
     "linear": lambda layer: ImageLinear(layer["inputs"], layer["outputs"], bias=layer.get("bias", True)),
     "reshape": lambda layer: Reshape(layer["channels"], layer["height"], layer["width"]),
     "conv2d": lambda layer: nn.Conv2d(*convolution(layer), bias=layer["bias"]),
-    "conv_transpose2d": lambda layer: nn.ConvTranspose2d(*convolution(layer), bias=layer["bias"]),
+    "conv_transpose2d": lambda layer: nn.ConvTranspose2d(
+        *convolution(layer), output_padding=layer.get("output_padding", 0), bias=layer["bias"]),
+    "instance_norm": lambda layer: nn.InstanceNorm2d(layer["channels"], affine=layer.get("affine", False)),
+    "reflection_pad": lambda layer: nn.ReflectionPad2d(layer["padding"]),
+    "residual": lambda layer: Residual(*(LAYERS[inner["type"]](inner) for inner in layer["layers"])),
     "batch_norm": lambda layer: nn.BatchNorm2d(layer["channels"]),
     "relu": lambda layer: nn.ReLU(),
     "leaky_relu": lambda layer: nn.LeakyReLU(layer["slope"]),
@@ -130,7 +141,8 @@ class Training:
         self.rows = worker.Rows(len(self.images), self.batch, task["rank"])
         self.generator = network(configuration["generator"], self.takes_images, setting["channels_last"])
         self.discriminator = network(configuration["discriminator"], self.takes_images, setting["channels_last"])
-        self.parallel_generator, self.parallel_discriminator = self.generator, self.discriminator
+        self.networks = [self.generator, self.discriminator]
+        self.parallel_generator, self.parallel_discriminator = self.networks
         if task["processes"] > 1:
             options = {}
             if self.lean:
@@ -225,7 +237,7 @@ def prepare(task):
 
 
 def serve(training, task, **options):
-    counts = [sum(p.numel() for p in net.parameters()) for net in (training.generator, training.discriminator)]
+    counts = [sum(p.numel() for p in net.parameters()) for net in training.networks]
     worker.serve(training.train, task["configuration"]["batch_size"],
                  lambda: dict(parameters=counts, version=torch.__version__, mkl_asked=mkl_asked()), **options)
 

@@ -3,6 +3,7 @@
 import shutil
 
 from contenders import Peer
+from networks import game, is_convolutional
 
 PLAIN = dict(fused=False, lean=False, compiled=False, bf16=False, channels_last=False)
 LEGEND = """eager: as tutorials write it; fused: Adam in one pass a parameter; compiled: the losses, by torch.compile
@@ -15,20 +16,17 @@ ONE_THREAD = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallel
 THREADS = {"XLA_FLAGS": ""}
 
 
-def is_convolutional(plan):
-    return any(layer["type"].startswith("conv") for layer in plan["discriminator"])
-
-
 def pytorch(cores, plan, mkl, has_bf16, say):
     """One process with a thread a core, and with one thread, which can be faster; then DistributedDataParallel."""
     batch = plan["batch_size"]
+    script = "pytorch_cycle_worker.py" if game(plan) == "cyclegan" else "pytorch_worker.py"
     # Batch normalisation keeps real and fake images apart.
     best = ("fused Adam, channels last", CHANNELS_LAST) if is_convolutional(plan) else ("fused Adam, lean", LEAN)
     ways = [("", {})] + ([(", MKL forced", {"LD_PRELOAD": str(mkl)})] if mkl else [])
 
     def single(name, setting, way, threads, **options):
         suffix = "" if cores == 1 else f", {threads} thread" + "s" * (threads > 1)
-        return Peer("PyTorch", f"PyTorch {name}{suffix}{way[0]}", "pytorch_worker.py", setting, threads=threads,
+        return Peer("PyTorch", f"PyTorch {name}{suffix}{way[0]}", script, setting, threads=threads,
                     environment=way[1], **options)
 
     found = []
@@ -51,8 +49,8 @@ def pytorch(cores, plan, mkl, has_bf16, say):
     elif cores > 1:
         for way in ways:
             for name, setting in ("eager", PLAIN), (f"eager, {best[0]}", best[1]):
-                found.append(Peer("PyTorch DDP", f"PyTorch DDP {name}, {cores} ranks{way[0]}", "pytorch_worker.py",
-                                  setting, processes=cores, environment=way[1]))
+                found.append(Peer("PyTorch DDP", f"PyTorch DDP {name}, {cores} ranks{way[0]}", script, setting,
+                                  processes=cores, environment=way[1]))
     return found
 
 

@@ -87,8 +87,8 @@ class Group:
             line = f"  {name:16}{number(median[key]):>10}{last:>10}"
             line += "".join(f"{number(median.get(f'{key}_{what}')):>10}" for what in ("floor", "floor_sd"))
             if key == "fid" and median.get("fid_floor"):
-                line += f"   {median[key] / median['fid_floor']:.1f} x its floor"
-                line += "" if self.failed else f", worst {worst[key] / median['fid_floor']:.1f} x"
+                line += f"   {median[key] / median['fid_floor']:.2f} x its floor"
+                line += "" if self.failed else f", worst {worst[key] / median['fid_floor']:.2f} x"
             yield line
         for row in self.failed:
             yield f"  seed {row.seed} failed: {row.problem}"

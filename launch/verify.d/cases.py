@@ -37,6 +37,9 @@ CASES = {
     "dcgan": ["--preset", "dcgan", "--batch-size", "8"],
     "classifier": ["--preset", "classifier28", "--batch-size", "16", "--evaluate-interval", "2"],  # with its test figures
     "measures": ["--preset", "mlp", "--evaluate-interval", "4", "--evaluate-images", "50"],  # and real pictures' figures
+    # Four networks, a pool with a memory, domains of other colours.
+    "cyclegan": ["--preset", "cyclegan28", "--domain-b", "mnist:coloured", "--image-size", "16", "--batch-size", "16", "--pool-size",
+                 "32", "--evaluate-interval", "0"],
     # Pictures of other kinds.
     "grey-36x20": ["--preset", "mlp"],
     "letters": ["--preset", "cgan"],
@@ -57,7 +60,8 @@ DATA = {
 # A small classifier that pictures are measured by, and what it is trained with.
 MEASURED = {"measures"}
 EXTRACTOR = ["--config", GOLDEN.parent / "classifier.json", "--steps", "40"]
-HEAVY = {"classifier", "dcgan28", "dcgan28-bf16", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "dcgan", "colour-32", "colour-64"}
+HEAVY = {"classifier", "dcgan28", "dcgan28-bf16", "lsgan", "hinge", "wgan", "wgan-gp", "cdcgan", "dcgan", "cyclegan", "colour-32",
+         "colour-64"}
 NOT_PORTABLE = {"dcgan", "colour-64"}  # minutes a step
 NOT_GOLDEN = {"jpeg"}  # decoders may round otherwise
 

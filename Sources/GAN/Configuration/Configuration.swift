@@ -66,10 +66,18 @@ public struct Configuration: Codable, Equatable, Sendable {
 
     // Networks, and the game that they play.
 
-    @Field("game", .any, .unlessDefault, help: "What is trained: gan, or classifier.")
+    @Field("game", .any, .unlessDefault, help: "What is trained: gan, classifier, or cyclegan.")
     public var game: GameKind = .gan
     @Field("classifier", .any, .unlessDefault, of: .classifier, help: "The classifier's layers.")
     public var classifier: [LayerSpecification] = []
+    @Field("generator_ab", .any, .unlessDefault, of: .cyclegan, help: "The layers of the generator from A to B.")
+    public var generatorAB: [LayerSpecification] = []
+    @Field("generator_ba", .any, .unlessDefault, of: .cyclegan, help: "The layers of the generator from B to A.")
+    public var generatorBA: [LayerSpecification] = []
+    @Field("discriminator_a", .any, .unlessDefault, of: .cyclegan, help: "The layers of the discriminator on A.")
+    public var discriminatorA: [LayerSpecification] = []
+    @Field("discriminator_b", .any, .unlessDefault, of: .cyclegan, help: "The layers of the discriminator on B.")
+    public var discriminatorB: [LayerSpecification] = []
     @Field("latent_dim", .within(1...65_536, "must be 1 … 65,536"), of: .gan, flag: "--latent-dim", help: "Length of the noise vectors.")
     public var latentDimension: Int = 100
     @Field("generator", of: .gan, help: "The generator's layers.")
@@ -123,6 +131,28 @@ public struct Configuration: Codable, Equatable, Sendable {
         help: "Let the first updates keep less of it: (1 + t) / (10 + t) in update t, if that is less.")
     public var averageRamp: Bool = false
 
+    // What pictures of two domains are translated by.
+
+    @Field("domain_b", .any, .unlessDefault, of: .cyclegan, flag: "--domain-b",
+        help: "Translate between the first half of a data set under --data, A, and a known function of its second half, B: "
+            + "mnist:inverse, mnist:thick, mnist:edges or mnist:coloured.")
+    public var domainB: KnownDomain? = nil
+    @Field("channels_b", .unlessNil(.oneOf([1, 3], "must be 1, grey, or 3, colour")), .unlessDefault, of: .cyclegan,
+        flag: "--channels-b", help: "Channels of B's images, as --channels (the data's own).")
+    public var channelsB: Int? = nil
+    @Field("cycle_weight", .fromZero, .unlessDefault, of: .cyclegan, flag: "--cycle-weight",
+        help: "Weight λ of the cycles' loss, E‖F(G(a)) − a‖₁ + E‖G(F(b)) − b‖₁ (10, or 0 of a cycle from colours through grey).")
+    public var cycleWeight: Double = 10
+    @Field("cycle_weight_b", .unlessNil(.fromZero), .unlessDefault, of: .cyclegan, flag: "--cycle-weight-b",
+        help: "Weight of the second of them, where it is another one: A may not hold all that B shows.")
+    public var cycleWeightB: Double? = nil
+    @Field("identity_weight", .unlessNil(.fromZero), .unlessDefault, of: .cyclegan, flag: "--identity-weight",
+        help: "Weight of the loss E‖G(b) − b‖₁ + E‖F(a) − a‖₁ (5; 0, none, where A and B differ in shape).")
+    public var identityWeight: Double? = nil
+    @Field("pool_size", .within(0...1 << 20, "must be 0 … 1,048,576"), .unlessDefault, of: .cyclegan, flag: "--pool-size",
+        help: "How many earlier fakes of each domain are kept for the discriminators; 0 is none.")
+    public var poolSize: Int = 0
+
     // What any training needs.
 
     @Field("precision", flag: "--precision",
@@ -162,11 +192,14 @@ public struct Configuration: Codable, Equatable, Sendable {
         case gan
         /// One network that names the class of an image.
         case classifier
+        /// Two generators between two kinds of pictures, against a discriminator of each (Zhu et al. 2017).
+        case cyclegan
 
         var description: String {
             switch self {
             case .gan: "a GAN"
             case .classifier: "a classifier"
+            case .cyclegan: "a CycleGAN"
             }
         }
     }
@@ -207,6 +240,19 @@ public struct Configuration: Codable, Equatable, Sendable {
         return max(0, 1 - Double(max(0, fallen)) / Double(decay))
     }
 
+    /// What to say of learning rates that reach 0 before the end of a training on so many images.
+    func warningOfLearningRates(images: Int) -> String? {
+        let (stepsPerEpoch, total) = (stepsPerEpoch(images: images), totalSteps(images: images))
+        let flat = learningRateFlat.steps(stepsPerEpoch: stepsPerEpoch)
+        let decay = learningRateDecay.steps(stepsPerEpoch: stepsPerEpoch)
+        guard decay > 0, flat + decay < total else { return nil }
+        let length = steps ?? epochs
+        let stay = Int((Double(length) * Double(flat) / Double(flat + decay)).rounded())
+        let unit = steps == nil ? "e" : ""
+        return "the learning rates reach 0 after \(Double(flat + decay).grouped) of \(Double(total).grouped) steps, and nothing is "
+            + "learned after that; --lr-flat \(stay)\(unit) --lr-decay \(length - stay)\(unit) spreads their fall over the whole run"
+    }
+
     /// The share that update number t of the generator, from 1, keeps of the moving average: d, or with a ramp
     /// min(d, (1 + t) / (10 + t)), as TensorFlow's `ExponentialMovingAverage` has it with `num_updates` = t. Without a ramp the
     /// initial weights are in the average for some multiples of 1 / (1 − d) updates.
@@ -228,11 +274,16 @@ public struct Configuration: Codable, Equatable, Sendable {
         switch game {
         case .gan: (generator + discriminator).flatMap(\.classes).first
         case .classifier: try? classifierPlan().outputs
+        case .cyclegan: nil
         }
     }
 
     /// The data, as far as it tells them: those of a checkpoint.
-    var dataFormat: DataFormat { DataFormat(name: dataset, channels: channels, size: imageSize, classes: classes) }
+    var dataFormat: DataFormat {
+        var format = DataFormat(name: dataset, channels: channels, size: imageSize, classes: classes)
+        format.secondChannels = game == .cyclegan ? imageB.channels : nil
+        return format
+    }
 
     static let datasetKey = "dataset"
 

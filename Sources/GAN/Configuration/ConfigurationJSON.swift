@@ -9,7 +9,7 @@ extension Configuration {
     /// - Throws: a usage error that names the field, what was expected and what was found.
     public init(json text: Data, preset: String?, path: String) throws {
         let file = try Settings(text, path: path)
-        self = try file.configuration(over: file.preset(preset).configuration(for: .mnist))
+        self = try file.configuration(over: file.preset(preset).configuration(for: .usual))
     }
 
     /// JSON with sorted keys, on many lines or one.

@@ -38,6 +38,14 @@ public struct ConfigurationRequest: Sendable {
         get throws { try modelFile.flatMap { try Settings($0.text, path: $0.path).dataset } }
     }
 
+    /// What a fresh run has as its second domain, where that is a function of a data set.
+    var knownDomain: KnownDomain? {
+        get throws {
+            let file = try modelFile.map { try Settings($0.text, path: $0.path).configuration(over: Configuration()).domainB }
+            return try Settings(options: options).configuration(over: Configuration()).domainB ?? file ?? nil
+        }
+    }
+
     /// The configuration of a fresh run on these data.
     public func fresh(for data: DataFormat) throws -> Configuration { try resolved(from: nil, data).configuration }
 
@@ -94,13 +102,15 @@ public struct ConfigurationRequest: Sendable {
         let named = try file?.preset(preset) ?? Preset.named(preset ?? Preset.standard)
         if let checkpoint, checkpoint.preset == named.name { return checkpoint }
         let (wished, inFile) = (try options.image(), try file?.image())
+        var data = data
+        data.secondChannels = options.secondChannels ?? file?.secondChannels ?? data.secondChannels
         guard let size = wished.size ?? inFile?.size ?? named.imageSize ?? data.size else {
             throw Failure(.badData, "\(data.sizeProblem ?? data.name); --image-size 64 crops all to squares and resizes them")
         }
         let image = Shape(channels: wished.channels ?? inFile?.channels ?? data.channels, size)
         guard file?.hasNetworks == true else { return try named.configuration(for: data, as: image) }
         // The file's networks take the place of the preset's, which need not fit the images.
-        var base = try named.configuration(for: .mnist)
+        var base = try named.configuration(for: .usual)
         (base.imageSize, base.channels) = (size, image.channels)
         return base
     }

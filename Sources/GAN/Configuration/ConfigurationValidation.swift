@@ -19,10 +19,14 @@ extension Configuration {
             batchSize >= shards && batchSize <= 1 << 20,
             "--batch-size \(batchSize): the global batch must hold at least one image for each of the \(shards) logical "
                 + "shards and at most 1,048,576; raise it, or lower --shards")
+        try validateLearningRates()
         let plans: [(name: String, plan: NetworkPlan)]
         switch game {
         case .gan: plans = try validateAdversarial()
         case .classifier: plans = [("classifier", try classifierPlan())]
+        case .cyclegan:
+            plans = try cyclePlans()
+            try validateCycle()
         }
         for (network, plan) in plans {
             try require(
@@ -61,8 +65,8 @@ extension Configuration {
     /// Throws a usage error unless every field has a value that makes sense by itself.
     func validateFields() throws { for (_, field) in members { try field.validate() } }
 
-    /// Refuses values that make sense each by itself, and not together.
-    private func validateCombinations() throws {
+    /// Refuses two schedules of the learning rates, and half of one.
+    func validateLearningRates() throws {
         guard learningRateHalfLife.isNever || learningRateDecay.isNever else {
             throw Failure(.usage, "--lr-half-life and --lr-decay both lower the learning rates; use one of them")
         }
@@ -71,6 +75,10 @@ extension Configuration {
                 .usage, "--lr-flat \(learningRateFlat.text): how long the learning rates stay before they fall, and they do not; add "
                     + "--lr-decay")
         }
+    }
+
+    /// Refuses values that make sense each by itself, and not together.
+    private func validateCombinations() throws {
         guard !averageRamp || averageDecay > 0 else {
             throw Failure(.usage, "--ema-ramp changes the generator's moving average, and none is kept; add --ema 0.999")
         }

@@ -32,8 +32,7 @@ extension Preset {
     }
 
     /// The recommended recipe: a DCGAN at the data's own size, which its convolutions halve twice, 28 → 14 → 7. Its averaged
-    /// generator is sampled. Its noise is a code of bits, which leaves fewer images between two digits, and the discriminator
-    /// sees images through noise.
+    /// generator is sampled, the discriminator sees images through noise, and the learning rates fall to 0.
     static let dcgan28 = Preset("dcgan28") { try recommended($0, epochs: 15) }
 
     /// `dcgan28` with least squares (Mao et al. 2017).
@@ -44,77 +43,72 @@ extension Preset {
         return lsgan
     }
 
-    /// `dcgan28`'s convolutions with the hinge loss and a spectrally normalised discriminator (Miyato et al. 2018), which is
-    /// updated five times a step.
+    /// `dcgan28` with the hinge loss and a spectrally normalised discriminator (Miyato et al. 2018), which keeps its
+    /// BatchNorm.
     static let hinge = Preset("hinge") { images in
-        var hinge = try small(images, epochs: 20, normalizesDiscriminator: false)
+        var hinge = try recommended(images, epochs: 15)
         hinge.loss = .hinge
+        hinge.labelSmoothing = 0
         hinge.spectralNorm = true
-        hinge.criticSteps = 5
-        hinge.beta1 = 0
-        hinge.beta2 = 0.9
         return hinge
     }
 
-    /// `dcgan28`'s convolutions as a Wasserstein GAN with clipped weights (Arjovsky et al. 2017).
+    /// `dcgan28`'s convolutions as a Wasserstein GAN with clipped weights (Arjovsky et al. 2017); the paper clips to 0.01, trains
+    /// the critic five times a step, and both at 5e-5.
     static let wgan = Preset("wgan") { images in
         var wgan = try small(images, epochs: 20)
         wgan.loss = .wasserstein
-        wgan.weightClip = 0.01
-        wgan.criticSteps = 5
+        wgan.weightClip = 0.05
+        wgan.criticSteps = 2
         wgan.optimizer = .rmsprop
-        wgan.learningRate = 5e-5
+        wgan.learningRate = 1e-3
+        wgan.discriminatorLearningRate = 2e-4
         return wgan
     }
 
     /// `dcgan28`'s convolutions as a Wasserstein GAN with a gradient penalty (Gulrajani et al. 2017), the critic without
-    /// normalisation.
+    /// normalisation; the paper trains the critic five times a step, and both at 1e-4.
     static let wganGP = Preset("wgan-gp") { images in
         var wganGP = try small(images, epochs: 20, normalizesDiscriminator: false)
         wganGP.loss = .wasserstein
         wganGP.gradientPenalty = 10
-        wganGP.criticSteps = 5
-        wganGP.learningRate = 1e-4
+        wganGP.criticSteps = 2
+        wganGP.learningRate = 1e-3
         wganGP.beta1 = 0
         wganGP.beta2 = 0.9
         return wganGP
     }
 
-    /// `dcgan28` with classes, judged by projection (Miyato and Koyama 2018), which needs no noise on the images.
-    static let cdcgan = Preset("cdcgan") { images in
-        var cdcgan = try recommended(images, epochs: 10, isConditional: true)
-        cdcgan.instanceNoise = 0
-        return cdcgan
-    }
+    /// `dcgan28` with classes, judged by projection (Miyato and Koyama 2018).
+    static let cdcgan = Preset("cdcgan") { try recommended($0, epochs: 10, isConditional: true) }
 
     private static func recommended(_ images: Images, epochs: Int, isConditional: Bool = false) throws -> Configuration {
         var recommended = try small(images, epochs: epochs, isConditional: isConditional)
-        recommended.learningRate = 1e-3
+        recommended.learningRate = 2e-3
         recommended.labelSmoothing = 0.1
         recommended.instanceNoise = 0.3
-        recommended.averageDecay = 0.999
-        recommended.averageRamp = true
         return recommended
     }
 
     /// Networks of two convolutions each, between the image and a quarter of its sides: 28 × 28 and 7 × 7 pixels. The
-    /// generator's noise is a code of 20 bits, which goes through a hidden layer first; a conditional one, which collapses
-    /// behind such a layer, takes normal noise and the class instead. Above its convolutions, which see 10 × 10 pixels at most,
-    /// the discriminator has a hidden layer that sees the whole image.
+    /// generator's noise goes through a hidden layer first; a conditional one, which collapses behind such a layer, does
+    /// without. A further convolution works at half of the sides. Above its convolutions, which see 10 × 10 pixels at
+    /// most, the discriminator has a hidden layer that sees the whole image.
     private static func small(
         _ images: Images, epochs: Int, normalizesDiscriminator: Bool = true, isConditional: Bool = false
     ) throws -> Configuration {
         let image = images.shape
         let corner = try images.quarter(channels: 64)
-        let latent = isConditional ? 64 : 20
+        let latent = 64
         let classes = isConditional ? try images.classes() : 0
         let first: [LayerSpecification] =
             isConditional
             ? [.label(classes: classes)]
-            : [.sign, reducing(latent, 256, kernel: 1, stride: 1, padding: 0, hasBias: true), .leakyReLU(slope: 0.2)]
+            : [reducing(latent, 256, kernel: 1, stride: 1, padding: 0, hasBias: true), .leakyReLU(slope: 0.2)]
         let generator: [LayerSpecification] =
             first + spreading(isConditional ? latent + classes : 256, to: corner) + [
                 .batchNormalization(channels: 64), .relu, enlarging(64, 32), .batchNormalization(channels: 32), .relu,
+                reducing(32, 32, kernel: 3, stride: 1, padding: 1), .batchNormalization(channels: 32), .relu,
                 enlarging(32, image.channels, hasBias: true), .tanh,
             ]
         func normalization(_ channels: Int) -> [LayerSpecification] {
@@ -129,6 +123,10 @@ extension Preset {
             batchSize: 64, epochs: epochs, latentDimension: latent, generator: generator, discriminator: discriminator,
             logInterval: .steps(100), sampleInterval: .epochs(1))
         small.beta1 = 0.5
+        small.averageDecay = 0.999
+        small.averageRamp = true
+        small.learningRateFlat = .epochs(epochs / 3)
+        small.learningRateDecay = .epochs(epochs - epochs / 3)
         return small
     }
 

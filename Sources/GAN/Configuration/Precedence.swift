@@ -32,6 +32,8 @@ extension Configuration {
         case $r1.key: r1 = 0
         case $r2.key: r2 = 0
         case $weightClip.key: weightClip = 0
+        case $generatorLearningRate.key: generatorLearningRate = nil
+        case $discriminatorLearningRate.key: discriminatorLearningRate = nil
         default: spectralNorm = false
         }
     }
@@ -77,6 +79,11 @@ extension Configuration {
                 notes.append("\(name(wanted)) lowers the learning rates: \(off(field))")
                 turnOff(field)
             }
+        }
+        let ownRates: [any ConfigurationField] = [$generatorLearningRate, $discriminatorLearningRate]
+        for field in ownRates where isSet.contains($learningRate.key) && !isSet.contains(field.key) && !field.isDefault {
+            notes.append("\(name($learningRate)) is of both networks: \(off(field))")
+            turnOff(field)
         }
         // Where they do not fall there is nothing to say of the time before.
         if learningRateDecay.isNever, !isSet.contains($learningRateFlat.key) { learningRateFlat = .never }

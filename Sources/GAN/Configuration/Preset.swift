@@ -24,7 +24,8 @@ public struct Preset: Sendable {
     public static let standard = "dcgan28"
 
     static let all = [
-        dcgan28, dcgan, lsgan, hinge, wgan, wganGP, cdcgan, cgan, mlp, mlpDropout, mlpWide, mlpReuse, classifier28,
+        dcgan28, dcgan, lsgan, hinge, wgan, wganGP, cdcgan, cgan, mlp, mlpDropout, mlpWide, mlpReuse, classifier28, cyclegan28,
+        cyclegan,
     ]
 
     public static let names = all.map(\.name)

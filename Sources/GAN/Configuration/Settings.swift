@@ -71,7 +71,8 @@ struct Settings {
 
     /// Whether the layers of all networks of a game are among the fields.
     var hasNetworks: Bool {
-        values["generator"] != nil && values["discriminator"] != nil || values["classifier"] != nil
+        [["generator", "discriminator"], ["classifier"], ["generator_ab", "generator_ba", "discriminator_a", "discriminator_b"]]
+            .contains { $0.allSatisfy { values[$0] != nil } }
     }
 
     /// Refuses what was set and the game of a configuration does not have.
@@ -85,6 +86,9 @@ struct Settings {
 
     /// The data set that is named.
     var dataset: String? { values[Configuration.datasetKey] as? String }
+
+    /// The channels of domain B's images, where they are said.
+    var secondChannels: Int? { values["channels_b"] as? Int }
 
     /// The size and the channels of the images, where they are said.
     func image() throws -> (size: ImageSize?, channels: Int?) {

@@ -18,9 +18,20 @@ final class Batches {
         let permutation: UnsafeMutableBufferPointer<UInt32>
     }
 
+    /// Whose random numbers order and mirror the images.
+    enum Streams {
+        case first
+        /// Of a second domain, whose images are not in step with the first's.
+        case second
+
+        var shuffle: UInt32 { self == .first ? RandomStream.shuffle : RandomStream.secondShuffle }
+        var mirror: UInt32 { self == .first ? RandomStream.mirror : RandomStream.secondMirror }
+    }
+
     private let dataset: Dataset
     private let kernels: Kernels
     private let seed: UInt64
+    private let streams: Streams
     private var shards: [Shard] = []
     private let columns: Int
     private let image: Shape
@@ -33,11 +44,15 @@ final class Batches {
     private let places: UnsafeMutablePointer<UInt32>
     private var located = -1
 
-    init(_ configuration: Configuration, dataset: Dataset, layout: ShardLayout, rank: Int, kernels: Kernels, arena: Arena) {
+    init(
+        _ configuration: Configuration, dataset: Dataset, _ streams: Streams = .first, layout: ShardLayout, rank: Int,
+        kernels: Kernels, arena: Arena
+    ) {
         self.dataset = dataset
         self.kernels = kernels
+        self.streams = streams
         seed = configuration.seed
-        image = configuration.image
+        image = dataset.preparation.image
         let own = layout.shards(of: rank)
         firstRow = layout.rows(of: own, batch: configuration.batchSize).lowerBound
         columns = layout.rows(of: own, batch: configuration.batchSize).count
@@ -76,7 +91,7 @@ final class Batches {
     private func mirrorImages(_ mirror: RowWords, _ step: Int) {
         let pass = Pass(
             kernels: kernels, columns: columns.paddedToVectors, kind: .real, seed: seed, step: step, firstRow: firstRow)
-        let words = mirror.draw(RandomStream.mirror, pass)
+        let words = mirror.draw(streams.mirror, pass)
         for column in 0..<columns where words[column] >= 1 << 31 {
             for row in 0..<image.height {
                 let line = staging + column * image.features + row * image.width * image.channels
@@ -109,7 +124,9 @@ final class Batches {
                 let number = position / shard.count
                 if number != shards[index].permutationNumber {
                     shards[index].permutationNumber = number
-                    fillPermutation(shard.permutation, shard: shard.number, number: number, seed: seed, kernels: kernels)
+                    fillPermutation(
+                        shard.permutation, shard: shard.number, number: number, seed: seed, stream: streams.shuffle,
+                        kernels: kernels)
                 }
                 places[shard.column + row] = UInt32(shard.start) + shard.permutation[position % shard.count]
             }

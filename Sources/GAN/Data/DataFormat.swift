@@ -11,6 +11,10 @@ public struct DataFormat: Sendable {
     public var size: ImageSize?
     /// How many classes the labels tell apart; nil without labels.
     public var classes: Int?
+    /// Channels of the pictures of domain B; nil where there is one domain.
+    var secondChannels: Int?
+    /// How many classes the labels of domain B tell apart; nil without labels.
+    var secondClasses: Int?
     /// Where two pictures are of several sizes, for a message.
     var sizeProblem: String?
     /// Why there are no labels that could be used.
@@ -25,6 +29,9 @@ public struct DataFormat: Sendable {
 }
 
 extension DataFormat {
+    /// Takes over what domain B holds.
+    mutating func setSecond(_ other: DataFormat) { (secondChannels, secondClasses) = (other.channels, other.classes) }
+
     /// - Parameter need: what asks for labels.
     func withoutLabels(_ need: String) -> Failure {
         Failure(noLabels?.code ?? .missingInput, "\(need): \(noLabels?.description ?? "\(name) has none")")
@@ -32,6 +39,13 @@ extension DataFormat {
 
     /// Handwritten digits (LeCun et al. 1998).
     public static let mnist = KnownDataset.mnist.format
+
+    /// What a configuration is for whose data are not known yet: MNIST, as both domains where there are two.
+    public static let usual: DataFormat = {
+        var format = mnist
+        format.setSecond(mnist)
+        return format
+    }()
 }
 
 /// Height and width of an image in pixels. JSON has one number for a square, or `[height, width]`.

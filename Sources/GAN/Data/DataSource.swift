@@ -6,8 +6,10 @@ import MessagePassing
 public struct DataSource {
     /// What the user named.
     public let path: String
-    public private(set) var format: DataFormat
+    public internal(set) var format: DataFormat
     let files: Files
+    /// The test part, where it is not to be looked for beside the files; at most one.
+    var testPart: [DataSource] = []
 
     enum Files {
         /// Read from first to last.

@@ -23,20 +23,24 @@ extension DataSource {
     /// - Throws: `Failure`: bad data where the test part's pictures have another shape than the others, where nothing is left to
     ///   hold out, or where files are damaged; I/O.
     func split() throws -> DataSplit {
-        try withFiles {
+        if let test = try publishedTestPart() { return DataSplit(training: self, heldOut: test, isPublished: true) }
+        return try withFiles {
+            switch files {
+            case .idx(let files): try split(IDXImages(files))
+            case .images(let images): try split(images)
+            }
+        }
+    }
+
+    /// The test part that lies beside the files; nil where there is none.
+    func publishedTestPart() throws -> DataSource? {
+        if let test = testPart.first { return test }
+        return try withFiles {
             switch files {
             case .idx(let files):
-                if let test = try files.testPart() {
-                    let heldOut = DataSource(path: path, format: test.format, files: .idx(test))
-                    return DataSplit(training: self, heldOut: heldOut, isPublished: true)
-                }
-                return try split(IDXImages(files))
+                try files.testPart().map { DataSource(path: path, format: $0.format, files: .idx($0)) }
             case .images(let images):
-                if let test = try (images as? CIFARBatches)?.testPart() {
-                    let heldOut = DataSource(path: path, format: test.format, files: .images(test))
-                    return DataSplit(training: self, heldOut: heldOut, isPublished: true)
-                }
-                return try split(images)
+                try (images as? CIFARBatches)?.testPart().map { DataSource(path: path, format: $0.format, files: .images($0)) }
             }
         }
     }

@@ -21,6 +21,7 @@ struct ImagePart: ImageSource {
     var notes: [String] { whole.notes }
     var misfit: String? { whole.misfit }
 
+    func number(of image: Int) -> Int { whole.number(of: numbers[image]) }
     func path(of image: Int) -> String { whole.path(of: numbers[image]) }
     func label(of image: Int) throws -> Int? { try whole.label(of: numbers[image]) }
     func read(_ image: Int) throws -> (picture: Picture, label: Int?) { try whole.read(numbers[image]) }
@@ -38,5 +39,13 @@ extension ImageSource {
             seen[label] += 1
         }
         return (ImagePart("all but every tenth", of: self, training), ImagePart("every tenth", of: self, heldOut))
+    }
+
+    /// The first half of the images, and the second, which has one more where their number is odd.
+    func halves() -> (first: ImagePart, second: ImagePart) {
+        let middle = count / 2
+        return (
+            ImagePart("the first half", of: self, Array(0..<middle)), ImagePart("the second half", of: self, Array(middle..<count))
+        )
     }
 }

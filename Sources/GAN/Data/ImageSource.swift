@@ -12,6 +12,8 @@ protocol ImageSource: Sendable {
     var notes: [String] { get }
     /// What is wrong with the labels as a whole, where something is.
     var misfit: String? { get }
+    /// The number that an image has in the whole of which this may be a part.
+    func number(of image: Int) -> Int
     /// The path of the file that holds an image, from the data's folder on.
     func path(of image: Int) -> String
     /// The class of an image; nil without labels.
@@ -22,6 +24,10 @@ protocol ImageSource: Sendable {
     func read(_ image: Int) throws -> (picture: Picture, label: Int?)
     /// What tells these data from others without reading them.
     var fingerprint: String { get }
+}
+
+extension ImageSource {
+    func number(of image: Int) -> Int { image }
 }
 
 /// Tells positions from numbers: position p holds image number p · g mod N, with g next to the golden section of N. Files

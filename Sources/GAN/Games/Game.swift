@@ -11,6 +11,8 @@ protocol Game: AnyObject {
     /// In the order of hashes and checkpoints. Player 0 must be updated exactly once in a step, after all others.
     var players: [Player] { get }
     var records: StepRecords { get }
+    /// What it remembers besides its players, in a checkpoint's order.
+    var memories: [ShardMemory] { get }
 
     /// Step number t, from 0. An update may still be under way when it returns; `settle` finishes it.
     /// - Throws: `NonFiniteGradient`.
@@ -31,6 +33,8 @@ protocol Game: AnyObject {
 }
 
 extension Game {
+    var memories: [ShardMemory] { [] }
+
     /// Steps, and tells where a number came from that is not finite.
     /// - Parameter requests: what signals ask of this rank.
     /// - Throws: a failure on all ranks, naming the tensor, where a gradient is infinite or NaN; nothing is written then.
@@ -53,10 +57,25 @@ struct StepReport {
 /// The images of a run.
 struct RunData {
     let training: Dataset
+    /// Those of domain B, where there are two domains and `training` is A.
+    var second: Dataset?
     /// Images that a classifier is not trained with; nil where none are asked for.
     var heldOut: Dataset?
     /// What measures a generator's pictures; nil where they are not measured.
     var evaluator: Evaluator?
+    /// What measures translations; nil where they are not measured.
+    var translationEvaluator: TranslationEvaluator?
+
+    init(training: Dataset) { self.training = training }
+
+    /// Made-up data of a configuration's game, for benchmarks and tests.
+    init(synthetic count: Int, for configuration: Configuration) {
+        training = Dataset(synthetic: count, for: configuration)
+        if configuration.game == .cyclegan { second = Dataset(synthetic: count, for: configuration.second) }
+    }
+
+    /// Images of an epoch: of two domains those of the larger one.
+    var count: Int { max(training.count, second?.count ?? 0) }
 }
 
 /// What shows how a game goes, beside the losses: pictures, and what follows from them.
@@ -82,14 +101,16 @@ protocol GameObserver: AnyObject {
 extension Configuration {
     /// Builds the game on this rank; every rank calls it.
     func makeGame(
-        _ dataset: GAN.Dataset, layout: ShardLayout, world: World, kernels: Kernels, reduction: Reducer.Algorithm,
+        _ data: RunData, layout: ShardLayout, world: World, kernels: Kernels, reduction: Reducer.Algorithm,
         overlaps: Bool = true
     ) throws -> any Game {
+        let dataset = data.training
         let context = StepContext(
-            self, images: dataset.count, layout: layout, world: world, kernels: kernels, reduction: reduction, overlaps: overlaps)
+            self, images: data.count, layout: layout, world: world, kernels: kernels, reduction: reduction, overlaps: overlaps)
         return switch game {
         case .gan: try AdversarialGame(dataset, context)
         case .classifier: try ClassifierGame(dataset, context)
+        case .cyclegan: try CycleGame(data, context)
         }
     }
 
@@ -98,6 +119,7 @@ extension Configuration {
         switch game {
         case .gan: try adversarialPlayers()
         case .classifier: try classifierPlayers()
+        case .cyclegan: try cyclePlayers()
         }
     }
 }

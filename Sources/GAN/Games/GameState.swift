@@ -11,13 +11,15 @@ struct GameState {
     private var players: [Player] { game.players }
     private var world: World { game.context.world }
     private var entries: [StateEntry] { players.map(\.plan).stateEntries }
+    private var memories: [ShardMemory] { game.memories }
 
     /// Draws the initial weights.
     func initialise(seed: UInt64) throws {
         for player in players {
             let (network, stream, kernels) = (player.network, player.plan.initialWeights, game.context.kernels)
             if world.communicator.isHostLeader {
-                network.layout.initialise(player.reducer.parameters, seed: seed, stream: stream, kernels: kernels)
+                network.layout.initialise(
+                    player.reducer.parameters, seed: seed, stream: stream, deviation: player.plan.initialDeviation, kernels: kernels)
             }
             network.bufferLayout.initialise(network.buffers, seed: seed, stream: stream, kernels: kernels)
         }
@@ -48,6 +50,7 @@ struct GameState {
         guard world.communicator.rank == 0 else {
             var segments = Segments(world)
             for entry in entries { _ = try segments.whole(entry, of: players[entry.player]) }
+            for memory in memories { _ = try memory.gather(world) }
             return nil
         }
         return try withFiles {
@@ -58,7 +61,8 @@ struct GameState {
             let writer = try storing {
                 try SafetensorsWriter(
                     file: AtomicFile(path: path),
-                    tensors: entries.map { ($0.name, $0.tensor.shape) } + extra.map { ($0.name, $0.shape) }, metadata: metadata)
+                    tensors: entries.map { ($0.name, $0.tensor.shape) } + memories.map { ($0.plan.name, $0.plan.shape) }
+                        + extra.map { ($0.name, $0.shape) }, metadata: metadata)
             }
             var segments = Segments(world)
             for entry in entries {
@@ -69,6 +73,10 @@ struct GameState {
                     case .buffers: entry.tensor.values(in: player.network.buffers)
                     case .moments, .average: entry.tensor.values(in: try segments.whole(entry, of: player))
                     }
+                try values.withUnsafeBufferPointer { values in try storing { try writer.append(values) } }
+            }
+            for memory in memories {
+                let values = try memory.gather(world)
                 try values.withUnsafeBufferPointer { values in try storing { try writer.append(values) } }
             }
             return try storing {
@@ -82,7 +90,7 @@ struct GameState {
     func restore(_ checkpoint: Checkpoint?) throws {
         for entry in entries {
             let player = players[entry.player]
-            let values = try receive(entry, checkpoint)
+            let values = try receive(entry.name, count: entry.tensor.count, checkpoint)
             switch entry.part {
             case .parameters:
                 if world.communicator.isHostLeader { entry.tensor.store(values, in: player.reducer.parameters) }
@@ -92,13 +100,13 @@ struct GameState {
                 entry.tensor.store(values, in: own, range: player.reducer.segment)
             }
         }
+        for memory in memories { memory.restore(try receive(memory.plan.name, count: memory.plan.count, checkpoint)) }
         try world.agree {}
         for player in players { player.network.parametersChanged(isResumed: true) }
     }
 
-    private func receive(_ entry: StateEntry, _ checkpoint: Checkpoint?) throws -> [Float] {
-        let count = entry.tensor.count
-        var values = try world.agree { try checkpoint?.floats(entry.name, count: count) ?? [Float](repeating: 0, count: count) }
+    private func receive(_ name: String, count: Int, _ checkpoint: Checkpoint?) throws -> [Float] {
+        var values = try world.agree { try checkpoint?.floats(name, count: count) ?? [Float](repeating: 0, count: count) }
         try values.withUnsafeMutableBytes { try world.broadcast($0, from: 0) }
         return values
     }

@@ -28,11 +28,12 @@ struct GradientSums {
                 communicator: communicator)
     }
 
+    /// - Parameter number: of the player.
     func reducer(
-        _ world: World, _ kernels: Kernels, space: inout SharedSpace, update: @escaping Reducer.Update
+        _ number: Int, _ world: World, _ kernels: Kernels, space: inout SharedSpace, update: @escaping Reducer.Update
     ) -> Reducer {
         Reducer(
-            world: world, layout: layout, count: plan.layout.count, buckets: plan.buckets, recordSize: recordSize,
+            world: world, number: number, layout: layout, count: plan.layout.count, buckets: plan.buckets, recordSize: recordSize,
             sharesGradients: sharesRows, algorithm: reduction, space: &space, treeSum: kernels.treeSum, update: update)
     }
 

@@ -10,6 +10,8 @@ struct PlayerPlan {
     let optimizer: Optimizer
     /// The random stream of its initial weights.
     let initialWeights: UInt32
+    /// Their standard deviation, where they are normal numbers; nil where they are as PyTorch's modules have them.
+    var initialDeviation: Float?
     /// The largest magnitude of a parameter after an update, if there is one.
     var weightClip: Double?
     /// The share of its moving average that an update keeps, by the update's number from 1; nil where none is kept.

@@ -36,14 +36,15 @@ struct PlayerBuilder {
             communicator,
             byteCount: ShardSums.sharedBytes(capacity: capacity, layout: layout, communicator: communicator)
                 + gradients.reduce(0) { $0 + $1.sharedBytes })
-        parts = zip(plans, gradients).map { plan, gradients in
+        parts = zip(plans, gradients).enumerated().map { number, part in
+            let (plan, gradients) = part
             let optimizer = ShardedOptimizer(
                 Reducer.segment(of: communicator.rank, size: communicator.size, count: plan.network.layout.count),
                 optimizer: plan.optimizer, clip: plan.weightClip, averageDecay: plan.averageDecay, kernels: kernels,
                 arena: context.arena)
             return Part(
                 plan: plan, gradients: gradients, optimizer: optimizer,
-                reducer: gradients.reducer(context.world, kernels, space: &space, update: optimizer.update))
+                reducer: gradients.reducer(number, context.world, kernels, space: &space, update: optimizer.update))
         }
         shardSums = ShardSums(world: context.world, layout: layout, capacity: capacity, space: &space)
         records = StepRecords(rowSums, carrier: parts[0].reducer, context: context)

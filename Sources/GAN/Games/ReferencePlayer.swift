@@ -25,7 +25,8 @@ final class ReferencePlayer {
         let (count, columns) = (network.layout.count, configuration.batchSize.paddedToVectors)
         parameters = arena.floats(count)
         gradient = arena.floats(count)
-        network.layout.initialise(parameters, seed: configuration.seed, stream: plan.initialWeights, kernels: kernels)
+        network.layout.initialise(
+            parameters, seed: configuration.seed, stream: plan.initialWeights, deviation: plan.initialDeviation, kernels: kernels)
         self.network = Network(
             name: plan.name, plan: network, stride: columns, slots: plan.slots, parameters: parameters, arena: arena)
         network.bufferLayout.initialise(

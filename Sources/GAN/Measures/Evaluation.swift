@@ -7,6 +7,8 @@ struct Evaluation {
     let values: [(key: String, value: Double)]
     /// Fields of `stats.jsonl` in their order, with their JSON.
     let fields: [(key: String, json: String)]
+    /// What is wrong with what was measured.
+    var warnings: [String] = []
 
     init(line: String, values: [(key: String, value: Double)]) {
         self.line = line

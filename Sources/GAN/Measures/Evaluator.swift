@@ -200,7 +200,8 @@ final class Evaluator {
         return try evaluation(of: all.count == images ? all : all.some(Array(0..<images)), [], true)
     }
 
-    private func evaluation(
+    /// Measures pictures by what the extractor makes of them.
+    func evaluation(
         of made: PictureFeatures, _ extra: [(key: String, value: Double)], _ endsAtSignal: Bool
     ) throws -> Evaluation {
         let made = try made.measured("made")

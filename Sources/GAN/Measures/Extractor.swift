@@ -140,7 +140,8 @@ struct Extractor {
         let layout = ShardLayout(shards: configuration.shards, ranks: world.communicator.size)
         let dataset = try Dataset(configuration, parts.training, layout: layout, world: world, needsLabels: true)
         let game = try configuration.makeGame(
-            dataset, layout: layout, world: world, kernels: kernels.rounding(to: configuration.precision), reduction: .tree)
+            RunData(training: dataset), layout: layout, world: world, kernels: kernels.rounding(to: configuration.precision),
+            reduction: .tree)
         let state = GameState(game: game)
         try state.initialise(seed: configuration.seed)
         let steps = configuration.totalSteps(images: dataset.count)

@@ -38,6 +38,7 @@ extension Measure {
         switch game {
         case .gan: allCases.map { ($0.rawValue, $0.isHighBest) }
         case .classifier: [("test_loss", false), ("test_accuracy", true)]
+        case .cyclegan: TranslationEvaluator.keys
         }
     }
 

@@ -46,12 +46,14 @@ public struct Checkpoint {
         } catch let failure as Failure {
             throw Failure(.badData, failure.description)
         }
-        for entry in try configuration.playerPlans().stateEntries {
-            guard let found = file.tensors[entry.name] else { throw bad("tensor \(entry.name) is missing") }
-            guard found.shape == entry.tensor.shape, found.elementType.rawValue == "F32" else {
+        let expected =
+            try configuration.playerPlans().stateEntries.map { ($0.name, $0.tensor.shape) }
+            + configuration.memoryPlans.map { ($0.name, $0.shape) }
+        for (name, shape) in expected {
+            guard let found = file.tensors[name] else { throw bad("tensor \(name) is missing") }
+            guard found.shape == shape, found.elementType.rawValue == "F32" else {
                 throw bad(
-                    "tensor \(entry.name) is \(found.elementType.rawValue) \(found.shape); the configuration asks for F32 "
-                        + "\(entry.tensor.shape)")
+                    "tensor \(name) is \(found.elementType.rawValue) \(found.shape); the configuration asks for F32 \(shape)")
             }
         }
         self.path = path
@@ -77,6 +79,9 @@ public struct Checkpoint {
         let digest = SHA256Digest()
         for entry in try entries where state || entry.isWeight {
             try floats(entry.name, count: entry.tensor.count).withUnsafeBytes(digest.update)
+        }
+        for memory in state ? configuration.memoryPlans : [] {
+            try floats(memory.name, count: memory.count).withUnsafeBytes(digest.update)
         }
         return digest.finish().hexadecimal
     }

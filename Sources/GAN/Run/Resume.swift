@@ -42,7 +42,8 @@ struct Resumption {
 struct CheckpointSearch {
     private let wanted: ConfigurationRequest
     private let outdir: String
-    private let dataFolder: String
+    private let options: RunOptions
+    private var dataFolder: String { options.dataFolder }
     /// Whether the run is to be written on, and so must have no other writer.
     private let locks: Bool
     /// Of the data, by the name of the set.
@@ -54,10 +55,10 @@ struct CheckpointSearch {
     /// Why the newest run that could be read does not match, if it does not.
     private(set) var refusal: Failure?
 
-    init(_ wanted: ConfigurationRequest, outdir: String, dataFolder: String, locks: Bool = true) {
+    init(_ wanted: ConfigurationRequest, _ options: RunOptions, locks: Bool = true) {
         self.wanted = wanted
-        self.outdir = outdir
-        self.dataFolder = dataFolder
+        self.options = options
+        outdir = options.outdir
         self.locks = locks
     }
 
@@ -146,16 +147,17 @@ struct CheckpointSearch {
     }
 
     private mutating func refuseOtherData(_ configuration: Configuration, _ checkpoint: Checkpoint) throws {
-        let dataset = configuration.dataset
+        let (dataset, domain) = (configuration.dataset, configuration.domainB?.text ?? "")
         let fingerprint: String
         do {
             fingerprint =
-                try fingerprints[dataset] ?? DataSource.fingerprint(path: dataFolder, wanted: wanted.dataset, preferred: dataset)
+                try fingerprints["\(dataset) \(domain)"]
+                ?? Domains.fingerprint(options, configuration.domainB, wanted: wanted.dataset, preferred: dataset)
         } catch let failure as Failure where failure.code == .missingInput {
             let place = checkpoint.dataPath.map { "; \(checkpoint.path) was trained on --data \($0.quotedForShell)" } ?? ""
             throw Failure(failure.code, failure.description + place)
         }
-        fingerprints[dataset] = fingerprint
+        fingerprints["\(dataset) \(domain)"] = fingerprint
         guard checkpoint.dataFingerprint != fingerprint else { return }
         // Digests say more than the names of files.
         let isOfFiles = checkpoint.dataFingerprint == checkpoint.dataDigest
@@ -182,6 +184,14 @@ extension Checkpoint {
     /// - Parameter digest: that of the data in `folder`.
     func refuseOtherData(_ digest: String, folder: String) throws {
         if dataDigest != digest { throw otherData(digest, folder: folder) }
+    }
+
+    /// Refuses a domain B that the run was not trained on.
+    func refuseOtherSecondData(_ digest: String) throws {
+        guard file.metadata["data_b_sha256"] != digest else { return }
+        throw Failure(
+            .badData, "\(path) was trained on a domain B of SHA-256 \(file.metadata["data_b_sha256"] ?? "none"); this one has \(digest); "
+                + "give the run's data, or start a new run")
     }
 
     func otherData(_ digest: String, folder: String) -> Failure {

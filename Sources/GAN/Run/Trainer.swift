@@ -5,6 +5,8 @@ import MessagePassing
 /// Options of a run that its bytes do not depend on.
 public struct RunOptions: Sendable {
     public var dataFolder = "data"
+    /// Where domain B is, if it lies in a place of its own; `dataFolder` is then A's.
+    public var secondDataFolder: String?
     public var outdir = "runs"
     public var instructionSet: InstructionSet?
     public var reduction = Reducer.Algorithm.tree
@@ -82,8 +84,8 @@ final class Trainer {
             return CheckpointRetention(run, keep: configuration.keep, resumed: resumed, damaged: damaged)
         }
         start = monotonicSeconds() - secondsBefore
-        stepsPerEpoch = configuration.stepsPerEpoch(images: data.training.count)
-        totalSteps = configuration.totalSteps(images: data.training.count)
+        stepsPerEpoch = configuration.stepsPerEpoch(images: data.count)
+        totalSteps = configuration.totalSteps(images: data.count)
         best = try configuration.keepBest.map {
             try BestCheckpoint($0, of: configuration.game, from: resumption?.checkpoint, world)
         }
@@ -207,7 +209,7 @@ final class Trainer {
                 "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], \(told.line), \(rate.grouped) images/s")
         }
         lines += evaluation.map { [$0.line] } ?? []
-        lines += look?.warnings.map { "Warning: \($0)" } ?? []
+        lines += ((evaluation?.warnings ?? []) + (look?.warnings ?? [])).map { "Warning: \($0)" }
         let exchange = game.records.exchangeSeconds
         let spent = zip(exchange, lineExchange).map { ($0.waiting - $1.waiting, $0.communication - $1.communication) }
         var line =
@@ -259,6 +261,7 @@ final class Trainer {
             "configuration": try configuration.json(),
         ]
         metadata["data_fingerprint"] = fingerprint
+        metadata["data_b_sha256"] = data.second?.digest
         metadata.merge(best?.metadata ?? [:]) { own, _ in own }
         return try state.save(
             to: path, metadata: metadata.merging(memory.metadata) { own, _ in own }, extra: memory.tensors)

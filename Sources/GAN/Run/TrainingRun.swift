@@ -31,27 +31,29 @@ private func train(
     try world.compare("--trace option", options.trace ?? "none", .usage)
 
     // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
-    var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder)
+    var search = CheckpointSearch(request, options)
     var resumption: Resumption?
     try world.agree { if isWriter, let resume { resumption = try search.find(resume) } }
     let isResumed = try world.shared(resumption == nil ? 0 : 1) != 0
     let configuration: Configuration
-    let source: DataSource
+    let domains: Domains
     if isResumed {
         let texts = try world.allGather(Array((resumption.map { try $0.configuration.json() } ?? "").utf8))
         configuration = try world.agree { try Configuration(json: Data(texts[0]), preset: nil, path: "configuration") }
         // What a rank's own flags say must be what rank 0's said.
         try compare(try world.agree { try request.resumed(from: configuration) }, world)
-        source = try DataSource(
-            path: options.dataFolder, wanted: request.dataset, preferred: configuration.dataset, world: world)
+        domains = try Domains(
+            options, domain: configuration.domainB, wanted: request.dataset, preferred: configuration.dataset, world: world)
     } else {
         let preferred = try world.agree { try request.fileDataset }
-        source = try DataSource(path: options.dataFolder, wanted: request.dataset, preferred: preferred, world: world)
-        configuration = try world.agree { try request.fresh(for: source.format) }
+        let domain = try world.agree { try request.knownDomain }
+        domains = try Domains(options, domain: domain, wanted: request.dataset, preferred: preferred, world: world)
+        configuration = try world.agree { try request.fresh(for: domains.first.format) }
         try compare(configuration, world)
     }
+    let source = domains.first
     try world.agree {
-        try configuration.validate(for: source.format, at: options.dataFolder)
+        try domains.validate(configuration)
         try checkRanks(communicator.size, configuration, options)
     }
     let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
@@ -61,6 +63,7 @@ private func train(
     let dataset = try Dataset(
         configuration, parts?.training ?? source, layout: layout, world: world, needsLabels: configuration.isConditional)
     var data = RunData(training: dataset)
+    if let second = domains.second { data.second = try Dataset(configuration.second, second, layout: layout, world: world) }
     if let parts, configuration.evaluateInterval != .never {
         data.heldOut = try Dataset(
             configuration, parts.heldOut, layout: layout, world: world, needsLabels: true, inBatches: false)
@@ -68,6 +71,7 @@ private func train(
     let firstStep = Int(try world.shared(resumption.map { Int64($0.checkpoint.step) } ?? 0))
     try world.agree {
         try resumption?.checkpoint.refuseOtherData(dataset.digest, folder: options.dataFolder)
+        try data.second.map { try resumption?.checkpoint.refuseOtherSecondData($0.digest) }
     }
 
     try world.agree {
@@ -83,9 +87,11 @@ private func train(
             .init(images: configuration.evaluateImages, usual: 5_000, extractor: options.extractor), configuration, source,
             world: world)
         : nil
+    let translationPlan = try configuration.game == .cyclegan && configuration.evaluateInterval != .never
+        ? TranslationEvaluationPlan([.fid], configuration, domains, world: world) : nil
     let trace = try options.trace.map { try Trace(path: $0, world: world) }
     let game = try configuration.makeGame(
-        dataset, layout: layout, world: world, kernels: kernels, reduction: options.reduction, overlaps: options.overlaps)
+        data, layout: layout, world: world, kernels: kernels, reduction: options.reduction, overlaps: options.overlaps)
     let state = GameState(game: game)
     if isResumed {
         try state.restore(resumption?.checkpoint)
@@ -96,7 +102,7 @@ private func train(
     var prepared: PreparedRun?
     let log: Log = try world.agree {
         guard isWriter else { return Log(file: nil, isQuiet: true) }
-        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, source, dataset)
+        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, domains, data)
         prepared = run
         return Log(
             file: try AppendedFile("\(run.directory.path)/log.txt"), isQuiet: options.isQuiet,
@@ -107,8 +113,8 @@ private func train(
     if let prepared {
         for (_, reason) in search.damaged { try log.print("Warning: skipped a damaged checkpoint: \(reason)") }
         for line in introduction(
-            configuration, options, source: parts?.training ?? source, dataset: dataset, communicator: communicator, layout: layout,
-            kernels: kernels, resumption: resumption, resume: resume, refusal: search.refusal, run: prepared, players: game.players)
+            configuration, options, source: parts?.training ?? source, second: domains.second, data: data, communicator: communicator,
+            layout: layout, kernels: kernels, resumption: resumption, resume: resume, refusal: search.refusal, run: prepared, players: game.players)
         {
             try log.print(line)
         }
@@ -120,8 +126,18 @@ private func train(
         data.evaluator = try Evaluator(plan, training: dataset, world: world, kernels: kernels) { try prepared == nil ? () : log.print($0) }
         world.players = game.players.map(\.name)
     }
+    if let translationPlan {
+        data.translationEvaluator = try TranslationEvaluator(translationPlan, data, world: world, kernels: kernels) {
+            try prepared == nil ? () : log.print($0)
+        }
+        world.players = game.players.map(\.name)
+    }
     let fingerprint = try world.agree {
-        isWriter && parts?.isPublished == false ? try source.fingerprintOfWhole() : source.fingerprint
+        if configuration.game == .cyclegan {
+            return try isWriter
+                ? Domains.fingerprint(options, configuration.domainB, wanted: request.dataset, preferred: configuration.dataset) : nil
+        }
+        return isWriter && parts?.isPublished == false ? try source.fingerprintOfWhole() : source.fingerprint
     }
     let trainer = try Trainer(
         configuration, options, data: data, fingerprint: fingerprint, world: world, game: game, run: prepared?.directory, log: log,
@@ -143,7 +159,7 @@ private func train(
 public func dryRun(
     _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, ranks: Int
 ) throws -> String {
-    var search = CheckpointSearch(request, outdir: options.outdir, dataFolder: options.dataFolder, locks: false)
+    var search = CheckpointSearch(request, options, locks: false)
     let resumption = try resume.flatMap { try search.find($0) }
     let configuration = try resumption?.configuration ?? request.fresh(for: dataFormat(request, options))
     try checkRanks(ranks, configuration, options)
@@ -155,9 +171,22 @@ public func dryRun(
 private func dataFormat(_ request: ConfigurationRequest, _ options: RunOptions) throws -> DataFormat {
     let preferred = try request.fileDataset
     do {
-        return try DataSource(path: options.dataFolder, wanted: request.dataset, preferred: preferred).format
+        let domain = try request.knownDomain
+        try Domains.check(options, domain, request.dataset)
+        var format = try DataSource(
+            path: options.dataFolder, wanted: request.dataset ?? domain?.dataset, preferred: preferred).format
+        if let domain {
+            (format.secondChannels, format.secondClasses) = (domain.function.channels, format.classes)
+        } else if let path = options.secondDataFolder {
+            format.setSecond(try DataSource(path: path, wanted: nil, preferred: nil).format)
+        }
+        return format
     } catch let failure as Failure where failure.code == .missingInput {
-        return (KnownDataset(request.dataset ?? preferred) ?? .mnist).format
+        var format = (KnownDataset(request.dataset ?? preferred) ?? .mnist).format
+        let domain = try request.knownDomain
+        if domain != nil || options.secondDataFolder != nil { format.setSecond(format) }
+        if let domain { format.secondChannels = domain.function.channels }
+        return format
     }
 }
 
@@ -212,7 +241,7 @@ private struct PreparedRun {
     /// A new folder with its options, or that of the resumed run, rid of what lies past the checkpoint's step.
     init(
         _ resumption: Resumption?, lock: RunLock?, _ configuration: Configuration, _ options: RunOptions,
-        _ source: DataSource, _ dataset: Dataset
+        _ domains: Domains, _ data: RunData
     ) throws {
         if let directory = resumption?.directory, let lock, let step = resumption?.checkpoint.step {
             (self.directory, self.lock) = (directory, lock)
@@ -225,9 +254,13 @@ private struct PreparedRun {
         }
         self.lock.sign()
         var facts: [String: Any] = [
-            "version": Version.current, "data_sha256": dataset.digest, "images": dataset.count, "data_path": source.path,
+            "version": Version.current, "data_sha256": data.training.digest, "images": data.training.count,
+            "data_path": domains.first.path,
         ]
-        if !source.classNames.isEmpty { facts["class_names"] = source.classNames }
+        if !domains.first.classNames.isEmpty { facts["class_names"] = domains.first.classNames }
+        if let source = domains.second, let second = data.second {
+            facts.merge(["data_b_sha256": second.digest, "images_b": second.count, "data_b_path": source.path]) { $1 }
+        }
         let text = try configuration.json(pretty: true, adding: facts)
         try directory.write(text + "\n", to: "training_options.json")
     }
@@ -253,26 +286,32 @@ private func dropLines(past step: Int, of path: String) throws -> Double {
 }
 
 private func introduction(
-    _ configuration: Configuration, _ options: RunOptions, source: DataSource, dataset: Dataset, communicator: any Communicator,
-    layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, refusal: Failure?, run: PreparedRun,
+    _ configuration: Configuration, _ options: RunOptions, source: DataSource, second: DataSource?, data: RunData,
+    communicator: any Communicator, layout: ShardLayout, kernels: Kernels, resumption: Resumption?, resume: ResumeRequest?, refusal: Failure?, run: PreparedRun,
     players: [Player]
 ) -> [String] {
     let ranks = communicator.size
     let size = count(ranks, "rank") + " on " + count(communicator.hosts.count, "host")
-    let steps = configuration.stepsPerEpoch(images: dataset.count)
-    let data = ([source.description] + source.changes(to: configuration)).joined(separator: ", ")
+    let (dataset, images) = (data.training, data.count)
+    let steps = configuration.stepsPerEpoch(images: images)
+    let told = ([source.description] + source.changes(to: configuration)).joined(separator: ", ")
     var lines = [
         "gan-dist \(Version.current): preset \(configuration.preset), \(size), "
             + "\(configuration.shards) logical shards, kernels \(kernels.description)",
-        "Data: \(data), "
+        "Data: \(told), "
             + "batch \(configuration.batchSize), \(Double(steps).grouped) steps an epoch, seed \(configuration.seed)",
         players.enumerated().map { number, player in
             let count = Double(player.network.layout.parameterCount).grouped
             guard number == 0 else { return "\(player.name): \(count)" }
+            if player.name.contains("_") { return "\(player.name): \(count) parameters" }
             return "\(player.name.prefix(1).uppercased())\(player.name.dropFirst()): \(count) parameters"
         }.joined(separator: ", "),
         "Run: \(run.directory.path)",
     ]
+    if let second {
+        let told = ([second.description] + second.changes(to: configuration.second)).joined(separator: ", ")
+        lines.insert("B: \(told)", at: 2)
+    }
     if let resumption {
         lines.append("Resumed from \(resumption.checkpoint.path) at step \(resumption.checkpoint.step)")
     } else if resume == .auto {
@@ -282,8 +321,9 @@ private func introduction(
     if let weakness = run.lock.weakness {
         lines.append("Note: \(run.directory.path) lies on a file system that cannot lock files (\(weakness)): nothing keeps a second run out of it")
     }
-    for warning in dataset.warnings { lines.append("Warning: \(warning)") }
-    for note in source.notes { lines.append("Note: \(note)") }
+    for warning in dataset.warnings + (data.second?.warnings ?? []) { lines.append("Warning: \(warning)") }
+    if let warning = configuration.warningOfLearningRates(images: images) { lines.append("Warning: \(warning)") }
+    for note in source.notes + (second?.notes ?? []) { lines.append("Note: \(note)") }
     if kernels.instructionSet == .portable {
         lines.append("Note: the portable kernels do without fused multiply-add instructions: the same bytes, very much slower")
     }

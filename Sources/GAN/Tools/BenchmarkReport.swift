@@ -42,8 +42,9 @@ private func table(_ configuration: Configuration, _ kernels: Kernels, _ found: 
         lines.append("  \(part): \((1e6 * seconds).fixed(1)) µs, \(percent(seconds / stepSeconds))")
     }
     if let cost = steps.shardsCost {
-        lines.append("  \(configuration.shards) logical shards instead of 1: \(percent(cost)) more")
+        lines.append("  \(configuration.shards) logical shards instead of 1: \(percent(abs(cost))) \(cost < 0 ? "less" : "more")")
     }
+    if let memory = steps.memory { lines.append("memory of one rank, made-up images included: \((Double(memory) / 0x1p20).fixed(0)) MiB") }
     if let ranks = found.ranks {
         let step = 1 / ranks.stepsPerSecond
         lines.append(
@@ -82,6 +83,7 @@ private func json(_ configuration: Configuration, _ kernels: Kernels, _ found: F
             return fields
         },
     ]
+    if let memory = steps.memory { object["memory_bytes"] = memory }
     if let cost = steps.shardsCost { object["shards_cost"] = cost }
     if let peak = found.bfloat16Peak { object["bf16_peak_gflops"] = peak / 1e9 }
     if let ranks = found.ranks {

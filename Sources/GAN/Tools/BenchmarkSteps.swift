@@ -12,6 +12,8 @@ extension Benchmark {
         var stepsPerSecond = 0.0
         var fraction = 0.0
         var parts: [(part: Stopwatch.Part, seconds: Double)] = []
+        /// Bytes in memory at the process's peak so far; nil where the system does not tell.
+        var memory: Int?
         /// How much longer a step takes with the configuration's logical shards than with one, as a share of that one.
         var shardsCost: Double?
     }
@@ -37,6 +39,7 @@ extension Benchmark {
             fractions.append(rate * operations / ((before + peak(window)) / 2))
         } while monotonicSeconds() < end
         let sorted = peaks.sorted()
+        let memory = Benchmark.peakMemory
         return Steps(
             peak: peaks.median,
             peakSpread: (sorted[sorted.count * 3 / 4] - sorted[sorted.count / 4]) / peaks.median,
@@ -45,7 +48,15 @@ extension Benchmark {
             parts: Stopwatch.Part.allCases.compactMap { part in
                 guard ![.waiting, .communication, .other].contains(part) else { return nil }
                 return (part, (own.seconds[part.rawValue] - warm[part.rawValue]) / Double(own.steps - warmSteps))
-            }, shardsCost: configuration.shards == 1 ? nil : try shardsCost(own, seconds: seconds / 2))
+            }, memory: memory, shardsCost: configuration.shards == 1 ? nil : try shardsCost(own, seconds: seconds / 2))
+    }
+
+    /// The most bytes of this process that were in memory at once.
+    private static var peakMemory: Int? {
+        guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") })
+        else { return nil }
+        return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
     }
 
     /// How much longer a step takes than with one shard, both in turn, in windows long enough to warm the caches again.
@@ -169,7 +180,7 @@ private final class Runner {
         let world = try World(communicator, limit: 0)
         stopwatch = world.stopwatch
         game = try configuration.makeGame(
-            Dataset(synthetic: 64 * configuration.batchSize, for: configuration),
+            RunData(synthetic: 64 * configuration.batchSize, for: configuration),
             layout: ShardLayout(shards: configuration.shards, ranks: communicator.size), world: world, kernels: kernels,
             reduction: .tree)
         try GameState(game: game).initialise(seed: configuration.seed)

@@ -60,13 +60,18 @@ public func classify(checkpoint path: String, data: String, dataset name: String
     let hits = (0..<classes).reduce(0) { $0 + confusion[$1][$1] }
     lines[0] += "accuracy \((Double(hits) / Double(images.count)).fixed(4)), \(Double(images.count - hits).grouped) wrong"
     lines.append("Rows are the true classes, columns what they are named:")
-    let width = max(5, confusion.flatMap { $0 }.max().map { "\($0)".count + 1 } ?? 0)
-    func row(_ name: String, _ cells: [String]) -> String {
-        ([name] + cells).map { String(repeating: " ", count: max(0, width - $0.count)) + $0 }.joined()
+    return (lines + confusion.asTable).joined(separator: "\n")
+}
+
+extension [[Int]] {
+    /// A confusion matrix, with the numbers of the classes at its edges.
+    var asTable: [String] {
+        let width = Swift.max(5, flatMap { $0 }.max().map { "\($0)".count + 1 } ?? 0)
+        func row(_ name: String, _ cells: [String]) -> String {
+            ([name] + cells).map { String(repeating: " ", count: Swift.max(0, width - $0.count)) + $0 }.joined()
+        }
+        return [row("", indices.map { "\($0)" })] + enumerated().map { label, counts in row("\(label)", counts.map { "\($0)" }) }
     }
-    lines.append(row("", (0..<classes).map { "\($0)" }))
-    lines += confusion.enumerated().map { label, counts in row("\(label)", counts.map { "\($0)" }) }
-    return lines.joined(separator: "\n")
 }
 
 extension Checkpoint {
@@ -81,6 +86,11 @@ extension Checkpoint {
 
     /// Refuses what has no generator.
     func requireGenerator() throws {
+        if configuration.game == .cyclegan {
+            throw Failure(
+                .badData, "\(path) is a checkpoint of a CycleGAN (preset \(configuration.preset)), whose generators draw nothing of noise; "
+                    + "translate pictures with gan-dist translate")
+        }
         guard configuration.game == .gan else {
             throw Failure(
                 .badData, "\(path) is a checkpoint of \(configuration.game.description) (preset \(configuration.preset)), which has no "
@@ -91,7 +101,7 @@ extension Checkpoint {
 
 extension DataSource {
     /// What belongs to pictures in the order in which a data set has them, in that of its files.
-    fileprivate func inFileOrder<Element>(_ values: [Element]) -> [Element] {
+    func inFileOrder<Element>(_ values: [Element]) -> [Element] {
         guard case .images(let images) = files else { return values }
         let order = ImageOrder(count: images.count)
         var ordered = values

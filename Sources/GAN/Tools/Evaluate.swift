@@ -12,6 +12,8 @@ public struct EvaluationRequest: Sendable {
 
     public var pictures: Pictures
     public var data = "data"
+    /// Where the domains of a CycleGAN are, if they are in places of their own.
+    public var domains: (a: String, b: String)?
     public var dataset: String?
     public var images: Int?
     /// A list of keys, or nil for all.
@@ -32,12 +34,22 @@ public func evaluate(_ request: EvaluationRequest, world: World) throws {
     plan.measures = try world.agree { try request.metrics.map(Measure.named) ?? plan.measures }
     func tell(_ line: String) throws { if isWriter { StandardOutput.printMessage(line) } }
 
+    func refuseDomains() throws {
+        guard let domains = request.domains else { return }
+        throw Failure(.usage, "--data-a \(domains.a): only a CycleGAN has two domains; give the data as --data")
+    }
     let evaluation: Evaluation
     let pictures: String
     switch request.pictures {
     case .checkpoint(let path, let isRaw):
         let checkpoint = try world.agree { try Checkpoint(path: path) }
-        try world.agree { try checkpoint.requireGenerator() }
+        if checkpoint.configuration.game == .cyclegan {
+            return try evaluateTranslations(request, checkpoint, kernels, world, tell)
+        }
+        try world.agree {
+            try checkpoint.requireGenerator()
+            try refuseDomains()
+        }
         try world.compare("checkpoint", "\(path) \(try world.agree { try checkpoint.hash(state: true) })", .badData)
         let configuration = checkpoint.configuration
         let source = try DataSource(path: request.data, wanted: request.dataset, preferred: configuration.dataset, world: world)
@@ -49,6 +61,7 @@ public func evaluate(_ request: EvaluationRequest, world: World) throws {
         evaluation = try evaluator.evaluate(sampler, size: configuration.image.features, endsAtSignal: true)
         pictures = "\(path) (step \(Double(checkpoint.step).grouped))"
     case .files(let path):
+        try world.agree { try refuseDomains() }
         let made = try DataSource(path: path, wanted: nil, preferred: nil, world: world)
         let source = try DataSource(path: request.data, wanted: request.dataset, preferred: nil, world: world)
         var configuration = Configuration()

@@ -56,7 +56,7 @@ public func writeSamples(
 }
 
 /// What a path asks samples to be written as.
-private enum SampleForm {
+enum SampleForm {
     case grid, array, folder
 
     init(_ out: String) throws {

@@ -130,6 +130,7 @@ extension Configuration {
         switch game {
         case .gan: try adversarialOperations()
         case .classifier: try classifierOperations()
+        case .cyclegan: try cycleOperations()
         }
     }
 

@@ -43,15 +43,21 @@ final class SampleObserver: GameObserver {
         guard let evaluator = data.evaluator, let sampler else { return nil }
         let world = game.context.world
         world.note(step: done, phase: .pictures)
-        let network = game.generator.network
-        if var average = try game.generator.gatherAverage(world) {
-            if average.isEmpty { average = [Float](repeating: 0, count: network.layout.count) }
-            try average.withUnsafeMutableBytes { try world.broadcast($0, from: 0) }
-            sampler.load(parameters: average, buffers: network.buffers)
-        } else {
-            sampler.load(parameters: game.generator.reducer.parameters, buffers: network.buffers)
-        }
+        var average = try game.generator.gatherAverage(world)
+        if average?.isEmpty == true { average = [Float](repeating: 0, count: game.generator.network.layout.count) }
+        try average?.withUnsafeMutableBytes { try world.broadcast($0, from: 0) }
+        load(average, into: sampler)
         return try evaluator.evaluate(sampler, size: configuration.image.features)
+    }
+
+    /// The averaged generator, or the one in training.
+    private func load(_ average: [Float]?, into sampler: Sampler) {
+        let generator = game.generator
+        if let average {
+            sampler.load(parameters: average, buffers: generator.network.buffers)
+        } else {
+            sampler.load(parameters: generator.reducer.parameters, buffers: generator.network.buffers)
+        }
     }
 
     private func picturesName(after done: Int) -> String { done == 0 ? "fakes-init.png" : "fakes-\(done.padded(to: 6)).png" }
@@ -61,7 +67,7 @@ final class SampleObserver: GameObserver {
     func look(after done: Int, _ means: BatchMeans) throws -> (fields: String, warnings: [String]) {
         guard let sampler, run != nil else { return ("", []) }
         game.context.world.note(step: done, phase: .pictures)
-        sampler.load(parameters: game.generator.reducer.parameters, buffers: game.generator.network.buffers)
+        load(nil, into: sampler)
         let pictures = try sampler.pictures(first: 0, count: TrainingMonitor.probeSize)
         probe = (done, pictures)
         let report = monitor.look(step: done, AdversarialStatistics(means), fakes: pictures)
@@ -78,12 +84,7 @@ final class SampleObserver: GameObserver {
         let average = try game.generator.gatherAverage(world)
         guard let run, let sampler else { return }
         world.note(step: done, phase: .pictures)
-        let network = game.generator.network
-        if let average {
-            sampler.load(parameters: average, buffers: network.buffers)
-        } else {
-            sampler.load(parameters: game.generator.reducer.parameters, buffers: network.buffers)
-        }
+        load(average, into: sampler)
         // One class a column, where there are classes.
         let columns = configuration.classes ?? 8
         // Without an average the monitor has asked for the first of these pictures already.
