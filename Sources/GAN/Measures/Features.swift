@@ -37,10 +37,29 @@ final class Features: @unchecked Sendable {
         for (row, picture) in pictures.enumerated() { (base + row * stride).update(from: features[picture], count: stride) }
     }
 
+    /// The mean features of each group of pictures of another set, rounded to single precision.
+    init(meansOf features: Features, _ groups: [ArraySlice<Int>]) {
+        (count, dimension, stride) = (groups.count, features.dimension, features.stride)
+        base = Features.zeros(count * stride)
+        for (row, group) in groups.enumerated() {
+            for i in 0..<dimension {
+                base[row * stride + i] = Float(group.reduce(0) { $0 + Double(features[$1][i]) } / Double(group.count))
+            }
+        }
+    }
+
     deinit { base.deallocate() }
 
     /// The features of a picture, `stride` floats.
     subscript(picture: Int) -> UnsafePointer<Float> { UnsafePointer(base + picture * stride) }
+
+    func row(_ picture: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: self[picture], count: dimension) }
+
+    /// Σᵢ xᵢ yᵢ of a picture's features, in double.
+    func product(_ picture: Int, _ y: [Double]) -> Double {
+        let x = self[picture]
+        return y.indices.reduce(0) { $0 + Double(x[$1]) * y[$1] }
+    }
 
     private static func zeros(_ count: Int) -> UnsafeMutablePointer<Float> {
         let memory = UnsafeMutablePointer<Float>.allocate(capacity: count)

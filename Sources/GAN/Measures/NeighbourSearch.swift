@@ -10,20 +10,25 @@ import Kernels
 /// it, u = 2⁻²⁴, and d ≤ 4096 the dimension. The product errs by less than (d + 1) u (‖x‖² + ‖y‖²), the subtraction of the
 /// origin by less than 5 u of the same, and each of the few later operations by less than 3 u of it; hence
 /// ‖x − y‖² ≥ v + (1 − ε)(‖x‖² + ‖y‖²) − 2⁻¹³⁰, ε = (d + 32) u, the last term for what underflows.
+///
+/// Most pairs need no product: pictures y lie in groups, in balls of radius r around c, and by the triangle inequality
+/// ‖x − y‖ ≥ ‖x − c‖ − r. For ‖x − c‖ the bound above is taken.
 final class NeighbourSearch {
+    /// Rows that are looked up together, and those of one product.
+    private static let chunkRows = 1_024
     private static let blockRows = 192
-    private static let blockColumns = 64
+    private static let blockColumns = PictureGroups.size
     private typealias Lanes = SIMD16<Float>
 
     private let features: Features
     private let kernels: Kernels
+    private let groups: PictureGroups
     /// The origin: the mean of the features, so that pictures which are much alike have small norms and tight bounds.
     private let origin: [Double]
     private let epsilon: Double
-    private let blocks: Int
-    /// The features as columns, [blocks, dimension, 64], and (1 − ε)‖y‖² of each, infinite where there is no picture.
-    private let columns: UnsafeMutablePointer<Float>
-    private let norms: UnsafeMutablePointer<Float>
+    /// The pictures, a group in a block, and the groups' centres.
+    private let pictures: Columns
+    private let centers: Columns
 
     /// - Parameter kernels: those of single precision.
     init(_ features: Features, kernels: Kernels) {
@@ -32,78 +37,120 @@ final class NeighbourSearch {
         self.features = features
         self.kernels = kernels
         origin = features.mean
-        let dimension = features.dimension
-        epsilon = Double(dimension + 32) * 0x1p-24
-        let width = NeighbourSearch.blockColumns
-        blocks = (features.count + width - 1) / width
-        columns = .allocate(capacity: blocks * width * dimension)
-        columns.initialize(repeating: 0, count: blocks * width * dimension)
-        norms = .allocate(capacity: blocks * width)
-        norms.initialize(repeating: .infinity, count: blocks * width)
-        for picture in 0..<features.count {
-            let (y, target) = (features[picture], columns + picture / width * width * dimension + picture % width)
-            var norm = 0.0
-            for i in 0..<dimension {
-                let value = Float(Double(y[i]) - origin[i])
-                target[i * width] = value
-                norm += Double(value) * Double(value)
-            }
-            norms[picture] = Float((1 - epsilon) * norm)
-        }
+        epsilon = Double(features.dimension + 32) * 0x1p-24
+        groups = PictureGroups(features)
+        pictures = Columns(features, groups.order, origin: origin, epsilon: epsilon)
+        centers = Columns(groups.centers, Array(0..<groups.centers.count), origin: origin, epsilon: epsilon)
     }
 
-    deinit {
-        columns.deallocate()
-        norms.deallocate()
+    /// Pictures as columns of a matrix in blocks of 64, [blocks, dimension, 64], and (1 − ε)‖y‖² of each, infinite where there
+    /// is no picture.
+    private final class Columns {
+        let blocks: Int
+        private let dimension: Int
+        private let values: UnsafeMutablePointer<Float>
+        private let squares: UnsafeMutablePointer<Float>
+
+        init(_ features: Features, _ order: [Int], origin: [Double], epsilon: Double) {
+            let width = blockColumns
+            dimension = features.dimension
+            blocks = (order.count + width - 1) / width
+            values = .allocate(capacity: blocks * width * dimension)
+            values.initialize(repeating: 0, count: blocks * width * dimension)
+            squares = .allocate(capacity: blocks * width)
+            squares.initialize(repeating: .infinity, count: blocks * width)
+            for (column, picture) in order.enumerated() {
+                let (y, target) = (features[picture], values + column / width * width * dimension + column % width)
+                var norm = 0.0
+                for i in 0..<dimension {
+                    let value = Float(Double(y[i]) - origin[i])
+                    target[i * width] = value
+                    norm += Double(value) * Double(value)
+                }
+                squares[column] = Float((1 - epsilon) * norm)
+            }
+        }
+
+        deinit {
+            values.deallocate()
+            squares.deallocate()
+        }
+
+        /// (1 − ε)‖y‖² of a block.
+        func norms(_ block: Int) -> UnsafePointer<Float> { UnsafePointer(squares + block * blockColumns) }
+
+        /// v = −2 x·y of some rows −2 x and a block.
+        func products(
+            _ rows: UnsafePointer<Float>, count: Int, _ block: Int, into target: UnsafeMutablePointer<Float>, rowStride: Int,
+            workspace: UnsafeMutablePointer<Float>, _ kernels: Kernels
+        ) {
+            var product = GEMM(
+                a: rows, a_row: dimension, a_depth: 1, b: values + block * blockColumns * dimension, b_depth: blockColumns,
+                c: target, c_row: rowStride, rows: count, columns: blockColumns, depth: dimension, bias: nil, gate: nil,
+                gate_row: 0, rectifies: 0, slope: 0, workspace: workspace, interlude: .none)
+            kernels.gemm(&product)
+        }
     }
 
     /// Calls `body(row, column, ‖x − y‖²)` for all pairs of a picture x among `rows` and a picture y of this set whose squared
     /// distance is below the limit of x or that of y. A picture is no pair with itself.
     ///
     /// - Parameters:
-    ///   - pictures: may be this set itself.
+    ///   - others: may be this set itself.
     ///   - rowLimits: one for each of `rows`; `body` is handed its row's, and may lower it.
     ///   - columnLimits: one for each picture of this set, or none, as if all were 0.
     func forEachPair(
-        of pictures: Features, rows: Range<Int>, rowLimits: inout [Double], columnLimits: [Double] = [],
+        of others: Features, rows: Range<Int>, rowLimits: inout [Double], columnLimits: [Double] = [],
         _ body: (_ row: Int, _ column: Int, _ squaredDistance: Double, _ limit: inout Double) -> Void
     ) {
         let (dimension, height, width) = (features.dimension, NeighbourSearch.blockRows, NeighbourSearch.blockColumns)
-        precondition(pictures.dimension == dimension, "features of \(pictures.dimension) and of \(dimension)")
+        precondition(others.dimension == dimension, "features of \(others.dimension) and of \(dimension)")
         precondition(rowLimits.count == rows.count, "\(rowLimits.count) limits of \(rows.count) rows")
         precondition(
             columnLimits.isEmpty || columnLimits.count == features.count,
             "\(columnLimits.count) limits of \(features.count) pictures")
-        let isSame = pictures === features
-        let a = UnsafeMutablePointer<Float>.allocate(capacity: height * dimension)                          // [rows, dimension]
+        guard features.count > 0 else { return }
+        let isSame = others === features
+        let chunk = min(NeighbourSearch.chunkRows, rows.count)
+        let bounds = centers.blocks * width
+        let a = UnsafeMutablePointer<Float>.allocate(capacity: chunk * dimension)                           // [rows, dimension]
+        let selected = UnsafeMutablePointer<Float>.allocate(capacity: height * dimension)                   // [rows, dimension]
         let products = UnsafeMutablePointer<Float>.allocate(capacity: height * width)                       // [rows, columns]
+        let centerBounds = UnsafeMutablePointer<Float>.allocate(capacity: chunk * bounds)                   // [rows, centres]
         let workspace = UnsafeMutablePointer<Float>.allocate(capacity: GEMM.workspaceCount)
-        let columnTests = UnsafeMutablePointer<Float>.allocate(capacity: blocks * width)
-        defer { for memory in [a, products, workspace, columnTests] { memory.deallocate() } }
-        columnTests.initialize(repeating: -.infinity, count: blocks * width)
-        for (column, limit) in columnLimits.enumerated() {
-            columnTests[column] = NeighbourSearch.test(limit, lessNorm: Double(norms[column]))
+        let columnTests = UnsafeMutablePointer<Float>.allocate(capacity: pictures.blocks * width)
+        defer { for memory in [a, selected, products, centerBounds, workspace, columnTests] { memory.deallocate() } }
+        columnTests.initialize(repeating: -.infinity, count: pictures.blocks * width)
+        // The largest limit of a group's pictures.
+        var groupLimits = [Double](repeating: 0, count: pictures.blocks)
+        if !columnLimits.isEmpty {
+            for (column, picture) in groups.order.enumerated() {
+                let (block, limit) = (column / width, columnLimits[picture])
+                columnTests[column] = NeighbourSearch.test(limit, lessNorm: Double(pictures.norms(block)[column % width]))
+                groupLimits[block] = max(groupLimits[block], limit)
+            }
         }
-        var rowNorms = [Double](repeating: 0, count: height)
-        for first in stride(from: rows.lowerBound, to: rows.upperBound, by: height) {
-            let count = min(height, rows.upperBound - first)
-            for row in 0..<count { rowNorms[row] = (1 - epsilon) * fill(a + row * dimension, pictures[first + row]) }
-            for block in 0..<blocks {
-                var product = GEMM(
-                    a: a, a_row: dimension, a_depth: 1, b: columns + block * width * dimension, b_depth: width, c: products,
-                    c_row: width, rows: count, columns: width, depth: dimension, bias: nil, gate: nil, gate_row: 0, rectifies: 0,
-                    slope: 0, workspace: workspace, interlude: .none)
-                kernels.gemm(&product)                                                                      // v = −2 x·y
-                for row in 0..<count {
+        var rowNorms = [Double](repeating: 0, count: chunk)
+
+        /// All pairs of some rows of the chunk that begins with `first` and of a group.
+        func visit(_ block: Int, _ rowsOfChunk: ArraySlice<Int>, first: Int) {
+            for start in stride(from: rowsOfChunk.startIndex, to: rowsOfChunk.endIndex, by: height) {
+                let some = rowsOfChunk[start..<min(start + height, rowsOfChunk.endIndex)]
+                for (place, row) in some.enumerated() {
+                    (selected + place * dimension).update(from: a + row * dimension, count: dimension)
+                }
+                pictures.products(
+                    selected, count: some.count, block, into: products, rowStride: width, workspace: workspace, kernels)
+                for (place, row) in some.enumerated() {
                     let (picture, index, norm) = (first + row, first - rows.lowerBound + row, rowNorms[row])
                     NeighbourSearch.forEachOpen(
-                        products + row * width, norms: norms + block * width,
+                        products + place * width, norms: pictures.norms(block),
                         columnTests: columnLimits.isEmpty ? nil : UnsafePointer(columnTests + block * width), rowNorm: Float(norm),
                         test: NeighbourSearch.test(rowLimits[index], lessNorm: norm)
                     ) { i, test in
-                        let column = block * width + i
+                        let column = groups.order[block * width + i]
                         if isSame && column == picture { return }
-                        let distance = Features.squaredDistance(pictures[picture], features[column], stride: features.stride)
+                        let distance = Features.squaredDistance(others[picture], features[column], stride: features.stride)
                         if distance < rowLimits[index] || !columnLimits.isEmpty && distance < columnLimits[column] {
                             body(picture, column, distance, &rowLimits[index])
                             test = NeighbourSearch.test(rowLimits[index], lessNorm: norm)
@@ -112,6 +159,59 @@ final class NeighbourSearch {
                 }
             }
         }
+
+        var open: [Int] = []
+        open.reserveCapacity(chunk)
+        for first in stride(from: rows.lowerBound, to: rows.upperBound, by: max(1, chunk)) {
+            let count = min(chunk, rows.upperBound - first)
+            for row in 0..<count { rowNorms[row] = (1 - epsilon) * fill(a + row * dimension, others[first + row]) }
+            let closest = findClosest(a, count, rowNorms, into: centerBounds, workspace: workspace)
+            // First the group that each row is closest to: it lowers the row's limit most.
+            var rest = (0..<count).sorted { closest[$0] < closest[$1] }[...]
+            while let next = rest.first {
+                let group = rest.prefix { closest[$0] == closest[next] }
+                visit(closest[next], group, first: first)
+                rest = rest[group.endIndex...]
+            }
+            for group in 0..<pictures.blocks {
+                open.removeAll(keepingCapacity: true)
+                for row in 0..<count where closest[row] != group {
+                    let limit = max(rowLimits[first - rows.lowerBound + row], groupLimits[group])
+                    // The last factor is more than rounding takes away.
+                    let reach = (groups.radii[group] + limit.squareRoot()) * (1 + 0x1p-40)
+                    if !(Double(centerBounds[row * bounds + group]) - 0x1p-130 > reach * reach) { open.append(row) }
+                }
+                if !open.isEmpty { visit(group, open[...], first: first) }
+            }
+        }
+    }
+
+    /// Bounds that the squared distances of rows from the groups' centres are not below, but for 2⁻¹³⁰: [rows, centres].
+    /// Returns the group with the lowest bound of each row.
+    private func findClosest(
+        _ rows: UnsafePointer<Float>, _ count: Int, _ rowNorms: [Double], into bounds: UnsafeMutablePointer<Float>,
+        workspace: UnsafeMutablePointer<Float>
+    ) -> [Int] {
+        let (dimension, width) = (features.dimension, NeighbourSearch.blockColumns)
+        let rowStride = centers.blocks * width
+        var closest = [Int](repeating: 0, count: count)
+        var least = [Float](repeating: .infinity, count: count)
+        for block in 0..<centers.blocks {
+            for first in stride(from: 0, to: count, by: NeighbourSearch.blockRows) {
+                centers.products(
+                    rows + first * dimension, count: min(NeighbourSearch.blockRows, count - first), block,
+                    into: bounds + first * rowStride + block * width, rowStride: rowStride, workspace: workspace, kernels)
+            }
+            let norms = centers.norms(block)
+            for row in 0..<count {
+                let (target, norm) = (bounds + row * rowStride + block * width, Float(rowNorms[row]))
+                for i in 0..<width {
+                    target[i] = (target[i] + norms[i]) + norm
+                    if target[i] < least[row] { (least[row], closest[row]) = (target[i], block * width + i) }
+                }
+            }
+        }
+        return closest
     }
 
     /// row = −2 x, x the features less the origin; returns ‖x‖².

@@ -44,6 +44,39 @@ import Testing
         }
     }
 
+    /// Heaps of pictures, most of them too far from a row to be looked at, and more rows than are looked up together.
+    @Test func groupsHideNoNeighbour() throws {
+        func heaps(_ group: Int, _ count: Int) throws -> Features {
+            try MeasureValues.features(
+                (0..<count).flatMap { n in
+                    (0..<11).map { f in Float(MeasureValues.random(20, n * 7 % 13, f) + MeasureValues.random(group, n, f) % 4) }
+                }, 11)
+        }
+        let (pictures, rows) = (try heaps(21, 700), try heaps(22, 1_100))
+        let limits = (0..<700).map { Double($0 % 25) }
+        var expected: [[Int]] = []
+        for x in 0..<1_100 {
+            for y in 0..<700 {
+                let distance = Features.squaredDistance(rows[x], pictures[y], stride: rows.stride)
+                if distance < max(12, limits[y]) { expected.append([x, y]) }
+            }
+        }
+        #expect((1_000..<100_000).contains(expected.count), "\(expected.count) pairs")
+        for kernels in Self.kernels {
+            let search = NeighbourSearch(pictures, kernels: kernels)
+            var (found, rowLimits) = ([[Int]](), [Double](repeating: 12, count: 1_100))
+            search.forEachPair(of: rows, rows: 0..<1_100, rowLimits: &rowLimits, columnLimits: limits) { x, y, _, _ in
+                found.append([x, y])
+            }
+            #expect(found.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) } == expected, "\(kernels.description)")
+            let nearest = search.nearest(5, to: rows, rows: 0..<1_100)
+            let plain = (0..<1_100).flatMap { x in
+                (0..<700).map { Features.squaredDistance(rows[x], pictures[$0], stride: rows.stride) }.sorted().prefix(5)
+            }
+            #expect(nearest == plain, "\(kernels.description)")
+        }
+    }
+
     /// Points far from their mean and close to each other: in single precision the formula of a product finds other counts.
     @Test func whatSinglePrecisionCannotTellIsDecidedInDouble() throws {
         // Two distant heaps, whose members differ by some ulps.
