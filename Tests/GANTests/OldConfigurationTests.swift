@@ -47,13 +47,13 @@ import Testing
         }
         func keys(_ configuration: Configuration) throws -> Set<String> { Set(try object(Data(configuration.json().utf8)).keys) }
         let golden = Set(try object(Data(contentsOf: Self.golden.appending(path: "cgan-0.1.0.json"))).keys)
-        var configuration = try mnistPreset("cgan")
+        var configuration = try mnistPreset("mlp")
         #expect(try keys(configuration).subtracting(golden).isSubset(of: ["ema_ramp"]))
         let before = try keys(configuration)
         (configuration.r1, configuration.r2) = (0.5, 2)
         #expect(try keys(configuration).subtracting(before) == ["r1", "r2"])
         #expect(try read(object(Data(configuration.json().utf8))) == configuration)
-        #expect(try configuration.differences(from: mnistPreset("cgan")) == ["r1", "r2"])
+        #expect(try configuration.differences(from: mnistPreset("mlp")) == ["r1", "r2"])
     }
 
     /// What training_options.json of a new run says is read as it is.
@@ -63,14 +63,18 @@ import Testing
         #expect(try Configuration(json: Data(text.utf8), preset: nil, path: "") == configuration)
     }
 
-    /// `cgan` of 0.1.0, biases before normalisation and all.
+    /// `cgan` of 0.1.0: biases before normalisation, a discriminator that sees the class beside the pixels, and no average.
     @Test func cganOfOld() throws {
         let path = Self.golden.appending(path: "cgan-0.1.0.json")
         let old = try Configuration(json: Data(contentsOf: path), preset: nil, path: path.path)
         let new = try mnistPreset("cgan")
         #expect(old.generator[1] == .linear(inputs: 110, outputs: 256))
         #expect(new.generator[1] == .linear(inputs: 110, outputs: 256, hasBias: false))
-        #expect(try old.differences(from: new) == ["generator"])
+        #expect(old.discriminator[1] == .label(classes: 10))
+        #expect(
+            try Set(old.differences(from: new)) == [
+                "generator", "discriminator", "ema", "ema_ramp", "instance_noise", "label_smoothing", "lr_flat", "lr_decay",
+            ])
         let counts = try [old, new].map { try $0.networkPlans().generator.layout.parameterCount }
         #expect(counts[0] - counts[1] == 2 * 256)
     }

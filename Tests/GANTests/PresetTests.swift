@@ -122,6 +122,11 @@ import Testing
                 .linear(inputs: 256, outputs: 256, hasBias: false), .batchNormalization(channels: 256), .relu,
                 linear(256, 784), .tanh,
             ])
+        #expect(
+            preset.discriminator == [
+                linear(784, 256), .leakyReLU(slope: 0.2), linear(256, 256), .leakyReLU(slope: 0.2), linear(256, 11),
+                .projection(classes: 10),
+            ])
         var shorter = preset
         shorter.setLatentDimension(20)
         #expect(shorter.generator[1] == .linear(inputs: 30, outputs: 256, hasBias: false))

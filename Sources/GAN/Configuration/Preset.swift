@@ -116,23 +116,30 @@ extension Preset {
             generatorStep: .reuse, logInterval: .epochs(1), sampleInterval: .epochs(20))
     }
 
-    /// The class of each image beside the noise and beside the image (Mirza and Osindero 2014). With dropout in the
-    /// discriminator the class shows beside the pixels; without normalisation the generator collapses to a few classes.
-    /// Normalisation takes a bias before it away again.
+    /// The class of each image beside the noise (Mirza and Osindero 2014), and judged by projection (Miyato and Koyama 2018):
+    /// a discriminator of linear layers pays little heed to a class that lies beside the pixels. Without normalisation the
+    /// generator collapses to a few classes; normalisation takes a bias before it away again.
     static let cgan = Preset("cgan") { images in
         let classes = try images.classes()
         let features = try images.features()
+        let epochs = 50
         var cgan = recipe(
-            batchSize: 100, epochs: 50, latentDimension: 100,
+            batchSize: 100, epochs: epochs, latentDimension: 100,
             generator: images.drawn(
                 by: [.label(classes: classes)]
                     + chain(
                         [100 + classes, 256, 256, features], hidden: [.batchNormalization(channels: 256), .relu], last: [.tanh],
                         hiddenBias: false)),
-            discriminator: [.reshape(channels: features, height: 1, width: 1), .label(classes: classes)]
-                + chain([features + classes, 256, 256, 1], hidden: [.leakyReLU(slope: 0.2), .dropout(probability: 0.3)]),
+            discriminator: images.seen(by: chain([features, 256, 256, 1 + classes], hidden: [.leakyReLU(slope: 0.2)]))
+                + [.projection(classes: classes)],
             logInterval: .epochs(1), sampleInterval: .epochs(5))
         cgan.beta1 = 0.5
+        cgan.labelSmoothing = 0.1
+        cgan.instanceNoise = 0.3
+        cgan.averageDecay = 0.999
+        cgan.averageRamp = true
+        cgan.learningRateFlat = .epochs(epochs / 3)
+        cgan.learningRateDecay = .epochs(epochs - epochs / 3)
         return cgan
     }
 
