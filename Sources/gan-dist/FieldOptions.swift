@@ -1,11 +1,24 @@
 import ArgumentParser
 import GAN
 
-/// The options that set fields of the configuration: one for each field that has a flag.
+/// Which fields a group of options sets.
+protocol FieldGroupOfOptions {
+    static var group: FieldGroup { get }
+}
+
+extension FieldGroup {
+    enum Data: FieldGroupOfOptions { static let group = FieldGroup.data }
+    enum Training: FieldGroupOfOptions { static let group = FieldGroup.training }
+    enum Adversarial: FieldGroupOfOptions { static let group = FieldGroup.adversarial }
+    enum Cycle: FieldGroupOfOptions { static let group = FieldGroup.cycle }
+    enum Run: FieldGroupOfOptions { static let group = FieldGroup.run }
+}
+
+/// The options that set a group's fields of the configuration: one for each field that has a flag.
 ///
 /// The argument parser finds the options of a type by reflection, and asks a decoder for what was given. This type shows it
 /// options that are made from the fields, in place of properties.
-struct FieldOptions: ParsableArguments, CustomReflectable {
+struct FieldOptions<Group: FieldGroupOfOptions>: ParsableArguments, CustomReflectable {
     /// What was given, by the names of the fields in model files.
     private(set) var values: [String: any FieldValue] = [:]
 
@@ -13,14 +26,17 @@ struct FieldOptions: ParsableArguments, CustomReflectable {
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
-        for field in Configuration.optionFields {
+        for field in Group.group.fields {
             values[field.key] = try FieldOptions.value(field.argument, container, Key(stringValue: field.key))
         }
     }
 
     var customMirror: Mirror {
-        let options = Configuration.optionFields.map { field in
-            (field.key, FieldOptions.option(field.argument, flag: field.flag ?? "", help: field.help))
+        let (preset, settings) = HelpedPreset.settings
+        let options = Group.group.fields.map { field in
+            let setting = settings[field.key].map { " (\(preset): \($0))." } ?? "."
+            let help = field.help.hasSuffix(".") ? field.help.dropLast() + setting : field.help
+            return (field.key, FieldOptions.option(field.argument, flag: field.flag ?? "", help: help))
         }
         return Mirror(self, children: options)
     }
@@ -48,6 +64,17 @@ struct FieldOptions: ParsableArguments, CustomReflectable {
         init(stringValue: String) { self.stringValue = stringValue }
         init?(intValue: Int) { nil }
     }
+}
+
+/// The preset whose settings the help shows: the one that is named before `--help`, or the standard one.
+private enum HelpedPreset {
+    static let settings: (preset: String, settings: [String: String]) = {
+        let arguments = CommandLine.arguments
+        let named = arguments.lastIndex(of: "--preset").flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
+        let preset = named.flatMap { Preset.names.contains($0) ? $0 : nil } ?? Preset.standard
+        let settings = (try? Preset.named(preset).settings()) ?? [:]
+        return (preset, settings.filter { !$0.value.isEmpty })
+    }()
 }
 
 extension ConfigurationField {

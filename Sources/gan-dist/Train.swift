@@ -7,7 +7,23 @@ import MessagePassing
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a GAN (the default command).",
-        discussion: "Any field of a preset can be overridden. Intervals are in steps, or in epochs (4e); 0 is never.")
+        discussion: """
+            Any field of a preset can be overridden. Intervals are in steps, or in epochs (4e); 0 is never. In brackets stands what \
+            the preset sets for MNIST: dcgan28, or the one that is named before --help.
+
+            EXAMPLES:
+              gan-dist --preset cdcgan --epochs 5
+              gan-dist --preset cdcgan --help                 what cdcgan sets
+              gan-dist --data ~/flowers --image-size 32 --mirror
+              gan-dist --resume latest                        goes on with the newest run that fits
+              mpirun -np 8 gan-dist --evaluate-interval 1e --keep-best fid
+
+            SIGNALS: SIGUSR1 writes a checkpoint and ends with 75; SIGUSR2 writes one and goes on; SIGTERM, SIGINT, SIGHUP and \
+            SIGXCPU write one if the ranks agree in time.
+
+            EXIT CODES: 0 finished; 64 a wrong option; 65 bad data; 66 something is missing; 70 an internal error, or numbers that \
+            are not finite; 74 a file cannot be read or written; 75 stopped, and --resume latest goes on; 128 + n ended by signal n.
+            """)
 
     @Option(
         parsing: .unconditional,
@@ -27,7 +43,11 @@ struct Train: ParsableCommand {
     var dataB: String?
     @Option(parsing: .unconditional, help: "Folder of the runs.")
     var outdir = "runs"
-    @OptionGroup var fields: FieldOptions
+    @OptionGroup(title: "Data") var dataFields: FieldOptions<FieldGroup.Data>
+    @OptionGroup(title: "Length and updates") var trainingFields: FieldOptions<FieldGroup.Training>
+    @OptionGroup(title: "Loss and remedies of a GAN") var adversarialFields: FieldOptions<FieldGroup.Adversarial>
+    @OptionGroup(title: "Translation between two domains (CycleGAN)") var cycleFields: FieldOptions<FieldGroup.Cycle>
+    @OptionGroup(title: "Numbers, and what is written when") var runFields: FieldOptions<FieldGroup.Run>
     @Option(
         parsing: .unconditional,
         help: "Kernels of minibatch discrimination before the discriminator's last layer (50 is usual); each has 5 dimensions.")
@@ -118,7 +138,10 @@ struct Train: ParsableCommand {
             )
         }
         if let path = config.first { try request.readModelFile(path) }
-        try request.readOptions(fields.values)
+        let fields = [
+            dataFields.values, trainingFields.values, adversarialFields.values, cycleFields.values, runFields.values,
+        ]
+        try request.readOptions(fields.reduce(into: [:]) { $0.merge($1) { first, _ in first } })
         request.minibatchDiscrimination = minibatchDiscrimination
         return request
     }

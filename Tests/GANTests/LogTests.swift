@@ -6,20 +6,37 @@ import Testing
 @Suite struct LogTests {
     @Test(arguments: 0...120) func progressBarFitsOneLine(width: Int) {
         for (step, rate, left) in [(0, 0.0, Double.infinity), (104, 31_200, 61), (1_874, 1_234_567, 12_345)] {
-            let bar = progressBar(step: step, of: 1_874, imagesPerSecond: rate, secondsLeft: left, width: width)
-            #expect(bar.count < max(1, width), "\"\(bar)\"")
+            for losses in ["", "d_loss: 1.2772, g_loss: 1.1701"] {
+                let progress = Progress(
+                    step: step, steps: 1_874, epoch: "2/15", losses: losses, imagesPerSecond: rate, secondsLeft: left)
+                let bar = progress.bar(width: width)
+                #expect(bar.count < max(1, width), "\"\(bar)\"")
+            }
         }
     }
 
     @Test func progressBarLeavesOutWhatIsLessImportant() {
         func bar(_ width: Int) -> String {
-            progressBar(step: 937, of: 1_874, imagesPerSecond: 31_200, secondsLeft: 187, width: width)
+            Progress(step: 937, steps: 1_874, imagesPerSecond: 31_200, secondsLeft: 187).bar(width: width)
         }
         let full = "[" + String(repeating: "=", count: 15) + String(repeating: " ", count: 15) + "] 50 %, 31,200 images/s, 3:07 left"
         #expect(bar(80) == full)
         #expect(bar(34) == "50 %, 31,200 images/s, 3:07 left")
         #expect(bar(30) == "50 %, 3:07 left")
         #expect(bar(5) == "50 %")
+    }
+
+    @Test func progressBarTellsEpochAndLosses() {
+        func bar(_ width: Int) -> String {
+            Progress(
+                step: 937, steps: 1_874, epoch: "1/2", losses: "d_loss: 1.2772, g_loss: 1.1701", imagesPerSecond: 31_200,
+                secondsLeft: 187
+            ).bar(width: width)
+        }
+        #expect(bar(90) == "[====     ] 50 %, epoch 1/2, d_loss: 1.2772, g_loss: 1.1701, 31,200 images/s, 3:07 left")
+        #expect(bar(80) == "50 %, epoch 1/2, d_loss: 1.2772, g_loss: 1.1701, 31,200 images/s, 3:07 left")
+        #expect(bar(70) == "50 %, epoch 1/2, d_loss: 1.2772, g_loss: 1.1701, 3:07 left")
+        #expect(bar(40) == "50 %, epoch 1/2, 31,200 images/s, 3:07 left".prefix(0) + "50 %, 31,200 images/s, 3:07 left")
     }
 
     @Test(arguments: [(0.2, "0 s"), (59.4, "59 s"), (242, "4 min 2 s"), (11_100, "3 h 5 min")])

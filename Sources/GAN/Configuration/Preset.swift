@@ -33,7 +33,7 @@ public struct Preset: Sendable {
     /// - Throws: a usage error that lists the known names.
     public static func named(_ name: String) throws -> Preset {
         guard let preset = all.first(where: { $0.name == name }) else {
-            throw Failure(.usage, "unknown preset \"\(name)\"; known are \(names.joined(separator: ", "))")
+            throw Failure(.usage, "unknown preset \"\(name)\"; known are \(names.joined(separator: ", "))" + suggestion(for: name, among: names))
         }
         return preset
     }

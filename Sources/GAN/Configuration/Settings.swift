@@ -26,7 +26,9 @@ struct Settings {
         }
         let known = Set(Configuration.declared.map(\.field.key)).union(Settings.ignored)
         if let unknown = object.keys.filter({ !known.contains($0) }).min() {
-            throw reject("unknown field \"\(unknown)\"; known are \(known.sorted().joined(separator: ", "))")
+            throw reject(
+                "unknown field \"\(unknown)\"; known are \(known.sorted().joined(separator: ", "))"
+                    + suggestion(for: unknown, among: known.sorted()))
         }
         self.path = path
         values = object.filter { !($0.value is NSNull) }

@@ -41,16 +41,14 @@ final class Log {
     }
 
     /// Redraws the bar, at most ten times a second.
-    func progress(step: Int, of total: Int, imagesPerSecond: Double, secondsLeft: Double) {
+    func progress(_ progress: @autoclosure () -> Progress) {
         guard let terminal, isRead else { return }
         let now = monotonicSeconds()
         guard now - lastBar > 0.1 else { return }
         lastBar = now
         var size = winsize()
         let hasSize = ioctl(terminal, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-        let bar = progressBar(
-            step: step, of: total, imagesPerSecond: imagesPerSecond, secondsLeft: secondsLeft, width: hasSize ? Int(size.ws_col) : 80)
-        show("\r\(bar)\(Log.clearToEnd)")
+        show("\r\(progress().bar(width: hasSize ? Int(size.ws_col) : 80))\(Log.clearToEnd)")
         hasBar = true
     }
 
@@ -65,19 +63,31 @@ final class Log {
     private static let clearToEnd = "\u{1B}[K"
 }
 
-/// A progress bar that fits one line of a terminal: parts are left out, and what remains is cut, where it is narrow.
-func progressBar(step: Int, of total: Int, imagesPerSecond: Double, secondsLeft: Double, width: Int) -> String {
-    let percent = "\(100 * step / max(1, total)) %"
-    let parts = ["\(imagesPerSecond.grouped) images/s", "\(clock(secondsLeft)) left"]
-    let text = ([percent] + parts).joined(separator: ", ")
-    // The last column stays free: some terminals begin a new line after it.
-    let room = min(30, width - text.count - 4)
-    if room >= 8 {
-        let filled = room * step / max(1, total)
+/// How far a training is.
+struct Progress {
+    let step: Int
+    let steps: Int
+    /// Epoch 3 of 20: "3/20"; empty to leave it out.
+    var epoch = ""
+    /// Those of the last log line; empty to leave them out.
+    var losses = ""
+    let imagesPerSecond: Double
+    let secondsLeft: Double
+
+    /// One line of a terminal: a bar and words. Where it is narrow, the bar and then words are left out, and what remains is cut.
+    func bar(width: Int) -> String {
+        let percent = "\(100 * step / max(1, steps)) %"
+        let (rate, left) = ("\(imagesPerSecond.grouped) images/s", "\(clock(secondsLeft)) left")
+        let epoch = epoch.isEmpty ? "" : "epoch \(epoch)"
+        let choices = [[epoch, losses, rate], [epoch, losses], [losses], [epoch, rate], [rate], [epoch], []]
+        let texts = choices.map { words in ([percent] + words.filter { !$0.isEmpty } + [left]).joined(separator: ", ") }
+        // The last column stays free: some terminals begin a new line after it.
+        guard let text = texts.first(where: { $0.count < width }) else { return String(texts[6].prefix(max(0, width - 1))) }
+        let room = min(30, width - text.count - 4)
+        guard room >= 8 else { return text }
+        let filled = room * step / max(1, steps)
         return "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: room - filled) + "] " + text
     }
-    let short = "\(percent), \(parts[1])"
-    return String((text.count < width ? text : short).prefix(max(0, width - 1)))
 }
 
 /// Minutes and seconds, 3:07, or with hours 1:03:07.

@@ -51,6 +51,8 @@ final class Trainer {
     private let start: Double
     private var lineStart = monotonicSeconds()
     private var lineStep: Int
+    /// The first two numbers of the last line.
+    private var lineLosses = ""
     /// Of each rank, as of the last line.
     private var lineExchange: [(waiting: Double, communication: Double)]
     private var lastCheckpoint: Int
@@ -191,12 +193,16 @@ final class Trainer {
     private func report(_ done: Int, _ due: Due, _ evaluation: Evaluation?) throws {
         guard run != nil else { return }
         let (epoch, stepOfEpoch) = (due.epoch, due.stepOfEpoch)
+        let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
         let now = monotonicSeconds()
         let elapsed = max(now - lineStart, 1e-9)
         let rate = Double((done - lineStep) * configuration.batchSize * configuration.criticSteps) / elapsed
         if !due.isLogged, !due.isHashed, evaluation == nil {
             let left = elapsed / Double(done - lineStep) * Double(totalSteps - done)
-            log.progress(step: done, of: totalSteps, imagesPerSecond: rate, secondsLeft: left)
+            log.progress(
+                Progress(
+                    step: done, steps: totalSteps, epoch: "\(epoch)/\(epochs)", losses: lineLosses, imagesPerSecond: rate,
+                    secondsLeft: left))
             return
         }
         let means = game.records.means
@@ -204,7 +210,7 @@ final class Trainer {
         let look = due.isLogged ? try observer.look(after: done, means) : nil
         var lines: [String] = []
         if due.isLogged {
-            let epochs = (totalSteps + stepsPerEpoch - 1) / stepsPerEpoch
+            lineLosses = told.line.split(separator: ", ").prefix(2).joined(separator: ", ")
             lines.append(
                 "Epoch [\(epoch)/\(epochs)], Step [\(stepOfEpoch)/\(stepsPerEpoch)], \(told.line), \(rate.grouped) images/s")
         }
