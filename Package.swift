@@ -83,3 +83,8 @@ if Context.environment["GAN_DIST_FUZZ"] != nil {
         .executableTarget(
             name: "gan-dist-fuzz", dependencies: ["Formats", "GAN", "CZlib"], path: "Tests/Fuzz", exclude: ["corpus"]))
 }
+
+// Only who builds the documentation needs its plugin.
+if Context.environment["GAN_DIST_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"))
+}

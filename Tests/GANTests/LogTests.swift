@@ -33,10 +33,10 @@ import Testing
                 secondsLeft: 187
             ).bar(width: width)
         }
-        #expect(bar(90) == "[====     ] 50 %, epoch 1/2, d_loss: 1.2772, g_loss: 1.1701, 31,200 images/s, 3:07 left")
+        #expect(bar(90) == "[=====      ] 50 %, epoch 1/2, d_loss: 1.2772, g_loss: 1.1701, 31,200 images/s, 3:07 left")
         #expect(bar(80) == "50 %, epoch 1/2, d_loss: 1.2772, g_loss: 1.1701, 31,200 images/s, 3:07 left")
         #expect(bar(70) == "50 %, epoch 1/2, d_loss: 1.2772, g_loss: 1.1701, 3:07 left")
-        #expect(bar(40) == "50 %, epoch 1/2, 31,200 images/s, 3:07 left".prefix(0) + "50 %, 31,200 images/s, 3:07 left")
+        #expect(bar(40) == "50 %, 31,200 images/s, 3:07 left")
     }
 
     @Test(arguments: [(0.2, "0 s"), (59.4, "59 s"), (242, "4 min 2 s"), (11_100, "3 h 5 min")])

@@ -84,7 +84,7 @@ struct Progress {
         // The last column stays free: some terminals begin a new line after it.
         guard let text = texts.first(where: { $0.count < width }) else { return String(texts[6].prefix(max(0, width - 1))) }
         let room = min(30, width - text.count - 4)
-        guard room >= 8 else { return text }
+        guard text == texts[0], room >= 8 else { return text }
         let filled = room * step / max(1, steps)
         return "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: room - filled) + "] " + text
     }
