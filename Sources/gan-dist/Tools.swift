@@ -162,9 +162,9 @@ struct Export: ParsableCommand {
     var out: String
     @Option(help: "onnx, layers and weights, or safetensors, weights alone (told by the name of --out).")
     var format: String?
-    @Option(
-        help: "Which network: generator or discriminator; classifier; generator_ab, generator_ba, discriminator_a or "
-            + "discriminator_b (the first of its game).")
+    @Option(help: ArgumentHelp(
+        "Which network: generator, discriminator, classifier, generator_ab, generator_ba, discriminator_a or discriminator_b.",
+        discussion: "The first of a game's if it is left away."))
     var player: String?
     @Flag(help: "Write the generator itself, not the average of it that a checkpoint may hold.")
     var raw = false
