@@ -127,6 +127,31 @@ public final class NPYReader: Sendable {
         return (Double(least), Double(greatest))
     }
 
+    /// Elements `first ..< first + count` of floats.
+    /// - Throws: `FormatError`: `invalid` where elements are no floats, or one is not finite in single precision; `io`.
+    public func readFloats(first: Int, count: Int) throws -> [Float] {
+        switch elementType {
+        case .float32: try readFloats(of: Float.self, first, count)
+        case .float64: try readFloats(of: Double.self, first, count)
+        case .uint8, .integer: throw misfit("float32 or float64", as: "float32")
+        }
+    }
+
+    private func readFloats<Value: BinaryFloatingPoint>(of type: Value.Type, _ first: Int, _ count: Int) throws -> [Float] {
+        try [Float](unsafeUninitializedCapacity: count) { floats, initializedCount in
+            try forEachPiece(first, count) { piece, start in
+                for (index, value) in piece.assumingMemoryBound(to: Value.self).enumerated() {
+                    let float = Float(value)
+                    guard float.isFinite else {
+                        throw invalid(start + index, "\(value)", expected: "finite numbers of single precision")
+                    }
+                    floats[start - first + index] = float
+                }
+            }
+            initializedCount = count
+        }
+    }
+
     /// Elements `first ..< first + count` of any type of integers, as for labels.
     /// - Throws: `FormatError`: `invalid` where elements are no integers, or one is beyond `Int`; `io`.
     public func readIntegers(first: Int, count: Int) throws -> [Int] {

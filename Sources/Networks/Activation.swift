@@ -38,6 +38,15 @@ public struct ActivationDescription: LayerDescription {
             }
         chain.append(Activation(features: chain.shape.features, function: function), output: chain.shape)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        switch function {
+        case .relu: graph.apply("Relu")
+        case .leakyReLU: graph.apply("LeakyRelu", [], ["alpha": .number(Float(slope))])
+        case .tanh: graph.apply("Tanh")
+        case .sigmoid: graph.apply("Sigmoid")
+        }
+    }
 }
 
 extension LayerSpecification {

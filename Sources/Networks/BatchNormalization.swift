@@ -17,6 +17,12 @@ public struct BatchNormalizationDescription: LayerDescription {
             name: chain.name, features: shape.features, channels: channels, slope: chain.rectifierSlope)
         chain.append(layer, output: shape, includesRectifier: true)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setChannels(channels)
+        let tensors = ["weight", "bias", "running_mean", "running_var"].map { graph.tensor($0) }
+        graph.apply("BatchNormalization", tensors, ["epsilon": .number(Float(BatchNormalization.epsilon))])
+    }
 }
 
 extension LayerSpecification {
@@ -45,7 +51,7 @@ final class BatchNormalization: Layer {
     var isPiecewiseLinear: Bool { false }
     var needs: LayerNeeds { LayerNeeds(saved: 4 * channels, statistics: 2 * channels) }
 
-    private static let epsilon = 1e-5
+    fileprivate static let epsilon = 1e-5
     private static let momentum = 0.1
 
     private var pixels: Int { inputs / channels }

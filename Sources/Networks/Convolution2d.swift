@@ -62,6 +62,20 @@ public struct ConvolutionDescription: LayerDescription {
         isTransposed
             ? (length - 1) * stride + kernel - 2 * padding + outputPadding : (length + 2 * padding - kernel) / stride + 1
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setFlat(false)
+        let tensors = [graph.tensor("weight")] + (hasBias ? [graph.tensor("bias")] : [])
+        var attributes: [String: OperationGraph.Attribute] = [
+            "kernel_shape": .integers([kernel, kernel]), "strides": .integers([stride, stride]),
+            "pads": .integers([padding, padding, padding, padding]),
+        ]
+        if outputPadding > 0 { attributes["output_padding"] = .integers([outputPadding, outputPadding]) }
+        let (height, width) = (side(graph.shape.height), side(graph.shape.width))
+        graph.apply(
+            isTransposed ? "ConvTranspose" : "Conv", tensors, attributes,
+            giving: Shape(channels: outputs, height: height, width: width))
+    }
 }
 
 extension LayerSpecification {

@@ -19,6 +19,10 @@ public struct DropoutDescription: LayerDescription {
                 number: chain.randomNumber, path: chain.path, of: chain.role, shape: chain.shape, probability: probability),
             output: chain.shape)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        // It lets all through.
+    }
 }
 
 extension LayerSpecification {

@@ -23,6 +23,14 @@ public struct InstanceNormalizationDescription: LayerDescription {
             name: chain.name, shape: shape, hasWeights: hasWeights, slope: chain.rectifierSlope)
         chain.append(layer, output: shape, includesRectifier: true)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setFlat(false)
+        let weights = hasWeights
+            ? [graph.tensor("weight"), graph.tensor("bias")]
+            : [Float(1), 0].map { graph.constant([Float](repeating: $0, count: channels)) }
+        graph.apply("InstanceNormalization", weights, ["epsilon": .number(Float(InstanceNormalization.epsilon))])
+    }
 }
 
 extension LayerSpecification {
@@ -57,7 +65,7 @@ final class InstanceNormalization: Layer {
             workspace: 16, columnWorkspace: 7, kept: Kept.count * channels, gradientRows: tensors.isEmpty ? 0 : channels)
     }
 
-    private static let epsilon = 1e-5
+    fileprivate static let epsilon = 1e-5
 
     private var pixels: Int { inputs / channels }
 

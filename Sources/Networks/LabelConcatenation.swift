@@ -14,6 +14,20 @@ public struct LabelDescription: LayerDescription {
         try chain.check(result, "label of \(count) classes")
         chain.append(LabelConcatenation(shape, classes: count), output: result)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        let shape = graph.shape
+        graph.setFlat(shape.pixels == 1)
+        var label = graph.add(
+            "OneHot", [graph.classes(), graph.scalar(count), graph.constant([Float(0), 1])], ["axis": .integer(1)])
+        if !graph.isFlat {
+            label = graph.add("Reshape", [label, graph.constant([0, count, 1, 1])])
+            label = graph.add("Expand", [label, graph.constant([1, 1, shape.height, shape.width])])
+        }
+        graph.apply(
+            "Concat", [label], ["axis": .integer(1)],
+            giving: Shape(channels: shape.channels + count, height: shape.height, width: shape.width))
+    }
 }
 
 extension LayerSpecification {

@@ -14,6 +14,15 @@ public struct ProjectionDescription: LayerDescription {
         }
         chain.append(LabelProjection(classes: count), output: Shape(channels: 1))
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setFlat(true)
+        let x = graph.value
+        let score = graph.add("Gather", [x, graph.constant([0])], ["axis": .integer(1)])
+        let place = graph.add("Add", [graph.add("Unsqueeze", [graph.classes(), graph.constant([1])]), graph.scalar(1)])
+        let scoreOfClass = graph.add("GatherElements", [x, place], ["axis": .integer(1)])
+        graph.take(graph.add("Add", [score, scoreOfClass]), Shape(channels: 1))
+    }
 }
 
 extension LayerSpecification {

@@ -17,6 +17,9 @@ protocol LayerDescription: Equatable, Sendable {
     /// Appends the layer to a chain.
     /// - Throws: `ShapeError` where it does not take what the layers so far give.
     func append(to chain: inout ChainBuilder) throws
+
+    /// Appends what the layer computes once it is trained.
+    func addOperations(to graph: inout OperationGraph)
 }
 
 extension LayerDescription {

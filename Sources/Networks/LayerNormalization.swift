@@ -16,6 +16,23 @@ public struct LayerNormalizationDescription: LayerDescription {
             name: chain.name, features: shape.features, channels: channels, slope: chain.rectifierSlope)
         chain.append(layer, output: shape, includesRectifier: true)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        // Instance normalisation of one channel, which holds all features.
+        graph.setChannels(channels)
+        let shape = graph.shape
+        let sizes = graph.isFlat ? [shape.features] : [shape.channels, shape.height, shape.width]
+        graph.apply("Reshape", [graph.constant([0, 1, shape.features])])
+        graph.apply(
+            "InstanceNormalization", [graph.constant([Float(1)]), graph.constant([Float(0)])],
+            ["epsilon": .number(Float(LayerNormalization.epsilon))])
+        graph.apply("Reshape", [graph.constant([0] + sizes)])
+        for (operation, name) in [("Mul", "weight"), ("Add", "bias")] {
+            var tensor = graph.tensor(name)
+            if !graph.isFlat { tensor = graph.add("Reshape", [tensor, graph.constant([channels, 1, 1])]) }
+            graph.apply(operation, [tensor])
+        }
+    }
 }
 
 extension LayerSpecification {
@@ -48,7 +65,7 @@ final class LayerNormalization: Layer {
     // Two sums in double precision and two factors; μ and r.
     var needs: LayerNeeds { LayerNeeds(columnWorkspace: 6, kept: 2, gradientRows: channels, biasRows: channels) }
 
-    private static let epsilon = 1e-5
+    fileprivate static let epsilon = 1e-5
 
     private var pixels: Int { inputs / channels }
     private var betaOffset: Int { channels.paddedToVectors }

@@ -25,6 +25,12 @@ public struct LinearDescription: LayerDescription {
             isSpectral: chain.isSpectral)
         chain.append(layer, output: Shape(channels: outputs), includesRectifier: true)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setFlat(true)
+        let tensors = [graph.tensor("weight")] + (hasBias ? [graph.tensor("bias")] : [])
+        graph.apply("Gemm", tensors, ["transB": .integer(1)], giving: Shape(channels: outputs))
+    }
 }
 
 extension LayerSpecification {

@@ -23,6 +23,24 @@ public struct MinibatchDiscriminationDescription: LayerDescription {
             MinibatchDiscrimination(name: chain.name, inputs: inputs, kernels: kernels, dimensions: dimensions),
             output: Shape(channels: inputs + kernels))
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setFlat(true)
+        let x = graph.value
+        let weight = graph.tensor("weight")
+        let m = graph.add("Reshape", [
+            graph.add("Gemm", [x, weight], ["transB": .integer(1)]), graph.constant([0, kernels, dimensions]),
+        ])
+        let others = graph.add("Unsqueeze", [m, graph.constant([0])])
+        let own = graph.add("Unsqueeze", [m, graph.constant([1])])
+        let differences = graph.add("Abs", [graph.add("Sub", [own, others])])
+        let distances = graph.add("ReduceSum", [differences, graph.constant([3])], ["keepdims": .integer(0)])
+        let similarities = graph.add("Exp", [graph.add("Neg", [distances])])
+        let sums = graph.add("ReduceSum", [similarities, graph.constant([1])], ["keepdims": .integer(0)])
+        // Without the row itself.
+        let o = graph.add("Sub", [sums, graph.scalar(Float(1))])
+        graph.take(graph.add("Concat", [x, o], ["axis": .integer(1)]), Shape(channels: inputs + kernels))
+    }
 }
 
 extension LayerSpecification {

@@ -166,6 +166,18 @@ public final class Network {
     /// - Parameter isResumed: whether the running statistics belong to these parameters already.
     public func parametersChanged(isResumed: Bool = false) { spectral?.update(ownParameters, iterates: !isResumed) }
 
+    /// The tensors that an `OperationGraph` of the network names: its parameters and running statistics as the layers take them.
+    /// Weights that are normalised spectrally are W / σ, without the `_orig` in their names.
+    public func usedValues() -> [String: (shape: [Int], values: [Float])] {
+        var used: [String: (shape: [Int], values: [Float])] = [:]
+        for tensor in layout.tensors {
+            let name = spectral != nil && tensor.name.hasSuffix("_orig") ? String(tensor.name.dropLast(5)) : tensor.name
+            used[name] = (tensor.shape, tensor.values(in: parameters))
+        }
+        for tensor in bufferLayout.tensors { used[tensor.name] = (tensor.shape, tensor.values(in: buffers)) }
+        return used
+    }
+
     /// Makes the gradients of the parameters of what has been summed over the batch, before they are used.
     public func finishGradient(_ gradient: UnsafeMutablePointer<Float>, _ segment: Range<Int>) {
         spectral?.finish(gradient, segment)

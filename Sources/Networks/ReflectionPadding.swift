@@ -19,6 +19,14 @@ public struct ReflectionPaddingDescription: LayerDescription {
         try chain.check(result, "reflection_pad of \(padding)")
         chain.append(ReflectionPadding(shape, padding: padding), output: result)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setFlat(false)
+        let shape = graph.shape
+        graph.apply(
+            "Pad", [graph.constant([0, 0, padding, padding, 0, 0, padding, padding])], ["mode": .text("reflect")],
+            giving: Shape(channels: shape.channels, height: shape.height + 2 * padding, width: shape.width + 2 * padding))
+    }
 }
 
 extension LayerSpecification {

@@ -19,6 +19,10 @@ public struct ReshapeDescription: LayerDescription {
         guard target.features == chain.shape.features else { throw chain.misfit("reshape to \(target)") }
         chain.append(Reshape(from: chain.shape, to: target), output: target)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.reshape(to: Shape(channels: channels, height: height, width: width))
+    }
 }
 
 extension LayerSpecification {

@@ -23,6 +23,13 @@ public struct ResidualDescription: LayerDescription {
         }
         chain.append(Residual(block.layers, features: chain.shape.features), output: chain.shape)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        let (x, isFlat) = (graph.value, graph.isFlat)
+        graph.append(layers, attribute: "conv_block")
+        graph.setFlat(isFlat)
+        graph.take(graph.add("Add", [x, graph.value]))
+    }
 }
 
 extension LayerSpecification {

@@ -10,6 +10,11 @@ public struct SignDescription: LayerDescription {
         }
         chain.append(Sign(features: chain.shape.features), output: chain.shape)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        let isNegative = graph.add("Less", [graph.value, graph.scalar(Float(0))])
+        graph.take(graph.add("Where", [isNegative, graph.scalar(Float(-1)), graph.scalar(Float(1))]))
+    }
 }
 
 extension LayerSpecification {

@@ -13,6 +13,15 @@ public struct UpsampleDescription: LayerDescription {
         try chain.check(result, "upsample by \(factor)")
         chain.append(Upsample(shape, factor: factor), output: result)
     }
+
+    func addOperations(to graph: inout OperationGraph) {
+        graph.setFlat(false)
+        let shape = graph.shape
+        graph.apply(
+            "Resize", ["", graph.constant([1, 1, Float(factor), Float(factor)])],
+            ["mode": .text("nearest"), "coordinate_transformation_mode": .text("asymmetric"), "nearest_mode": .text("floor")],
+            giving: Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width))
+    }
 }
 
 extension LayerSpecification {

@@ -25,12 +25,18 @@ struct Sample: ParsableCommand {
     var out: String
     @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
     var seed: UInt64?
+    @Option(help: ArgumentHelp(
+        "Make the pictures of this noise, an array [pictures, latent_dim]; of the ends of walks with --interpolate.",
+        valueName: "noise.npy"))
+    var noise: String?
+    @Option(help: ArgumentHelp("Write the noise that each picture is made of, as such an array.", valueName: "noise.npy"))
+    var saveNoise: String?
     @Flag(help: "Draw the generator itself, not the average of it that a checkpoint may hold.")
     var raw = false
 
     func run() throws {
-        try writeSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { classes in
-            try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, classes: classes)
+        try writeSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, noise: noise, savingNoise: saveNoise, to: out) { classes, vectors in
+            try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, classes: classes, vectors: vectors)
         }
     }
 }
@@ -142,6 +148,36 @@ struct Evaluate: ParsableCommand {
         request.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
         request.isJSON = json
         return request
+    }
+}
+
+struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write a network of a checkpoint for other programs: an ONNX model, or its weights for PyTorch.",
+        discussion: "An averaged generator is written as its average. launch/EXPORT.md shows how the files are used.")
+
+    @Option(help: "Checkpoint file.")
+    var checkpoint: String
+    @Option(help: ArgumentHelp("Where to write.", valueName: "x.onnx|x.safetensors"))
+    var out: String
+    @Option(help: "onnx, layers and weights, or safetensors, weights alone (told by the name of --out).")
+    var format: String?
+    @Option(help: ArgumentHelp(
+        "Which network: generator, discriminator, classifier, generator_ab, generator_ba, discriminator_a or discriminator_b.",
+        discussion: "The first of a game's if it is left away."))
+    var player: String?
+    @Flag(help: "Write the generator itself, not the average of it that a checkpoint may hold.")
+    var raw = false
+    @Flag(help: "Replace a file that is there already.")
+    var force = false
+
+    func run() throws {
+        var request = ExportRequest(checkpoint: checkpoint, out: out)
+        request.format = try format.map { try choice("--format", $0) }
+        request.player = player
+        request.isRaw = raw
+        request.isForced = force
+        StandardOutput.printMessage(try export(request))
     }
 }
 

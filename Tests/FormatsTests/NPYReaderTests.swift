@@ -49,6 +49,31 @@ import Testing
         }
     }
 
+    /// Floats of either size and order of bytes; what single precision cannot hold is named.
+    @Test func floats() throws {
+        func array(_ descr: String, _ elements: [[UInt8]]) -> [UInt8] {
+            file("{'descr': '\(descr)', 'fortran_order': False, 'shape': (\(elements.count),)}", elements.flatMap(\.self))
+        }
+        func bytes(_ value: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+        let values: [Double] = [0, -1.5, 3e38, 0.1]
+        for (type, elements) in [
+            ("f4", values.map { bytes(Float($0).bitPattern) }), ("f8", values.map { bytes($0.bitPattern) }),
+        ] {
+            for (order, file) in [("<", array("<\(type)", elements)), (">", array(">\(type)", elements.map { $0.reversed() }))] {
+                let reader = try reader(file)
+                #expect(try reader.readFloats(first: 0, count: 4) == values.map { Float($0) }, "\(order)\(type)")
+                #expect(try reader.readFloats(first: 2, count: 1) == [3e38], "\(order)\(type)")
+            }
+        }
+        for (value, text) in [(Double.nan, "element 1, counted from 0, is nan"), (-.infinity, "-inf"), (1e39, "1e+39")] {
+            let reader = try reader(array("<f8", [bytes(0.0.bitPattern), bytes(value.bitPattern)]))
+            expectError(.invalid, text) { _ = try reader.readFloats(first: 0, count: 2) }
+            #expect(try reader.readFloats(first: 0, count: 1) == [0])
+        }
+        let integers = try reader(array("<i4", [[1, 0, 0, 0]]))
+        expectError(.invalid, "float32") { _ = try integers.readFloats(first: 0, count: 1) }
+    }
+
     @Test func integersAreThoseOfNumPy() throws {
         for test in cases {
             guard let integers = test.integers else { continue }

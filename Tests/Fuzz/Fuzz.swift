@@ -136,6 +136,8 @@ private func readArray(_ path: String) throws {
         precondition(integers.count == count)
     case .float32, .float64:
         guard count > 0 else { return }
+        let floats = try reader.readFloats(first: 0, count: count)
+        precondition(floats.count == count && floats.allSatisfy(\.isFinite))
         let least = try reader.valueBounds(first: 0, count: count).least
         _ = try reader.readBytes(first: 0, count: count, range: least < 0 ? .minusOneToOne : .zeroToOne)
     }

@@ -68,7 +68,7 @@ import Testing
             let outdir = folder.file(name)
             let run = try trainedRun(try smallModel(["steps": 3].merging(fields) { $1 }), data: data, outdir: outdir)
             let out = folder.file("\(name).npy")
-            try writeSamples(checkpoint: "\(run.path)/\(Checkpoint.name(step: 3))", seed: nil, isRaw: isRaw, to: out) { _ in
+            try writeSamples(checkpoint: "\(run.path)/\(Checkpoint.name(step: 3))", seed: nil, isRaw: isRaw, to: out) { _, _ in
                 try SampleRequest(count: 3, grid: nil, isWalk: false, label: nil, classes: nil)
             }
             return Array(try Data(contentsOf: URL(fileURLWithPath: out)))

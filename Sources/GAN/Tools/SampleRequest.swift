@@ -18,8 +18,12 @@ public struct SampleRequest: Equatable, Sendable {
     ///   - grid: `--grid`, rows and columns: `4x10`.
     ///   - label: `--class`, of a generator that is told one.
     ///   - classes: how many it is told, nil for none.
+    ///   - vectors: how many noise vectors are given, nil where they are drawn. Without a count or a grid all of them are used,
+    ///     each for a picture, or two for a walk.
     /// - Throws: a usage error.
-    public init(count: Int? = nil, grid: String? = nil, isWalk: Bool = false, label: Int? = nil, classes: Int? = nil) throws {
+    public init(
+        count: Int? = nil, grid: String? = nil, isWalk: Bool = false, label: Int? = nil, classes: Int? = nil, vectors: Int? = nil
+    ) throws {
         if let count {
             guard grid == nil, !isWalk else {
                 throw Failure(.usage, "--count \(count): a grid has as many pictures as it has places; leave --count away")
@@ -28,7 +32,8 @@ public struct SampleRequest: Equatable, Sendable {
                 throw Failure(.usage, "--count \(count): must be 1 … 1,000,000")
             }
         }
-        let (rows, columns) = try grid.map(SampleRequest.sizes) ?? (8, label == nil && !isWalk ? classes ?? 8 : 8)
+        var (rows, columns) = try grid.map(SampleRequest.sizes) ?? (8, label == nil && !isWalk ? classes ?? 8 : 8)
+        if let vectors, isWalk, grid == nil { rows = max(1, vectors / 2) }
         guard !isWalk || columns >= 2 else {
             throw Failure(.usage, "--grid \(grid ?? ""): a walk with --interpolate has two ends; ask for 2 columns or more")
         }
@@ -42,10 +47,20 @@ public struct SampleRequest: Equatable, Sendable {
         }
         self.label = label
         self.classes = classes ?? 1
-        self.count = count ?? rows * columns
+        self.count = count ?? (grid == nil && !isWalk ? vectors : nil) ?? rows * columns
         self.columns = columns
         self.isWalk = isWalk
+        guard self.count <= SampleRequest.limit else {
+            throw Failure(.usage, "--noise: walks of \(self.count) pictures; 1,000,000 are the most, ask for fewer with --grid")
+        }
+        if let vectors, vectorCount > vectors {
+            let need = isWalk ? "\(rows) walks have \(vectorCount) ends" : "\(self.count) pictures are asked for"
+            throw Failure(.usage, "--noise: \(need), and the file has \(vectors) vectors; ask for fewer, or give more vectors")
+        }
     }
+
+    /// Noise vectors that the pictures are made of.
+    var vectorCount: Int { isWalk ? 2 * count / columns : count }
 
     /// The class of picture n.
     func label(of picture: Int) -> Int {

@@ -9,17 +9,24 @@ import Networks
 ///
 /// - Parameters:
 ///   - isRaw: whether to draw the generator itself where the checkpoint holds its average too.
-///   - request: what to draw, of a generator that is told so many classes or none.
+///   - noiseFile: an `.npy` array [vectors, latent dimension] of the noise, which else is drawn.
+///   - savedNoise: where to write the noise that each picture is made of, as such an array.
+///   - request: what to draw, of a generator that is told so many classes or none, with so many vectors given or none.
 public func writeSamples(
-    checkpoint path: String, seed: UInt64?, isRaw: Bool = false, to out: String,
-    _ request: (_ classes: Int?) throws -> SampleRequest
+    checkpoint path: String, seed: UInt64?, isRaw: Bool = false, noise noiseFile: String? = nil, savingNoise savedNoise: String? = nil,
+    to out: String, _ request: (_ classes: Int?, _ vectors: Int?) throws -> SampleRequest
 ) throws {
     let form = try SampleForm(out)
+    if let savedNoise { try checkSavedNoise(savedNoise, out: out) }
+    if let noiseFile, let seed {
+        throw Failure(.usage, "--noise \(noiseFile) and --seed \(seed): noise that is given is not drawn; leave one of them away")
+    }
     let checkpoint = try Checkpoint(path: path)
     try checkpoint.requireGenerator()
     var configuration = checkpoint.configuration
     if let seed { configuration.seed = seed }
-    let request = try request(configuration.classes)
+    let file = try noiseFile.map { try NoiseFile(path: $0, dimension: configuration.latentDimension) }
+    let request = try request(configuration.classes, file?.count)
     let sampler = try Sampler(configuration, kernels: selectKernels(nil, configuration.precision))
     try sampler.load(checkpoint, isRaw: isRaw)
     sampler.label = request.label(of:)
@@ -28,12 +35,15 @@ public func writeSamples(
     switch form {
     case .grid, .array:
         if form == .grid { try Pictures.checkGrid(of: count, image, columns: columns, path: out) }
-        try withFiles {
-            do { _ = try AtomicFile(path: out) } catch let error as FormatError { throw error.of("--out") }
-        }
+        try checkWritable(out, option: "--out")
     case .folder: try makeFolders(out, advice: "choose another with --out")
     }
-    let noise = request.isWalk ? walks(between: sampler.noise(first: 0, count: 2 * count / columns), columns: columns) : nil
+    if let savedNoise { try checkWritable(savedNoise, option: "--save-noise") }
+    var noise = try file?.vectors(request.vectorCount)
+    if request.isWalk {
+        noise = walks(between: noise ?? sampler.noise(first: 0, count: request.vectorCount), columns: columns)
+    }
+    if let savedNoise { try writeNoise(noise ?? sampler.noise(first: 0, count: count), to: savedNoise) }
     func draw(_ numbers: Range<Int>) throws -> [Float] {
         guard let noise else { return try sampler.pictures(first: numbers.lowerBound, count: numbers.count) }
         return try sampler.pictures(of: noise, numbers)
@@ -53,6 +63,18 @@ public func writeSamples(
                 draw(first..<min(first + Sampler.batchSize, count)), image, first: first, to: String(out.dropLast()))
         }
     }
+}
+
+private func checkSavedNoise(_ path: String, out: String) throws {
+    guard path.hasSuffix(".npy"), path.utf8.count > 4 else {
+        throw Failure(.usage, "--save-noise \(path): the name of a file is expected that ends in .npy, as in noise.npy")
+    }
+    guard path != out else { throw Failure(.usage, "--save-noise \(path): --out writes the pictures there; choose another file") }
+}
+
+/// Refuses a file that cannot be written.
+func checkWritable(_ path: String, option: String) throws {
+    try withFiles { do { _ = try AtomicFile(path: path) } catch let error as FormatError { throw error.of(option) } }
 }
 
 /// What a path asks samples to be written as.

@@ -50,8 +50,7 @@ public func translate(
     let columns = min(10, wanted)
     switch form {
     case .grid: try Pictures.checkGrid(of: 2 * wanted, image, columns: columns, path: out)
-    case .array:
-        try withFiles { do { _ = try AtomicFile(path: out) } catch let error as FormatError { throw error.of("--out") } }
+    case .array: try checkWritable(out, option: "--out")
     case .folder: try makeFolders(out, advice: "choose another with --out")
     }
     let dataset = try Dataset(
