@@ -74,6 +74,8 @@ struct Train: ParsableCommand {
     var extractor: String?
     @Option(parsing: .unconditional, help: "Write what goes into and comes out of each of the first steps.")
     var dumpSteps = 0
+    @Flag(name: .customLong("tensorboard"), help: "Write curves, pictures and histograms into the run's folder, for TensorBoard.")
+    var tensorBoard = false
     @Option(parsing: .unconditional, help: "Seconds without progress after which the run is ended; 0 is never.")
     var watchdog = 60.0
     @Flag(help: "Print the configuration and end.")
@@ -123,6 +125,7 @@ struct Train: ParsableCommand {
         options.extractor = extractor
         options.watchdog = watchdog
         options.dumpSteps = dumpSteps
+        options.writesTensorBoard = tensorBoard
         options.isQuiet = quiet
         return options
     }

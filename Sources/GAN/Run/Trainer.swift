@@ -18,6 +18,8 @@ public struct RunOptions: Sendable {
     public var extractor: String?
     public var watchdog = 60.0
     public var dumpSteps = 0
+    /// Whether TensorBoard can show the run.
+    public var writesTensorBoard = false
     public var isQuiet = false
     /// What a user types to go on with a run that was stopped.
     public var resumeCommand = "gan-dist --resume latest"
@@ -39,6 +41,8 @@ final class Trainer {
     private let run: RunDirectory?
     private let log: Log
     private let stats: AppendedFile?
+    /// On all ranks, where it is asked for.
+    private let tensorBoard: TensorBoard?
     private var status: RunStatus
     private var retention: CheckpointRetention?
     /// The best checkpoint so far, where one is kept.
@@ -80,6 +84,7 @@ final class Trainer {
         state = GameState(game: game)
         stats = try run.map { try AppendedFile("\($0.path)/stats.jsonl") }
         observer = try game.makeObserver(data, run: run, firstStep: firstStep)
+        tensorBoard = options.writesTensorBoard ? TensorBoard(game, run: run, log: log, firstStep: firstStep) : nil
         if let checkpoint = resumption?.checkpoint { try observer.restore(from: checkpoint) }
         retention = run.map { run in
             let resumed = resumption.flatMap { $0.directory == nil ? nil : ($0.checkpoint.step, $0.checkpoint.path) }
@@ -118,7 +123,7 @@ final class Trainer {
 
     private func trainSteps() throws {
         let first = lineStep
-        if first == 0 { try observer.writePictures(after: 0) }
+        if first == 0 { try writePictures(after: 0) }
         let dump = Dump(game, folder: (run?.path ?? "") + "/dump")
         if options.dumpSteps > first {
             try world.agree { if run != nil { try makeFolders(dump.folder) } }
@@ -128,10 +133,11 @@ final class Trainer {
         for t in first..<max(first, totalSteps) {
             let done = t + 1
             let isDumped = done <= options.dumpSteps
+            let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
+            if due.isSampled { tensorBoard?.keepGradients() }
             if isDumped { dump.observe(true) }
             try game.run(t, requests: takeRequests())
             status.step = done
-            let due = Due(done, configuration, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps)
             // What is asked for when the next step settles this one is done after that one.
             if due.isAny || isDumped { try game.settled() }
             let requests = game.records.takeRequests()
@@ -142,7 +148,7 @@ final class Trainer {
             }
             let evaluation = due.isEvaluated ? try evaluate(done) : nil
             try report(done, due, evaluation)
-            if due.isSampled { try observer.writePictures(after: done) }
+            if due.isSampled { try writePictures(after: done) }
             if let evaluation, best?.isBetter(evaluation, step: done) == true { try saveBest(done) }
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
             if requests != 0 { lastAnswer = monotonicSeconds() }
@@ -173,12 +179,18 @@ final class Trainer {
             return try log.print(
                 "The checkpoint is at step \(first) of \(totalSteps): nothing is left to do. More --epochs or --steps go on from it.")
         }
+        tensorBoard?.finish(after: totalSteps)
         try log.print(
             "Finished: \(Double(totalSteps).grouped) steps in \(duration(monotonicSeconds() - start)). "
                 + "\(observer.pictures(after: totalSteps).map { "The last pictures: \(run.path)/\($0)" } ?? "Run: \(run.path)")")
         if let best, let told = best.description { try log.print(told) }
         if let verdict = observer.verdict { try log.print("Warning: \(verdict)") }
         try log.print(observer.nextCommand(checkpoint: "\(run.path)/\(Checkpoint.name(step: totalSteps))"))
+    }
+
+    private func writePictures(after done: Int) throws {
+        try observer.writePictures(after: done)
+        try tensorBoard?.look(after: done, pictures: observer.pictures(after: done))
     }
 
     // MARK: Log
@@ -233,6 +245,8 @@ final class Trainer {
             try stats?.append(line + "}")
             try writeStatus()
         }
+        tensorBoard?.write(
+            line: line + "}", after: done, training: told.fields.map(\.key), measures: evaluation?.fields.map(\.key) ?? [])
         lineStep = done
         lineExchange = exchange
         lineStart = monotonicSeconds()

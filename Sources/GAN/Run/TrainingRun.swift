@@ -29,6 +29,7 @@ private func train(
     try world.compare("program", try programDigest(world), .usage)
     try world.compare("--resume option", resume.map { "\($0)" } ?? "none", .usage)
     try world.compare("--trace option", options.trace ?? "none", .usage)
+    try world.compare("--tensorboard option", options.writesTensorBoard ? "given" : "none", .usage)
 
     // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
     var search = CheckpointSearch(request, options)
