@@ -9,7 +9,9 @@ struct Settings {
     private let values: [String: Any]
 
     /// Fields that `training_options.json` holds besides and a model file may.
-    private static let ignored: Set<String> = ["version", "data_sha256", "images", "data_path", "class_names"]
+    private static let ignored: Set<String> = [
+        "version", "data_sha256", "images", "data_path", "class_names", "data_b_sha256", "images_b", "data_b_path",
+    ]
 
     /// - Throws: a usage error where the text is not a JSON object of known fields.
     init(_ text: Data, path: String) throws {
