@@ -11,7 +11,8 @@ extension ReportPage {
           series = series.filter((one) => one.values.some((value) => value !== null));
           if (series.length === 0) return null;
           const legend = element("div", { class: "legend" });
-          const figure = element("figure", { class: "chart" }, element("h3", {}, title[0].toUpperCase() + title.slice(1)), legend);
+          const heading = element("h3", {}, title[0].toUpperCase() + title.slice(1));
+          const figure = element("figure", { class: "chart" }, heading, legend);
           let drawn = null;
           const tell = (step) => legend.replaceChildren(
             ...series.map((one) => legendItem(one, valueAt(one, step))),
@@ -61,8 +62,8 @@ extension ReportPage {
           const round = last > first ? ticks(first, last, width > 320 ? 4 : 3) : [first];
           const marks = round.filter((step) => step >= first && step <= last);
           for (const step of marks) {
-            const anchor = x(step) > width - 30 ? "end" : "middle";
-            image.append(shape("text", { x: Math.min(x(step), width - 2), y: height - 4, "text-anchor": anchor }, readable(step)));
+            const place = x(step) > width - 30 ? { x: width - 2, "text-anchor": "end" } : { x: x(step), "text-anchor": "middle" };
+            image.append(shape("text", { ...place, y: height - 4 }, readable(step)));
           }
           for (const one of series) image.append(...curve(one, x, y));
           const pointer = shape("line", { y1: top, y2: height - bottom, stroke: "var(--quiet)", visibility: "hidden" });

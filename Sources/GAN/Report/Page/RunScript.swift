@@ -4,7 +4,8 @@ extension ReportPage {
 
         const names = {
           loss_d: "discriminator", loss_g: "generator", loss_d_real: "D on reals", loss_d_fake: "D on fakes", d_real: "D(x)",
-          d_fake: "D(G(z))", images_per_second: "images/s", fid: "FID", kid: "KID", class_kl: "class KL", classifier_score: "classifier score",
+          d_fake: "D(G(z))", images_per_second: "images/s", fid: "FID", kid: "KID", class_kl: "class KL",
+          classifier_score: "classifier score",
           spread_fake: "fakes", spread_real: "reals", distance_fake: "fakes", distance_real: "reals",
         };
         const nameOf = (key) => names[key] ?? key.replaceAll("_", " ");
@@ -122,7 +123,9 @@ extension ReportPage {
           const image = element("img", {});
           const caption = element("figcaption", { class: "quiet" });
           const newest = grids.length - 1;
-          const slider = element("input", { type: "range", min: 0, max: newest, step: 1, value: newest, id: "time", "aria-label": "Time" });
+          const slider = element("input", {
+            type: "range", min: 0, max: newest, step: 1, value: newest, id: "time", "aria-label": "Time",
+          });
           const show = () => {
             const file = grids[Number(slider.value)];
             filled(image, { src: imageSource(file), alt: `${file.name}, ${file.title}` }, []);

@@ -6,13 +6,15 @@ extension ReportPage {
           color-scheme: light dark;
           --ground: #ffffff; --panel: #f6f7f9; --line: #d9dde3;
           --text: #1b1f24; --quiet: #59636e; --strong: #0b57d0; --warn: #8a5a00;
-          --c0: #1f6fd1; --c1: #d1570a; --c2: #178a58; --c3: #8e44ad; --c4: #b3261e; --c5: #0b8394; --c6: #7a6a00; --c7: #c2387f;
+          --c0: #1f6fd1; --c1: #d1570a; --c2: #178a58; --c3: #8e44ad;
+          --c4: #b3261e; --c5: #0b8394; --c6: #7a6a00; --c7: #c2387f;
         }
         @media (prefers-color-scheme: dark) {
           :root {
             --ground: #14171b; --panel: #1d2126; --line: #363c44;
             --text: #e7eaee; --quiet: #a3acb7; --strong: #8ab8ff; --warn: #f0c36d;
-            --c0: #6aa9ff; --c1: #ff9d5c; --c2: #4fcf93; --c3: #c792ea; --c4: #ff8a80; --c5: #4dd0e1; --c6: #d8c84b; --c7: #ff8cc3;
+            --c0: #6aa9ff; --c1: #ff9d5c; --c2: #4fcf93; --c3: #c792ea;
+            --c4: #ff8a80; --c5: #4dd0e1; --c6: #d8c84b; --c7: #ff8cc3;
           }
         }
         * { box-sizing: border-box; }
@@ -75,7 +77,8 @@ extension ReportPage {
         @media print {
           :root {
             --ground: #fff; --panel: #fff; --line: #bbb; --text: #000; --quiet: #444; --strong: #000; --warn: #666;
-            --c0: #1f6fd1; --c1: #d1570a; --c2: #178a58; --c3: #8e44ad; --c4: #b3261e; --c5: #0b8394; --c6: #7a6a00; --c7: #c2387f;
+            --c0: #1f6fd1; --c1: #d1570a; --c2: #178a58; --c3: #8e44ad;
+            --c4: #b3261e; --c5: #0b8394; --c6: #7a6a00; --c7: #c2387f;
           }
           body { font-size: 11pt; }
           main { max-width: none; padding: 0; }
