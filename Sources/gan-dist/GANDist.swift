@@ -14,7 +14,7 @@ struct GANDist: ParsableCommand {
             + "the same bytes at any number of ranks.",
         version: Version.current,
         subcommands: [
-            Train.self, Sample.self, Translate.self, Evaluate.self, Classify.self, Export.self, ListRuns.self, Animate.self, Hash.self,
+            Train.self, Sample.self, Translate.self, Evaluate.self, Classify.self, Export.self, ListRuns.self, Report.self, Animate.self, Hash.self,
             Info.self, Bench.self,
         ],
         defaultSubcommand: Train.self)

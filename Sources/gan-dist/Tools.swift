@@ -168,7 +168,7 @@ struct Evaluate: ParsableCommand {
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a network of a checkpoint for other programs: an ONNX model, or its weights for PyTorch.",
-        discussion: "An averaged generator is written as its average. launch/EXPORT.md shows how the files are used.")
+        discussion: "An averaged generator is written as its average. The page Export of the documentation shows how the files are used.")
 
     @OptionGroup var which: CheckpointOptions
     @Option(help: ArgumentHelp("Where to write.", valueName: "x.onnx|x.safetensors"))

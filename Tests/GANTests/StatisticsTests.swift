@@ -87,7 +87,7 @@ import Testing
         #expect(
             try run.names == [
                 "checkpoint-000000005.safetensors", "checkpoint-000000010.safetensors", "fakes-000004.png", "fakes-000008.png",
-                "fakes-000010.png", "fakes-init.png", "lock", "log.txt", "reals.png", "stats.jsonl", "status.json",
+                "fakes-000010.png", "fakes-init.png", "lock", "log.txt", "reals.png", "report.html", "stats.jsonl", "status.json",
                 "training_options.json",
             ])
         let second = try trainedRun(request, data: data, outdir: folder.file("runs"))

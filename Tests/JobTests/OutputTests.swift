@@ -87,7 +87,8 @@ extension Jobs {
                 names == [
                     "checkpoint-000000004.safetensors", "checkpoint-000000006.safetensors", "fakes-000004.png",
                     "fakes-000006.png",
-                    "fakes-init.png", "lock", "log.txt", "reals.png", "stats.jsonl", "status.json", "training_options.json",
+                    "fakes-init.png", "lock", "log.txt", "reals.png", "report.html", "stats.jsonl", "status.json",
+                    "training_options.json",
                 ])
             for name in names where name.hasSuffix(".png") {
                 let png = try readFile("\(runs.newest)/\(name)")

@@ -270,7 +270,7 @@ def presets():
 
 def run_block(number):
     """What the page's block of Python defines, run beside a generator of preset mlp."""
-    blocks = re.findall("```python\n(.*?)```", (ROOT / "launch" / "EXPORT.md").read_text(), re.DOTALL)
+    blocks = re.findall("```python\n(.*?)```", (ROOT / "Sources" / "GAN" / "GAN.docc" / "Export.md").read_text(), re.DOTALL)
     defined = {}
     with contextlib.chdir(FOLDER):
         exec(blocks[number], defined)

@@ -58,6 +58,8 @@ final class Trainer {
     private let initialDigest: String?
     /// Whether it was said that the file system cannot bring all of a file to disk.
     private var hasToldOfDisk = false
+    /// Whether it was said that the run's page cannot be written.
+    private var hasToldOfReport = false
     private let stepsPerEpoch: Int
     private let totalSteps: Int
     /// When the run would have started if it had never been interrupted.
@@ -132,9 +134,11 @@ final class Trainer {
             status.end(failure.code == .stopped ? .stopped : .failed, code: failure.code, message: message)
             // The failure counts, whatever becomes of the file.
             try? writeStatus()
+            writeReport()
             throw failure
         }
         try writeStatus()
+        writeReport()
     }
 
     private func trainSteps() throws {
@@ -169,6 +173,7 @@ final class Trainer {
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
             if let checkpointCommand, checkpointCommand.isRunning { try warn(checkpointCommand.look()) }
             if requests != 0 { lastAnswer = monotonicSeconds() }
+            if due.isSampled, done < totalSteps { writeReport() }
             if Signals.asksToStop(requests), done < totalSteps { try stop(after: done) }
         }
         try finish(first)
@@ -316,6 +321,17 @@ final class Trainer {
 
     private func writeStatus() throws {
         if let run { try status.write(to: "\(run.path)/status.json") }
+    }
+
+    /// Writes the run's page anew. It shows what other files hold: where it cannot be written that is said once, and training goes on.
+    private func writeReport() {
+        guard let run else { return }
+        do {
+            try world.storing("writing \(Report.name)") { try Report(of: [run]).write(to: "\(run.path)/\(Report.name)") }
+        } catch {
+            if !hasToldOfReport { try? log.print("Warning: \(error); training goes on without it") }
+            hasToldOfReport = true
+        }
     }
 }
 
