@@ -44,20 +44,22 @@ struct ExportedPlayer {
         let arena = Arena(usesHugePages: false)
         let parameters = arena.floats(plan.layout.count)
         let network = Network(name: name, plan: plan, stride: 8, parameters: parameters, keepsGradients: false, arena: arena)
-        var tensors: [(name: String, shape: [Int], values: [Float])] = []
+        var weights: [(name: String, shape: [Int], values: [Float])] = []
+        var statistics = weights
         for entry in try checkpoint.entries where entry.player == number {
-            let target: UnsafeMutablePointer<Float>
-            switch entry.part {
-            case .parameters where !isAveraged, .average where isAveraged: target = parameters
-            case .buffers: target = network.buffers
-            default: continue
-            }
+            guard entry.part == .buffers || entry.part == (isAveraged ? .average : .parameters) else { continue }
             let values = try checkpoint.floats(entry.name, count: entry.tensor.count)
-            entry.tensor.store(values, in: target)
-            tensors.append(("\(name).\(entry.tensor.name)", entry.tensor.shape, values))
+            let tensor = ("\(name).\(entry.tensor.name)", entry.tensor.shape, values)
+            if entry.part == .buffers {
+                entry.tensor.store(values, in: network.buffers)
+                statistics.append(tensor)
+            } else {
+                entry.tensor.store(values, in: parameters)
+                weights.append(tensor)
+            }
         }
         network.parametersChanged(isResumed: true)
-        self.tensors = tensors
+        tensors = weights + statistics
         used = network.usedValues()
         withExtendedLifetime(arena) {}
     }
