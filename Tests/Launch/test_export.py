@@ -454,7 +454,7 @@ class Noise(unittest.TestCase):
         for options, classes in (([], np.arange(12) % 10), (["--class", 7], np.full(12, 7))):
             made = run.sample("--noise", FOLDER / "codes.npy", *options)
             np.testing.assert_allclose(infer(model, noise=noise, classes=classes), made, atol=TOLERANCE)
-        gan_dist("sample", "--checkpoint", run.checkpoint, "--noise", FOLDER / "codes.npy", "--out", FOLDER / "single/")
+        gan_dist("sample", "--checkpoint", run.checkpoint, "--noise", FOLDER / "codes.npy", "--out", f"{FOLDER}/single/")
         self.assertEqual(len(list((FOLDER / "single").glob("*.png"))), 12)
         gan_dist("sample", "--checkpoint", run.checkpoint, "--noise", FOLDER / "codes.npy", "--out", FOLDER / "grid.png")
 

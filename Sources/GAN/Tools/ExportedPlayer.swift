@@ -8,13 +8,13 @@ struct ExportedPlayer {
     let name: String
     let input, output: OperationGraph.Value
     private let layers: [LayerSpecification]
-    private let plan: NetworkPlan
     /// Whether its weights are the moving average of those that were trained.
     let isAveraged: Bool
     /// All its tensors, by their names in the checkpoint: those of the average under the names of what they are an average of.
     let tensors: [(name: String, shape: [Int], values: [Float])]
-    /// What the graph's tensors hold.
-    private let used: [String: (shape: [Int], values: [Float])]
+    private let network: Network
+    /// Holds what the network reads.
+    private let arena = Arena(usesHugePages: false)
 
     /// - Parameters:
     ///   - name: the player's, or nil for the one that a game is played for.
@@ -32,7 +32,7 @@ struct ExportedPlayer {
         }
         let player = plans[number]
         name = player.name
-        plan = player.network
+        let plan = player.network
         layers = configuration.layers(of: name)
         let isDrawn = configuration.game == .gan && name == "generator"
         let isTranslated = name == "generator_ab" || name == "generator_ba"
@@ -41,25 +41,24 @@ struct ExportedPlayer {
             : isTranslated ? .init("translations", plan.output) : .init("logits", plan.output, isFlat: plan.output.pixels == 1)
 
         isAveraged = player.averageDecay != nil && !isRaw
-        let arena = Arena(usesHugePages: false)
         let parameters = arena.floats(plan.layout.count)
-        let network = Network(name: name, plan: plan, stride: 8, parameters: parameters, keepsGradients: false, arena: arena)
-        var tensors: [(name: String, shape: [Int], values: [Float])] = []
+        network = Network(name: name, plan: plan, stride: 8, parameters: parameters, keepsGradients: false, arena: arena)
+        var weights: [(name: String, shape: [Int], values: [Float])] = []
+        var statistics = weights
         for entry in try checkpoint.entries where entry.player == number {
-            let target: UnsafeMutablePointer<Float>
-            switch entry.part {
-            case .parameters where !isAveraged, .average where isAveraged: target = parameters
-            case .buffers: target = network.buffers
-            default: continue
-            }
+            guard entry.part == .buffers || entry.part == (isAveraged ? .average : .parameters) else { continue }
             let values = try checkpoint.floats(entry.name, count: entry.tensor.count)
-            entry.tensor.store(values, in: target)
-            tensors.append(("\(name).\(entry.tensor.name)", entry.tensor.shape, values))
+            let tensor = ("\(name).\(entry.tensor.name)", entry.tensor.shape, values)
+            if entry.part == .buffers {
+                entry.tensor.store(values, in: network.buffers)
+                statistics.append(tensor)
+            } else {
+                entry.tensor.store(values, in: parameters)
+                weights.append(tensor)
+            }
         }
         network.parametersChanged(isResumed: true)
-        self.tensors = tensors
-        used = network.usedValues()
-        withExtendedLifetime(arena) {}
+        tensors = weights + statistics
     }
 
     /// A tensor whose numbers are not all finite, if there is one.
@@ -68,6 +67,7 @@ struct ExportedPlayer {
     /// As a model of ONNX's, of float32 numbers.
     func model(summary: String, metadata: [String: String]) -> ONNXModel {
         let graph = OperationGraph(layers, from: input, to: output)
+        let used = network.usedValues()
         var inputs = [ONNXModel.Value(name: input.name, sizes: input.sizes)]
         if graph.takesClasses { inputs.append(.init(name: OperationGraph.classes, elementType: .int64, sizes: [])) }
         let tensors = graph.tensors.map { name in
