@@ -96,11 +96,12 @@ extension ReportPage {
               for (let i = 0; i < inputs; i++) {
                 for (let p = 0; p < kernel; p++) {
                   for (let q = 0; q < kernel; q++, k++) {
-                    const [factor, first, last] = [w[k], columns.first[q], columns.last[q]];
+                    const factor = w[k];
+                    const last = columns.last[q];
                     for (let h = rows.first[p]; h < rows.last[p]; h++) {
                       const from = (i * x.height + stride * h + p - padding) * x.width + q - padding;
                       const to = (o * height + h) * width;
-                      for (let v = first; v < last; v++) y[to + v] += factor * source[from + stride * v];
+                      for (let v = columns.first[q]; v < last; v++) y[to + v] += factor * source[from + stride * v];
                     }
                   }
                 }
@@ -127,11 +128,12 @@ extension ReportPage {
               for (let o = 0; o < outputs; o++) {
                 for (let p = 0; p < kernel; p++) {
                   for (let q = 0; q < kernel; q++, k++) {
-                    const [factor, first, last] = [w[k], columns.first[q], columns.last[q]];
+                    const factor = w[k];
+                    const last = columns.last[q];
                     for (let h = rows.first[p]; h < rows.last[p]; h++) {
                       const from = (i * x.height + h) * x.width;
                       const to = (o * height + stride * h + p - padding) * width + q - padding;
-                      for (let v = first; v < last; v++) y[to + stride * v] += factor * source[from + v];
+                      for (let v = columns.first[q]; v < last; v++) y[to + stride * v] += factor * source[from + v];
                     }
                   }
                 }
