@@ -30,7 +30,7 @@ class Page:
         self._events = []
 
     def __enter__(self):
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = tempfile.mkdtemp()
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
 
@@ -41,7 +41,7 @@ class Page:
 
         self._browser = subprocess.Popen(
             [find(), "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", f"--user-data-dir={self._folder.name}", "about:blank"],
+             "--disable-background-networking", "--disable-component-update", f"--user-data-dir={self._folder}", "about:blank"],
             preexec_fn=descriptors, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_browser)
         os.close(from_browser)
@@ -56,15 +56,15 @@ class Page:
         return self
 
     def __exit__(self, *_):
-        self._browser.terminate()
         try:
+            self.call("Browser.close", browser=True, seconds=10)
             self._browser.wait(10)
-        except subprocess.TimeoutExpired:
+        except (OSError, RuntimeError, TimeoutError, subprocess.TimeoutExpired):
             self._browser.kill()
             self._browser.wait()
         os.close(self._write)
         os.close(self._read)
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)  # a process of the browser may be writing there still
 
     def call(self, method, browser=False, seconds=120, **parameters):
         """Calls a method of the protocol and returns its result."""

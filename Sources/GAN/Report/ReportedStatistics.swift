@@ -32,8 +32,8 @@ struct ReportedStatistics: Encodable {
     /// A training has about thirty.
     private static let mostCurves = 64
     /// A line with measures holds one of these.
-    private static let measureMarks = ["\"extractor_sha256\"", "\"test_loss\"", "_floor\""].map { Array($0.utf8) }
-    private static let hashMark = Array("\"weights_sha256\"".utf8)
+    private static let measureMarks = ["\"extractor_sha256\"", "\"test_loss\"", "_floor\""].map(Word.init)
+    private static let hashMark = Word("\"weights_sha256\"")
 
     /// Nothing yet.
     init() {}
@@ -53,7 +53,7 @@ struct ReportedStatistics: Encodable {
             add(object, step: step, count: max(0, step - before))
         }
         // A hash may stand in a line that was not chosen.
-        for line in lines.reversed() where line.contains(Self.hashMark) {
+        for line in lines.reversed() where Self.hashMark.isIn(line) {
             guard let object = Self.object(line), let step = object["step"] as? Int,
                 let hash = object["weights_sha256"] as? String
             else { continue }
@@ -65,7 +65,7 @@ struct ReportedStatistics: Encodable {
     /// Numbers of the lines to read, ascending.
     private static func chosen(_ lines: [ArraySlice<UInt8>], most: Int) -> [Int] {
         guard lines.count > most else { return Array(lines.indices) }
-        let measured = lines.indices.filter { number in measureMarks.contains { lines[number].contains($0) } }
+        let measured = lines.indices.filter { number in measureMarks.contains { $0.isIn(lines[number]) } }
         return Set(evenly(most, of: Array(lines.indices)) + evenly(most, of: measured)).sorted()
     }
 
@@ -116,11 +116,28 @@ func evenly<Element>(_ most: Int, of list: [Element]) -> [Element] {
     return (0..<most).map { list[$0 * (list.count - 1) / (most - 1)] }
 }
 
-extension ArraySlice<UInt8> {
-    fileprivate func contains(_ word: [UInt8]) -> Bool {
-        withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return word.isEmpty }
-            return memmem(base, bytes.count, word, word.count) != nil
+/// A word to look for in many lines: most bytes of a line are not looked at (Horspool 1980).
+private struct Word {
+    private let bytes: [UInt8]
+    /// How far the word can move on, by the byte of the text at its end.
+    private let moves: [Int]
+
+    /// - Precondition: not empty.
+    init(_ text: String) {
+        bytes = Array(text.utf8)
+        var moves = [Int](repeating: bytes.count, count: 256)
+        for (place, byte) in bytes.dropLast().enumerated() { moves[Int(byte)] = bytes.count - 1 - place }
+        self.moves = moves
+    }
+
+    func isIn(_ line: ArraySlice<UInt8>) -> Bool {
+        line.withUnsafeBufferPointer { line in
+            var end = bytes.count
+            while end <= line.count {
+                if line[(end - bytes.count)..<end].elementsEqual(bytes) { return true }
+                end += moves[Int(line[end - 1])]
+            }
+            return false
         }
     }
 }

@@ -25,8 +25,8 @@ extension ReportPage {
             const members = group.runs.map((i) => runs[i]);
             const mark = () => element("i", { style: `border-color: ${colour(number)}` });
             const own = members.map((run) => [
-              element("span", { class: "legend" }, element("span", {}, mark(), run.name)), run.preset ?? "–", run.seed ?? "–",
-              stepsOf(run), run.status.state ?? "–",
+              element("span", { class: "legend run" }, mark(), run.name), run.preset ?? "–", run.seed ?? "–",
+              run.status.step ? readable(+run.status.step) : "–", run.status.state ?? "–",
               ...columns.map((key) => readable(last(run, key)))]);
             if (members.length < 2) return own;
             const means = columns.map((key) => {
@@ -37,18 +37,25 @@ extension ReportPage {
             row.isMean = true;
             return [...own, row];
           });
-          return table(["run", "preset", "seed", "step", "state", ...columns.map(nameOf)], rows, 5);
+          const head = columns.map((key) => ({ loss_d: "loss, D", loss_g: "loss, G" })[key] ?? nameOf(key));
+          return table(["run", "preset", "seed", "step", "state", ...head], rows, 5);
         }
 
         // A chart for each kind of number, with a curve for each run; runs that differ only in their seeds have one colour.
         function comparedCharts({ runs, groups }) {
-          const keys = runs.flatMap((run) => Object.keys(run.statistics.curves)).filter((key) => !/_floor(_sd)?$/.test(key));
+          const isOfRealImages = (key) => /_floor(_sd)?$|^(spread|distance)_real$/.test(key);
+          const keys = runs.flatMap((run) => Object.keys(run.statistics.curves)).filter((key) => !isOfRealImages(key));
           const series = (key) => groups.flatMap((group, number) => (
             group.runs.map((i) => runs[i]).filter((run) => key in run.statistics.curves).map((run) => ({
               name: group.runs.length > 1 ? `${run.name}, seed ${run.seed}` : run.name, steps: run.statistics.steps,
               values: run.statistics.curves[key], colour: colour(number),
             }))));
-          return [...new Set([...columnsOf(runs), ...keys])].map((key) => chart(fullNames[key] ?? nameOf(key), series(key)));
+          const floor = (key) => runs.filter((run) => `${key}_floor` in run.statistics.curves).slice(0, 1).map((run) => ({
+            name: "real images", steps: run.statistics.steps, values: run.statistics.curves[`${key}_floor`],
+            colour: "var(--quiet)", isDashed: true,
+          }));
+          return [...new Set([...columnsOf(runs), ...keys])].map((key) => (
+            chart(fullNames[key] ?? nameOf(key), [...series(key), ...floor(key)])));
         }
 
         function comparison(content) {

@@ -69,15 +69,27 @@ extension ReportPage {
           };
         }
 
+        // Of each place p of a kernel, the first i, and the one after the last, of 0 … count − 1 for which stride · i + p − padding
+        // is one of 0 … limit − 1: what is outside of them is padding.
+        function inside({ kernel, stride, padding }, limit, count) {
+          const places = Array.from({ length: kernel }, (_, p) => p - padding);
+          return {
+            first: places.map((offset) => Math.max(0, Math.ceil(-offset / stride))),
+            last: places.map((offset) => Math.min(count, Math.floor((limit - 1 - offset) / stride) + 1)),
+          };
+        }
+
         // y[o, h, w] = b[o] + Σ W[o, i, p, q] x[i, s h + p − padding, s w + q − padding],
         // W [outputs, inputs, kernel, kernel]
-        function conv2d({ inputs, outputs, kernel, stride, padding, bias }, weights, factors) {
+        function conv2d(layer, weights, factors) {
+          const { inputs, outputs, kernel, stride, padding, bias } = layer;
           const w = weights.halves(outputs * inputs * kernel * kernel);
           const b = bias === false ? new Float32Array(outputs) : weights.singles(outputs);
           return (x) => {
             const source = factors(x.values);
             const side = (length) => Math.floor((length + 2 * padding - kernel) / stride) + 1;
             const [height, width] = [side(x.height), side(x.width)];
+            const [rows, columns] = [inside(layer, x.height, height), inside(layer, x.width, width)];
             const y = new Float32Array(outputs * height * width);
             for (let o = 0, k = 0; o < outputs; o++) {
               y.fill(b[o], o * height * width, (o + 1) * height * width);
@@ -85,15 +97,11 @@ extension ReportPage {
                 for (let p = 0; p < kernel; p++) {
                   for (let q = 0; q < kernel; q++, k++) {
                     const factor = w[k];
-                    for (let h = 0; h < height; h++) {
-                      const row = stride * h + p - padding;
-                      if (row < 0 || row >= x.height) continue;
-                      const from = (i * x.height + row) * x.width + q - padding;
+                    const last = columns.last[q];
+                    for (let h = rows.first[p]; h < rows.last[p]; h++) {
+                      const from = (i * x.height + stride * h + p - padding) * x.width + q - padding;
                       const to = (o * height + h) * width;
-                      for (let v = 0; v < width; v++) {
-                        const column = stride * v + q - padding;
-                        if (column >= 0 && column < x.width) y[to + v] += factor * source[from + stride * v];
-                      }
+                      for (let v = columns.first[q]; v < last; v++) y[to + v] += factor * source[from + stride * v];
                     }
                   }
                 }
@@ -113,6 +121,7 @@ extension ReportPage {
             const source = factors(x.values);
             const side = (length) => (length - 1) * stride + kernel - 2 * padding + extra;
             const [height, width] = [side(x.height), side(x.width)];
+            const [rows, columns] = [inside(layer, height, x.height), inside(layer, width, x.width)];
             const y = new Float32Array(outputs * height * width);
             for (let o = 0; o < outputs; o++) y.fill(b[o], o * height * width, (o + 1) * height * width);
             for (let i = 0, k = 0; i < inputs; i++) {
@@ -120,15 +129,11 @@ extension ReportPage {
                 for (let p = 0; p < kernel; p++) {
                   for (let q = 0; q < kernel; q++, k++) {
                     const factor = w[k];
-                    for (let h = 0; h < x.height; h++) {
-                      const row = stride * h + p - padding;
-                      if (row < 0 || row >= height) continue;
+                    const last = columns.last[q];
+                    for (let h = rows.first[p]; h < rows.last[p]; h++) {
                       const from = (i * x.height + h) * x.width;
-                      const to = (o * height + row) * width + q - padding;
-                      for (let v = 0; v < x.width; v++) {
-                        const column = stride * v + q - padding;
-                        if (column >= 0 && column < width) y[to + stride * v] += factor * source[from + v];
-                      }
+                      const to = (o * height + stride * h + p - padding) * width + q - padding;
+                      for (let v = columns.first[q]; v < last; v++) y[to + stride * v] += factor * source[from + v];
                     }
                   }
                 }

@@ -61,7 +61,9 @@ extension ReportPage {
         :focus-visible { outline: 2px solid var(--strong); outline-offset: 2px; }
         .row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: .5rem 0; }
         .scroll { overflow-x: auto; }
-        table { border-collapse: collapse; font-size: .875rem; }
+        table { border-collapse: collapse; font-size: .875rem; overflow-wrap: break-word; }
+        td .run { display: inline; color: inherit; font-size: inherit; white-space: nowrap; }
+        td code { overflow-wrap: anywhere; }
         th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
         td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
         tr.mean td { font-weight: 600; background: var(--panel); }
