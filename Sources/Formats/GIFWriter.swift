@@ -83,8 +83,8 @@ public final class GIFWriter: AnimationWriter {
 private struct LZWCompressor {
     private static let (clear, end, mostCodes) = (256, 257, 4_096)
     /// The code of the string of a code and a byte behind it; 0 where there is none yet.
-    private var table = [UInt16](repeating: 0, count: mostCodes << 8)
-    private var next = end + 1
+    private var table = [UInt16](repeating: 0, count: LZWCompressor.mostCodes << 8)
+    private var next = LZWCompressor.end + 1
     private var width = 9
     private var output: [UInt8] = []
     private var bits: UInt32 = 0

@@ -30,7 +30,7 @@ import Testing
         let frames = frames(channels: 1, height: height, width: width)
         try write(try GIFWriter(path: folder.file("x.gif")), frames, seconds: [0.1, 0.1, 2])
         let film = try GIF(try folder.read("x.gif"))
-        #expect([film.height, film.width] == [height, width])
+        #expect(film.height == height && film.width == width)
         #expect(film.frames.map(\.delay) == [10, 10, 200])
         for (frame, picture) in zip(film.frames, frames) {
             #expect(frame.indices.flatMap { film.palette[3 * Int($0)..<3 * Int($0) + 3] } == picture.pixels.flatMap { [$0, $0, $0] })
@@ -145,7 +145,8 @@ private struct GIF {
                 let data = blocks()
                 if kind == 0xf9 { delay = Int(data[1]) | Int(data[2]) << 8 }
             case 0x2c:
-                try #require([number(offset + 1), number(offset + 3), number(offset + 5), number(offset + 7)] == [0, 0, width, height])
+                let place = [1, 3, 5, 7].map { number(offset + $0) }
+                try #require(place[0] == 0 && place[1] == 0 && place[2] == width && place[3] == height)
                 try #require(bytes[offset + 9] == 0 && bytes[offset + 10] == 8)
                 offset += 11
                 frames.append(Frame(delay: delay, indices: try GIF.decompress(blocks(), count: width * height)))

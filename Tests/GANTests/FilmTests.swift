@@ -72,7 +72,7 @@ import Testing
 
     @Test func whatMakesNoSense() throws {
         expectUsage(".gif or .png") { _ = try animated(AnimationRequest(run: run.path, out: "x.mp4")) }
-        for (key, text) in [(\AnimationRequest.framesPerSecond, "--fps"), (\.hold, "--hold")] {
+        for (key, text) in [(\AnimationRequest.framesPerSecond, "--fps"), (\.hold, "--hold")] as [(WritableKeyPath<AnimationRequest, Double>, String)] {
             var wrong = request("x.gif")
             wrong[keyPath: key] = -1
             expectUsage(text) { _ = try animated(wrong) }

@@ -35,9 +35,11 @@ import Testing
             #expect(found.path == checkpoint(4), "\(name)")
             #expect(found.told == ["Checkpoint: \(checkpoint(4)) (step 4)"])
         }
-        #expect(try find(checkpoint(2)) == (checkpoint(2), []))
-        // Whoever opens it says that there is none.
-        #expect(try find("none.safetensors") == ("none.safetensors", []))
+        // Whoever opens a file says that there is none.
+        for name in [checkpoint(2), "none.safetensors"] {
+            let found = try find(name)
+            #expect(found.path == name && found.told == [])
+        }
     }
 
     @Test func damagedOnesAreSkipped() throws {

@@ -12,10 +12,14 @@ import MessagePassing
 /// the training does not end it.
 final class CheckpointCommand {
     private let command: String
+    private let environment: [String: String]
     private var running: (process: pid_t, path: String)?
     private var waiting: String?
 
-    init(_ command: String) { self.command = command }
+    init(_ command: String, environment: [String: String] = ProcessInfo.processInfo.environment) {
+        self.command = command
+        self.environment = environment.filter { !CheckpointCommand.isLaunchers($0.key) }
+    }
 
     var isRunning: Bool { running != nil }
 
@@ -84,7 +88,7 @@ final class CheckpointCommand {
         }
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO)
-        posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1)
+        for descriptor in CheckpointCommand.openFiles() { posix_spawn_file_actions_addclose(&actions, descriptor) }
         var signals = sigset_t()
         sigemptyset(&signals)
         posix_spawnattr_setsigmask(&attributes, &signals)
@@ -95,7 +99,6 @@ final class CheckpointCommand {
             &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
 
         let arguments = ["sh", "-c", "\(command) \"$@\"", "sh", path]
-        let environment = ProcessInfo.processInfo.environment.filter { !CheckpointCommand.isLaunchers($0.key) }
         var process: pid_t = 0
         let code = withCStrings(arguments) { arguments in
             withCStrings(environment.map { "\($0)=\($1)" }) { environment in
@@ -107,6 +110,12 @@ final class CheckpointCommand {
         }
         running = (process, path)
         return []
+    }
+
+    /// All but the standard ones; MPI's own are inherited otherwise.
+    private static func openFiles() -> [Int32] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        return names.compactMap { Int32($0) }.filter { $0 > STDERR_FILENO }
     }
 
     /// Whether a variable tells a process its place in a job.

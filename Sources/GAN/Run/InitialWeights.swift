@@ -22,7 +22,7 @@ struct InitialWeights {
         var told: [String] = []
         path = try checkpointFile(name, under: outdir) { told.append($0) }
         notes = told
-        let path = path
+        let path = self.path
         file = try withFiles {
             let file = try SafetensorsFile(path: path)
             // A file that was not written here need not have one.

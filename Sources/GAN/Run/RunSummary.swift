@@ -3,7 +3,6 @@ import Foundation
 
 /// What the files of a run tell of it, for a list of runs; nil is what they do not tell. Damaged files are as if they were missing.
 struct RunSummary {
-    let number: Int
     /// The folder's.
     let name: String
     let path: String
@@ -21,8 +20,7 @@ struct RunSummary {
     /// When the run was last written (RFC 3339).
     var when: String?
 
-    init(_ run: RunDirectory, number: Int) {
-        self.number = number
+    init(_ run: RunDirectory) {
         path = run.path
         name = (run.path as NSString).lastPathComponent
         let options = run.options
@@ -40,10 +38,10 @@ struct RunSummary {
     }
 
     private mutating func readStatistics(_ path: String) throws {
-        let key = Array("\"fid\":".utf8)
+        let key = Data("\"fid\":".utf8)
         var last: ArraySlice<UInt8> = []
         try forEachLine(of: path) { line in
-            if line.contains(key), let value = RunSummary.object(line)["fid"] as? Double { fid = min(fid ?? .infinity, value) }
+            if Data(line).range(of: key) != nil, let value = RunSummary.object(line)["fid"] as? Double { fid = min(fid ?? .infinity, value) }
             // A kill may leave half a line.
             if line.last == UInt8(ascii: "}") { last = line }
         }
@@ -57,7 +55,7 @@ struct RunSummary {
     }
 }
 
-/// Calls `body` with each line of a text file, without its end; lines of more than a mebibyte are left out.
+/// Calls `body` with each line of a text file, without its end; of a line of more than a mebibyte, the beginning.
 private func forEachLine(of path: String, _ body: (ArraySlice<UInt8>) -> Void) throws {
     let source = try ByteSource(path: path)
     var piece = [UInt8](repeating: 0, count: 1 << 16)
@@ -67,7 +65,7 @@ private func forEachLine(of path: String, _ body: (ArraySlice<UInt8>) -> Void) t
         guard count > 0 else { break }
         var lines = piece[..<count].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         if lines.count > 1 {
-            body(rest + lines.removeFirst())
+            body((rest + lines.removeFirst())[...])
             rest = []
             for line in lines.dropLast() { body(line) }
         }

@@ -33,7 +33,7 @@ private func train(
     try world.compare("--init-from option", options.initialWeights ?? "none", .usage)
 
     // Rank 0 reads the weights to begin with, and all ranks take their configuration where none is asked for.
-    let initial = try world.agree {
+    let initial = try world.agree { () -> InitialWeights? in
         try options.checkBeginning(resume)
         return try isWriter ? options.initialWeights.map { try InitialWeights($0, under: options.outdir) } : nil
     }

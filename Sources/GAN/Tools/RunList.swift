@@ -16,7 +16,7 @@ public enum RunKey: String, CaseIterable, Sendable {
 ///     to be written stand last, and of the Fréchet distance, where less is more, the best.
 /// - Throws: missing input where there is no such folder; an I/O failure where it cannot be read.
 public func listRuns(in folder: String, sortedBy key: RunKey?, asJSON: Bool) throws -> String {
-    var runs = try RunDirectory.all(under: folder).reversed().map { RunSummary($0.run, number: $0.number) }
+    var runs = try RunDirectory.all(under: folder).reversed().map { RunSummary($0.run) }
     if runs.isEmpty {
         guard FileManager.default.fileExists(atPath: folder) else {
             throw Failure(.missingInput, "\(folder): a folder of runs is expected, found nothing; give the --outdir of train")
