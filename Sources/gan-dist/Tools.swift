@@ -175,9 +175,7 @@ struct Export: ParsableCommand {
     var out: String
     @Option(help: "onnx, layers and weights, or safetensors, weights alone (told by the name of --out).")
     var format: String?
-    @Option(help: ArgumentHelp(
-        "Which network: generator, discriminator, classifier, generator_ab, generator_ba, discriminator_a or discriminator_b.",
-        discussion: "The first of a game's if it is left away."))
+    @Option(help: "generator or discriminator; classifier; generator_ab, generator_ba, discriminator_a or discriminator_b (the first).")
     var player: String?
     @Flag(help: "Write the generator itself, not the average of it that a checkpoint may hold.")
     var raw = false
