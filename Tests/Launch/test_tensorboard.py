@@ -201,6 +201,7 @@ class TensorBoard(unittest.TestCase):
         expected = {"preset": "mlp", "batch_size": 16, "latent_dim": 4, "seed": 7, "steps": 2, "(end)": 1}
         self.assertEqual({name: found.get(name) for name in expected}, expected)
         self.assertIn("lr", found)
+        self.assertFalse({"generator", "log_interval"} & set(found))
 
     def test_other_games(self):
         """Players, pictures and measures of a CycleGAN and a classifier are there too."""

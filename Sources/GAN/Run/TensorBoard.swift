@@ -135,19 +135,21 @@ private enum Numbers: Decodable {
 }
 
 extension Configuration {
-    /// Each field that its game has and that has a value.
+    /// What its game is played with, but for the networks: lists of layers fit no table.
     fileprivate var hyperparameters: [(name: String, value: TensorBoardSummary.Value)] {
         get throws {
             let fields = try fields()
             return Configuration.declared.map(\.field).filter(has).compactMap { field in
-                fields[field.key].map { (name: field.key, value: TensorBoardSummary.Value(json: $0)) }
+                guard let json = fields[field.key], !json.hasPrefix("["),
+                    field.changesBytes || ["preset", "epochs", "steps"].contains(field.key)
+                else { return nil }
+                return (name: field.key, value: TensorBoardSummary.Value(json: json))
             }
         }
     }
 }
 
 extension TensorBoardSummary.Value {
-    /// Lists stay as they are written.
     fileprivate init(json: String) {
         if let number = Double(json) {
             self = .number(number)
