@@ -72,8 +72,10 @@ extension Configuration {
     /// The data that a preset is made for, to be compared with.
     fileprivate var presetData: DataFormat {
         var data = dataFormat
-        // Presets that are told classes need some, whatever this configuration makes of them.
+        // Presets that are told classes need some, whatever this configuration makes of them. A CycleGAN's measures its
+        // translations where both domains have labels, which a configuration does not tell otherwise.
         if data.classes == nil { data.classes = 10 }
+        if !evaluateInterval.isNever { data.secondClasses = 10 }
         return data
     }
 }

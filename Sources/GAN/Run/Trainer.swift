@@ -323,13 +323,13 @@ final class Trainer {
         if let run { try status.write(to: "\(run.path)/status.json") }
     }
 
-    /// Writes the run's page anew. It shows what other files hold: where it cannot be written that is said once, and training goes on.
+    /// Writes the run's page anew. It shows what other files hold: where it cannot be written, that is said once.
     private func writeReport() {
         guard let run else { return }
         do {
             try world.storing("writing \(Report.name)") { try Report(of: [run]).write(to: "\(run.path)/\(Report.name)") }
         } catch {
-            if !hasToldOfReport { try? log.print("Warning: \(error); training goes on without it") }
+            if !hasToldOfReport { try? log.print("Warning: \(error); the run's page is not written") }
             hasToldOfReport = true
         }
     }

@@ -6,6 +6,7 @@ extension ReportPage {
           loss_d: "discriminator", loss_g: "generator", loss_d_real: "D on reals", loss_d_fake: "D on fakes", d_real: "D(x)",
           d_fake: "D(G(z))", images_per_second: "images/s", fid: "FID", kid: "KID", class_kl: "class KL",
           classifier_score: "classifier score",
+          loss_d_a: "D of A", loss_d_b: "D of B", loss_g_ab: "G to B", loss_g_ba: "F to A", fid_a: "FID of A", fid_b: "FID of B",
           spread_fake: "fakes", spread_real: "reals", distance_fake: "fakes", distance_real: "reals",
         };
         const nameOf = (key) => names[key] ?? key.replaceAll("_", " ");
