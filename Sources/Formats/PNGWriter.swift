@@ -3,7 +3,11 @@ import CPNG
 extension Picture {
     /// Writes a PNG file (ISO/IEC 15948) of 8 bits a sample, grey or RGB, atomically.
     /// - Throws: `FormatError` of kind `io`.
-    public func writePNG(path: String) throws {
+    public func writePNG(path: String) throws { try AtomicFile.write(path: path, bytes: png(path: path)) }
+
+    /// The bytes of that file.
+    /// - Parameter path: what an error names.
+    func png(path: String) throws -> [UInt8] {
         var image = png_image()
         image.version = UInt32(PNG_IMAGE_VERSION)
         image.width = UInt32(width)
@@ -26,8 +30,6 @@ extension Picture {
                 throw FormatError(.io, path: path, "libpng cannot encode \(width) x \(height) pixels: \(message)")
             }
         }
-        let file = try AtomicFile(path: path)
-        try bytes[..<size].withUnsafeBytes { try file.append($0) }
-        try file.commit()
+        return Array(bytes[..<size])
     }
 }

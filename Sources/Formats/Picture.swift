@@ -48,7 +48,7 @@ public struct Picture: Sendable, Equatable {
         self.init(channels: first.channels, height: height, width: width, pixels: pixels)
     }
 
-    private var shape: [Int] { [height, width, channels] }
+    var shape: [Int] { [height, width, channels] }
 }
 
 extension Picture {
