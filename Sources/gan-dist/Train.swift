@@ -27,6 +27,8 @@ struct Train: ParsableCommand {
     var dataB: String?
     @Option(parsing: .unconditional, help: "Folder of the runs.")
     var outdir = "runs"
+    @Option(parsing: .unconditional, help: "Name of the run, a part of its folder's.")
+    var name: String?
     @OptionGroup var fields: FieldOptions
     @Option(
         parsing: .unconditional,
@@ -46,8 +48,21 @@ struct Train: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Go on from a checkpoint: a file, latest, or auto (a fresh start if there is none).", valueName: "latest|auto|file"))
+            "Go on from a checkpoint: a file, a run's folder or number, latest, or auto (a fresh start if there is none).",
+            valueName: "latest|auto|run|file"))
     var resume: String?
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Begin a new run with the weights of a checkpoint, a run's newest one, or a safetensors file with PyTorch's names.",
+            valueName: "file|run"))
+    var initFrom: String?
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Shell command to run after each checkpoint, with the file as its last argument; training does not wait for it.",
+            valueName: "command"))
+    var onCheckpoint: String?
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp("Measure by the features of this classifier, in place of one of the data's own.", valueName: "file"))
@@ -86,16 +101,22 @@ struct Train: ParsableCommand {
         guard dumpSteps >= 0 else { throw Failure(.usage, "--dump-steps \(dumpSteps): must be 0 or more") }
         let paths: [(option: String, path: String?)] = [
             ("--data", data), ("--data-a", dataA), ("--data-b", dataB), ("--outdir", outdir), ("--trace", trace), ("--resume", resume), ("--extractor", extractor),
+            ("--init-from", initFrom),
         ]
         for (option, path) in paths where path == "" {
             throw Failure(.usage, "\(option) \"\": a path is expected, found an empty text")
         }
+        if onCheckpoint?.allSatisfy(\.isWhitespace) == true { throw Failure(.usage, "--on-checkpoint: a command is expected, found an empty text") }
+        if let name { try RunDirectory.checkName(name) }
         try refuseContradictions(data: data, dataA: dataA, dataB: dataB)
         var options = RunOptions()
         options.resumeCommand = ResumeRequest.command(command, Array(CommandLine.arguments.dropFirst()))
         options.dataFolder = dataA ?? data ?? options.dataFolder
         options.secondDataFolder = dataB
         options.outdir = outdir
+        options.name = name
+        options.initialWeights = initFrom
+        options.checkpointCommand = onCheckpoint
         options.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
         options.reduction = try choice("--reduction", reduction)
         options.overlaps = !noOverlap

@@ -28,7 +28,8 @@ import Testing
     @Test(
         arguments: [
             (["train", "--preset", "mlp"], "--preset mlp --resume latest"), (["--resume", "auto", "--keep", "2"], "--keep 2 --resume latest"),
-            (["--resume=a file", "--lr=1e-3"], "--lr=1e-3 --resume latest"), (["--resume"], "--resume latest"),
+            (["--resume=a file", "--lr=1e-3"], "--lr=1e-3 --resume latest"),
+            (["--init-from", "--resume", "--keep", "2", "--init-from=x"], "--keep 2 --resume latest"), (["--resume"], "--resume latest"),
             (["--data", "my data", "--outdir", "it's"], "--data 'my data' --outdir 'it'\\''s' --resume latest"),
             (["--data", "$HOME", "--outdir", "~/x", "--trace", ""], "--data '$HOME' --outdir '~/x' --trace '' --resume latest"),
         ] as [([String], String)])

@@ -72,7 +72,7 @@ import Testing
         #expect(try state(resumed, 6) == state(whole, 6))
         // Asked for by name it is refused.
         let error = #expect(throws: Failure.self) {
-            try trainedRun(goOn(steps: 6), data: data, outdir: folder.file("other"), resume: .file(path))
+            try trainedRun(goOn(steps: 6), data: data, outdir: folder.file("other"), resume: .named(path))
         }
         #expect(error?.code == .badData)
     }
@@ -82,7 +82,7 @@ import Testing
         let run = try trainedRun(try model(steps: 3), data: data, outdir: folder.file("runs"))
         let copy = folder.file("copy.safetensors")
         try FileManager.default.copyItem(atPath: "\(run.path)/\(Checkpoint.name(step: 3))", toPath: copy)
-        let resumed = try trainedRun(goOn(steps: 4), data: data, outdir: folder.file("new"), resume: .file(copy))
+        let resumed = try trainedRun(goOn(steps: 4), data: data, outdir: folder.file("new"), resume: .named(copy))
         #expect(resumed.path.hasSuffix("/new/00000-mlp-b10"))
         #expect(try resumed.stats().compactMap { $0["step"] as? Int } == [4])
     }
@@ -104,7 +104,7 @@ import Testing
             "dataset": "fashion", "discriminator": [LayerSpecification.linear(inputs: 784, outputs: 1)],
         ]
         for (field, change) in changes {
-            for resume in [ResumeRequest.latest, .file("\(run.path)/\(Checkpoint.name(step: 3))")] {
+            for resume in [ResumeRequest.latest, .named("\(run.path)/\(Checkpoint.name(step: 3))")] {
                 let error = #expect(throws: Failure.self, "\(field)") {
                     try trainedRun(goOn(steps: 4, [field: change]), data: data, outdir: folder.file("runs"), resume: resume)
                 }

@@ -185,6 +185,9 @@ public struct Configuration: Codable, Equatable, Sendable {
     @Field("keep", .within(1...1 << 30, "at least one checkpoint must be kept"), changesBytes: false, flag: "--keep",
         help: "Checkpoints to keep.")
     public var keep: Int = 5
+    @Field("keep_every", .any, .unlessDefault, changesBytes: false, flag: "--keep-every",
+        help: "Steps between checkpoints that are written and kept for good, whatever --keep says; 0 is never.")
+    public var keepEvery: Interval = .never
 
     /// What the networks play with each other.
     public enum GameKind: String, Codable, CaseIterable, Sendable {

@@ -9,7 +9,7 @@ struct Settings {
     private let values: [String: Any]
 
     /// Fields that `training_options.json` holds besides and a model file may.
-    private static let ignored: Set<String> = ["version", "data_sha256", "images", "data_path", "class_names"]
+    private static let ignored: Set<String> = ["version", "data_sha256", "images", "data_path", "class_names", "init_from", "init_sha256"]
 
     /// - Throws: a usage error where the text is not a JSON object of known fields.
     init(_ text: Data, path: String) throws {

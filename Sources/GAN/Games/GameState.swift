@@ -15,6 +15,26 @@ struct GameState {
 
     /// Draws the initial weights.
     func initialise(seed: UInt64) throws {
+        try draw(seed: seed)
+        begin()
+    }
+
+    /// Takes over the weights that rank 0 reads from a file; `weights` is nil on other ranks. What the file lacks of running
+    /// statistics is as in a run of drawn weights.
+    func initialise(seed: UInt64, from weights: InitialWeights?) throws {
+        try draw(seed: seed)
+        for entry in InitialWeights.taken(of: players.map(\.plan)) {
+            let player = players[entry.player]
+            let isWeight = entry.isWeight
+            let own = isWeight ? player.reducer.parameters : player.network.buffers
+            let values = try received { try weights?.values(entry) ?? entry.tensor.values(in: own) }
+            if !isWeight || world.communicator.isHostLeader { entry.tensor.store(values, in: own) }
+        }
+        try world.agree {}
+        begin()
+    }
+
+    private func draw(seed: UInt64) throws {
         for player in players {
             let (network, stream, kernels) = (player.network, player.plan.initialWeights, game.context.kernels)
             if world.communicator.isHostLeader {
@@ -24,6 +44,10 @@ struct GameState {
             network.bufferLayout.initialise(network.buffers, seed: seed, stream: stream, kernels: kernels)
         }
         try world.agree {}
+    }
+
+    /// Makes what follows from the initial weights.
+    private func begin() {
         for player in players {
             let segment = player.optimizer.segment
             player.network.parametersChanged()
@@ -106,7 +130,12 @@ struct GameState {
     }
 
     private func receive(_ name: String, count: Int, _ checkpoint: Checkpoint?) throws -> [Float] {
-        var values = try world.agree { try checkpoint?.floats(name, count: count) ?? [Float](repeating: 0, count: count) }
+        try received { try checkpoint?.floats(name, count: count) ?? [Float](repeating: 0, count: count) }
+    }
+
+    /// Rank 0's numbers, on all ranks; those of the others must be as many.
+    private func received(_ body: () throws -> [Float]) throws -> [Float] {
+        var values = try world.agree(body)
         try values.withUnsafeMutableBytes { try world.broadcast($0, from: 0) }
         return values
     }

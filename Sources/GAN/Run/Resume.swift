@@ -8,10 +8,11 @@ public enum ResumeRequest: Equatable, Sendable {
     case latest
     /// The same, or a fresh start.
     case auto
-    case file(String)
+    /// A file, or a run by its folder or number; see `RunDirectory.named`.
+    case named(String)
 
     public init(_ text: String) {
-        self = text == "latest" ? .latest : text == "auto" ? .auto : .file(text)
+        self = text == "latest" ? .latest : text == "auto" ? .auto : .named(text)
     }
 
     /// The command line with which a run goes on from its newest checkpoint.
@@ -20,11 +21,14 @@ public enum ResumeRequest: Equatable, Sendable {
     ///   - words: what starts the program, up to its options.
     ///   - arguments: those of the run that stops.
     public static func command(_ words: String, _ arguments: [String]) -> String {
+        // What a run began with counts once.
+        let dropped = ["--resume", "--init-from"]
         var kept: [String] = []
         var isValue = false
         for argument in arguments.first == "train" ? arguments.dropFirst() : arguments[...] {
-            if !isValue, argument != "--resume", !argument.hasPrefix("--resume=") { kept.append(argument) }
-            isValue = argument == "--resume"
+            let isDropped = dropped.contains { argument == $0 || argument.hasPrefix("\($0)=") }
+            if !isValue, !isDropped { kept.append(argument) }
+            isValue = !isValue && dropped.contains(argument)
         }
         return ([words] + (kept + ["--resume", "latest"]).map(\.quotedForShell)).joined(separator: " ")
     }
@@ -46,6 +50,8 @@ struct CheckpointSearch {
     private var dataFolder: String { options.dataFolder }
     /// Whether the run is to be written on, and so must have no other writer.
     private let locks: Bool
+    /// Weights that the run began with, where it is to be one that began with given ones.
+    private let initial: InitialWeights?
     /// Of the data, by the name of the set.
     private var fingerprints: [String: String] = [:]
     /// The lock on the run directory of the checkpoint that was found.
@@ -55,8 +61,9 @@ struct CheckpointSearch {
     /// Why the newest run that could be read does not match, if it does not.
     private(set) var refusal: Failure?
 
-    init(_ wanted: ConfigurationRequest, _ options: RunOptions, locks: Bool = true) {
+    init(_ wanted: ConfigurationRequest, _ options: RunOptions, initial: InitialWeights? = nil, locks: Bool = true) {
         self.wanted = wanted
+        self.initial = initial
         self.options = options
         outdir = options.outdir
         self.locks = locks
@@ -66,11 +73,12 @@ struct CheckpointSearch {
     /// - Throws: a failure where no checkpoint is found, another run writes on it, or one is there and cannot be read: that
     ///   may pass, and a fresh start in its place would lose the run.
     mutating func find(_ request: ResumeRequest) throws -> Resumption? {
-        if case .file(let path) = request {
-            let directory = try RunDirectory.containing(path)
+        if case .named(let name) = request {
+            let run = try RunDirectory.named(name, under: outdir)
+            let directory = try RunDirectory.containing(run.map { "\($0.path)/checkpoint" } ?? name)
             // First: a run that is under way removes checkpoints.
             if locks { lock = try directory.map { try RunLock(on: $0.path) } }
-            return try named(path, in: directory)
+            return try named(name, of: run, in: directory)
         }
         var locked: String?
         while true {
@@ -90,46 +98,36 @@ struct CheckpointSearch {
         }
     }
 
-    private func named(_ path: String, in directory: RunDirectory?) throws -> Resumption {
-        if let newest = try folderCheckpoint(path) {
-            throw Failure(.usage, "--resume \(path): a checkpoint is expected, found a folder\(newest)")
+    /// - Parameters:
+    ///   - run: the run that the name is of, or nil for a file.
+    ///   - directory: where the run goes on.
+    private mutating func named(_ name: String, of run: RunDirectory?, in directory: RunDirectory?) throws -> Resumption {
+        let checkpoint: Checkpoint
+        if let run {
+            guard let found = try run.newestCheckpoint(skipping: &damaged) else { throw run.missingCheckpoint(damaged) }
+            checkpoint = found
+        } else {
+            checkpoint = try Checkpoint(path: name)
         }
-        let checkpoint = try Checkpoint(path: path)
         let configuration = try wanted.resumed(from: checkpoint.configuration)
         try CheckpointSearch.refuseDifferences(configuration, checkpoint)
         return Resumption(checkpoint: checkpoint, configuration: configuration, directory: directory)
-    }
-
-    /// What to name instead where a path is that of a folder.
-    private func folderCheckpoint(_ path: String) throws -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
-        let newest = try RunDirectory(path: path).checkpoints().first
-        return newest.map { "; the newest one in it is \($0.path)" } ?? " without checkpoints"
     }
 
     private mutating func newest() throws -> Resumption? {
         damaged = []
         refusal = nil
         for (_, run) in try RunDirectory.all(under: outdir) {
-            for (_, path) in try run.checkpoints() {
-                let checkpoint: Checkpoint
-                do {
-                    checkpoint = try Checkpoint(path: path)
-                } catch let failure as Failure where failure.code != .inputOutput {
-                    damaged.append((path, failure.description))
-                    continue
-                }
-                if let preset = wanted.preset, preset != checkpoint.configuration.preset { break }
-                let configuration = try wanted.resumed(from: checkpoint.configuration)
-                do {
-                    try CheckpointSearch.refuseDifferences(configuration, checkpoint)
-                    try refuseOtherData(configuration, checkpoint)
-                    return Resumption(checkpoint: checkpoint, configuration: configuration, directory: run)
-                } catch let failure as Failure where failure.code == .usage || failure.code == .badData {
-                    refusal = refusal ?? failure
-                    break
-                }
+            guard let checkpoint = try run.newestCheckpoint(skipping: &damaged) else { continue }
+            if let preset = wanted.preset, preset != checkpoint.configuration.preset { continue }
+            let configuration = try wanted.resumed(from: checkpoint.configuration)
+            do {
+                try CheckpointSearch.refuseDifferences(configuration, checkpoint)
+                try initial?.refuseOther(checkpoint)
+                try refuseOtherData(configuration, checkpoint)
+                return Resumption(checkpoint: checkpoint, configuration: configuration, directory: run)
+            } catch let failure as Failure where failure.code == .usage || failure.code == .badData {
+                refusal = refusal ?? failure
             }
         }
         return nil
@@ -174,10 +172,7 @@ extension Checkpoint {
     /// Where the run's data were, as its options tell.
     fileprivate var dataPath: String? {
         let folder = (path as NSString).deletingLastPathComponent
-        guard let text = try? fileContents("\(folder.isEmpty ? "." : folder)/training_options.json", limit: 1 << 24),
-            let options = try? JSONSerialization.jsonObject(with: Data(text)) as? [String: Any]
-        else { return nil }
-        return options["data_path"] as? String
+        return RunDirectory(path: folder.isEmpty ? "." : folder).options["data_path"] as? String
     }
 
     /// Refuses data that the run was not trained on.

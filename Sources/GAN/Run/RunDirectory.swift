@@ -6,14 +6,15 @@ import MessagePassing
 public struct RunDirectory: Sendable {
     public let path: String
 
-    /// Claims the next free number under `outdir`, for `00000-mlp-b64` of MNIST, or `00000-mlp-flowers-b64` of other data. `mkdir` decides, so that two runs never share a folder.
-    public static func create(under outdir: String, _ configuration: Configuration) throws -> RunDirectory {
+    /// Claims the next free number under `outdir`, for `00000-mlp-b64` of MNIST, or `00000-mlp-flowers-b64` of other data, and
+    /// `00000-first-mlp-b64` of a run with a name. `mkdir` decides, so that two runs never share a folder.
+    public static func create(under outdir: String, name: String? = nil, _ configuration: Configuration) throws -> RunDirectory {
         try makeFolders(outdir, advice: "choose another with --outdir")
-        let name = configuration.dataset.utf8.map { plainBytes.contains($0) ? $0 : UInt8(ascii: "_") }
-        let data = configuration.dataset == DataFormat.mnist.name ? "" : "-\(String(decoding: name, as: UTF8.self))"
+        let parts = [name.map(plain), configuration.preset, configuration.dataset == DataFormat.mnist.name ? nil : plain(configuration.dataset)]
+        let words = parts.compactMap(\.self).joined(separator: "-")
         var number = try (all(under: outdir).first?.number ?? -1) + 1
         while true {
-            let path = "\(outdir)/\(number.padded(to: 5))-\(configuration.preset)\(data)-b\(configuration.batchSize)"
+            let path = "\(outdir)/\(number.padded(to: 5))-\(words)-b\(configuration.batchSize)"
             if mkdir(path, 0o777) == 0 { return RunDirectory(path: path) }
             guard errno == EEXIST else {
                 throw Failure(
@@ -22,6 +23,19 @@ public struct RunDirectory: Sendable {
             }
             number += 1
         }
+    }
+
+    /// Refuses a name of a run that makes no part of a folder's; of others, bytes that need quotes somewhere become `_`.
+    public static func checkName(_ name: String) throws {
+        guard (1...100).contains(name.utf8.count) else {
+            let found = name.isEmpty ? "\"\"" : "of \(name.utf8.count) bytes"
+            throw Failure(.usage, "--name \(found): a name of 1 … 100 bytes is expected, as in first-try")
+        }
+    }
+
+    /// A text as a part of a folder's name: other bytes become `_`.
+    private static func plain(_ text: String) -> String {
+        String(decoding: text.utf8.map { plainBytes.contains($0) ? $0 : UInt8(ascii: "_") }, as: UTF8.self)
     }
 
     /// What the name of a folder needs no quotes for anywhere.
@@ -61,6 +75,15 @@ public struct RunDirectory: Sendable {
             of: /training_options\.json|status\.json|(reals|fakes-init|fakes-\d{6,})\.png|checkpoint-\d{9,}\.safetensors|best-[a-z_]+\.safetensors/) != nil
     }
 
+    /// What `training_options.json` holds; nothing where it is missing or damaged.
+    var options: [String: Any] { object("training_options.json") }
+
+    /// A JSON object in a file of the run; empty where there is none.
+    func object(_ name: String) -> [String: Any] {
+        guard let text = try? fileContents("\(path)/\(name)", limit: 1 << 24) else { return [:] }
+        return (try? JSONSerialization.jsonObject(with: Data(text))) as? [String: Any] ?? [:]
+    }
+
     func write(_ text: String, to name: String) throws {
         try withFiles { try AtomicFile.write(path: "\(path)/\(name)", bytes: Array(text.utf8)) }
     }
@@ -82,6 +105,8 @@ public struct RunDirectory: Sendable {
 struct CheckpointRetention {
     private let run: RunDirectory
     private let keep: Int
+    /// Whether the checkpoint of a step stays for good.
+    private let isSpared: (_ step: Int) -> Bool
     private let damaged: Set<String>
     private var known: [(step: Int, path: String)]
     private let first: Int
@@ -89,9 +114,14 @@ struct CheckpointRetention {
     /// - Parameters:
     ///   - resumed: the checkpoint that the run goes on from, if it lies in this folder.
     ///   - damaged: paths of files that proved unreadable.
-    init(_ run: RunDirectory, keep: Int, resumed: (step: Int, path: String)?, damaged: Set<String> = []) {
+    ///   - isSpared: whether the checkpoint of a step stays for good, beside the newest.
+    init(
+        _ run: RunDirectory, keep: Int, resumed: (step: Int, path: String)?, damaged: Set<String> = [],
+        isSpared: @escaping (_ step: Int) -> Bool = { _ in false }
+    ) {
         self.run = run
         self.keep = keep
+        self.isSpared = isSpared
         self.damaged = damaged
         known = resumed.map { [$0] } ?? []
         first = resumed?.step ?? 0
@@ -103,7 +133,7 @@ struct CheckpointRetention {
         known.insert((step, path), at: 0)
         let older = try run.checkpoints().filter { $0.step < first && !damaged.contains($0.path) }
         let surplus = known.dropFirst(keep) + older.dropFirst(max(0, keep - known.count))
-        for checkpoint in surplus { unlink(checkpoint.path) }
+        for checkpoint in surplus where !isSpared(checkpoint.step) { unlink(checkpoint.path) }
         known = Array(known.prefix(keep))
     }
 }

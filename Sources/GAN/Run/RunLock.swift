@@ -19,7 +19,13 @@ final class RunLock {
             throw Failure(.inputOutput, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
         }
         var result: Int32
-        repeat { result = flock(descriptor, LOCK_EX | LOCK_NB) } while result != 0 && errno == EINTR
+        var attempts = 0
+        repeat {
+            // Whoever lists runs holds it for a moment.
+            if attempts > 0 { usleep(10_000) }
+            attempts += 1
+            result = flock(descriptor, LOCK_EX | LOCK_NB)
+        } while result != 0 && (errno == EINTR || errno == EWOULDBLOCK && attempts < 5)
         if result != 0, errno == EWOULDBLOCK {
             let holder = RunLock.holder(descriptor)
             close(descriptor)

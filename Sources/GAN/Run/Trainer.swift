@@ -8,6 +8,12 @@ public struct RunOptions: Sendable {
     /// Where domain B is, if it lies in a place of its own; `dataFolder` is then A's.
     public var secondDataFolder: String?
     public var outdir = "runs"
+    /// A part of the name of a new run's folder.
+    public var name: String?
+    /// A checkpoint or other file of weights that a new run begins with; see `InitialWeights`.
+    public var initialWeights: String?
+    /// A shell command to run for each checkpoint; see `CheckpointCommand`.
+    public var checkpointCommand: String?
     public var instructionSet: InstructionSet?
     public var reduction = Reducer.Algorithm.tree
     /// Whether computation goes on while a gradient is being reduced.
@@ -43,6 +49,9 @@ final class Trainer {
     private var retention: CheckpointRetention?
     /// The best checkpoint so far, where one is kept.
     private var best: BestCheckpoint?
+    private let checkpointCommand: CheckpointCommand?
+    /// The SHA-256 of the weights that the run was given to begin with, if it was.
+    private let initialDigest: String?
     /// Whether it was said that the file system cannot bring all of a file to disk.
     private var hasToldOfDisk = false
     private let stepsPerEpoch: Int
@@ -62,10 +71,12 @@ final class Trainer {
     ///   - resumption: the checkpoint that the run goes on from, on rank 0 only.
     ///   - damaged: checkpoints of this run that proved unreadable.
     ///   - secondsBefore: how long the run took up to there.
+    ///   - initialDigest: of the weights that the run was given to begin with, if it was.
     ///   - firstStep: steps done already.
     init(
         _ configuration: Configuration, _ options: RunOptions, data: RunData, fingerprint: String?, world: World, game: any Game,
-        run: RunDirectory?, log: Log, resumption: Resumption?, damaged: Set<String>, secondsBefore: Double, firstStep: Int
+        run: RunDirectory?, log: Log, resumption: Resumption?, damaged: Set<String>, secondsBefore: Double,
+        initialDigest: String?, firstStep: Int
     ) throws {
         self.configuration = configuration
         self.options = options
@@ -79,12 +90,17 @@ final class Trainer {
         stats = try run.map { try AppendedFile("\($0.path)/stats.jsonl") }
         observer = try game.makeObserver(data, run: run, firstStep: firstStep)
         if let checkpoint = resumption?.checkpoint { try observer.restore(from: checkpoint) }
+        self.initialDigest = initialDigest
+        checkpointCommand = run == nil ? nil : options.checkpointCommand.map { CheckpointCommand($0) }
+        let stepsPerEpoch = configuration.stepsPerEpoch(images: data.count)
+        self.stepsPerEpoch = stepsPerEpoch
         retention = run.map { run in
             let resumed = resumption.flatMap { $0.directory == nil ? nil : ($0.checkpoint.step, $0.checkpoint.path) }
-            return CheckpointRetention(run, keep: configuration.keep, resumed: resumed, damaged: damaged)
+            return CheckpointRetention(run, keep: configuration.keep, resumed: resumed, damaged: damaged) {
+                configuration.keepEvery.isDue(after: $0, stepsPerEpoch: stepsPerEpoch)
+            }
         }
         start = monotonicSeconds() - secondsBefore
-        stepsPerEpoch = configuration.stepsPerEpoch(images: data.count)
         totalSteps = configuration.totalSteps(images: data.count)
         best = try configuration.keepBest.map {
             try BestCheckpoint($0, of: configuration.game, from: resumption?.checkpoint, world)
@@ -143,6 +159,7 @@ final class Trainer {
             if due.isSampled { try observer.writePictures(after: done) }
             if let evaluation, best?.isBetter(evaluation, step: done) == true { try saveBest(done) }
             if due.isSaved || requests != 0 { try saveCheckpoint(done) }
+            if let checkpointCommand, checkpointCommand.isRunning { try warn(checkpointCommand.look()) }
             if requests != 0 { lastAnswer = monotonicSeconds() }
             if Signals.asksToStop(requests), done < totalSteps { try stop(after: done) }
         }
@@ -160,13 +177,21 @@ final class Trainer {
     private func stop(after done: Int) throws -> Never {
         let steps = "step \(Double(done).grouped) of \(Double(totalSteps).grouped)"
         try log.print("Stopped after \(steps); go on with: \(options.resumeCommand)")
+        if let farewell = checkpointCommand?.farewell { try log.print("Note: \(farewell)") }
         status.message = "stopped after \(steps), as a signal asked for"
         throw Failure(.stopped, "", isShared: true)
+    }
+
+    private func warn(_ warnings: [String]) throws {
+        for warning in warnings { try log.print("Warning: \(warning)") }
     }
 
     /// Says what there is now and what can be done with it.
     private func finish(_ first: Int) throws {
         guard let run else { return }
+        if let checkpointCommand, checkpointCommand.isRunning {
+            try warn(world.storing("waiting for the command of --on-checkpoint", because: "it still runs") { checkpointCommand.finish() })
+        }
         guard first < totalSteps else {
             return try log.print(
                 "The checkpoint is at step \(first) of \(totalSteps): nothing is left to do. More --epochs or --steps go on from it.")
@@ -245,6 +270,7 @@ final class Trainer {
             hasToldOfDisk = true
             try log.print("Note: \(weakness): a checkpoint may be lost where the machine loses power")
         }
+        if let checkpointCommand { try warn(checkpointCommand.run(for: path)) }
     }
 
     private func saveBest(_ done: Int) throws {
@@ -262,6 +288,7 @@ final class Trainer {
         ]
         metadata["data_fingerprint"] = fingerprint
         metadata["data_b_sha256"] = data.second?.digest
+        metadata[Checkpoint.initialDigestKey] = initialDigest
         metadata.merge(best?.metadata ?? [:]) { own, _ in own }
         return try state.save(
             to: path, metadata: metadata.merging(memory.metadata) { own, _ in own }, extra: memory.tensors)
@@ -288,6 +315,6 @@ private struct Due {
         isHashed = isDue(configuration.hashInterval)
         isEvaluated = configuration.evaluateInterval != .never && isDue(configuration.evaluateInterval)
         isSampled = isDue(configuration.sampleInterval)
-        isSaved = isDue(configuration.checkpointInterval)
+        isSaved = isDue(configuration.checkpointInterval) || configuration.keepEvery.isDue(after: done, stepsPerEpoch: stepsPerEpoch)
     }
 }

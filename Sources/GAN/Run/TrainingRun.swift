@@ -29,9 +29,19 @@ private func train(
     try world.compare("program", try programDigest(world), .usage)
     try world.compare("--resume option", resume.map { "\($0)" } ?? "none", .usage)
     try world.compare("--trace option", options.trace ?? "none", .usage)
+    try world.compare("--init-from option", options.initialWeights ?? "none", .usage)
 
+    // Rank 0 reads the weights to begin with, and all ranks take their configuration where none is asked for.
+    let initial = try world.agree { () -> InitialWeights? in
+        try options.checkBeginning(resume)
+        return try isWriter ? options.initialWeights.map { try InitialWeights($0, under: options.outdir) } : nil
+    }
+    var fresh = request
+    if let path = options.initialWeights {
+        fresh.adopt(String(decoding: try world.allGather(Array((initial?.configuration ?? "").utf8))[0], as: UTF8.self), of: path)
+    }
     // Rank 0 looks for the checkpoint, and all ranks take the configuration that it found.
-    var search = CheckpointSearch(request, options)
+    var search = CheckpointSearch(request, options, initial: initial)
     var resumption: Resumption?
     try world.agree { if isWriter, let resume { resumption = try search.find(resume) } }
     let isResumed = try world.shared(resumption == nil ? 0 : 1) != 0
@@ -45,10 +55,10 @@ private func train(
         domains = try Domains(
             options, domain: configuration.domainB, wanted: request.dataset, preferred: configuration.dataset, world: world)
     } else {
-        let preferred = try world.agree { try request.fileDataset }
-        let domain = try world.agree { try request.knownDomain }
+        let preferred = try world.agree { try fresh.fileDataset }
+        let domain = try world.agree { try fresh.knownDomain }
         domains = try Domains(options, domain: domain, wanted: request.dataset, preferred: preferred, world: world)
-        configuration = try world.agree { try request.fresh(for: domains.first.format) }
+        configuration = try world.agree { try fresh.fresh(for: domains.first.format) }
         try compare(configuration, world)
     }
     let source = domains.first
@@ -56,6 +66,8 @@ private func train(
         try domains.validate(configuration)
         try checkRanks(communicator.size, configuration, options)
     }
+    let isGiven = !isResumed && options.initialWeights != nil
+    let surplus = try world.agree { try isGiven ? initial?.check(configuration.playerPlans()) ?? [] : [] }
     let layout = ShardLayout(shards: configuration.shards, ranks: communicator.size)
     let kernels = try world.agree { try selectKernels(options.instructionSet, configuration.precision) }
 
@@ -93,8 +105,14 @@ private func train(
     let game = try configuration.makeGame(
         data, layout: layout, world: world, kernels: kernels, reduction: options.reduction, overlaps: options.overlaps)
     let state = GameState(game: game)
+    var initialDigest = resumption?.checkpoint.initialDigest
     if isResumed {
         try state.restore(resumption?.checkpoint)
+    } else if isGiven {
+        try state.initialise(seed: configuration.seed, from: initial)
+        let digest = state.weightsDigest()
+        try world.compare("initial weights", digest, .internalError)
+        initialDigest = digest
     } else {
         try state.initialise(seed: configuration.seed)
     }
@@ -102,7 +120,8 @@ private func train(
     var prepared: PreparedRun?
     let log: Log = try world.agree {
         guard isWriter else { return Log(file: nil, isQuiet: true) }
-        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, domains, data)
+        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, domains, data, initialDigest: initialDigest,
+            initialPath: isGiven ? initial?.path : nil)
         prepared = run
         return Log(
             file: try AppendedFile("\(run.directory.path)/log.txt"), isQuiet: options.isQuiet,
@@ -118,9 +137,14 @@ private func train(
         {
             try log.print(line)
         }
+        if isGiven, let initial {
+            try log.print("Begun with the weights of \(initial.path), SHA-256 \(initialDigest ?? "")")
+            for note in initial.notes where note.hasPrefix("Warning") { try log.print(note) }
+            for note in surplus { try log.print("Note: \(note)") }
+        }
         if let parts, data.heldOut != nil { try log.print("Test: \(parts.description)") }
         if let crowding = world.crowding { try log.print("Note: \(crowding)") }
-        for note in try request.notes(from: resumption?.checkpoint.configuration, source.format) { try log.print("Note: \(note)") }
+        for note in try (isResumed ? request : fresh).notes(from: resumption?.checkpoint.configuration, source.format) { try log.print("Note: \(note)") }
     }
     if let plan {
         data.evaluator = try Evaluator(plan, training: dataset, world: world, kernels: kernels) { try prepared == nil ? () : log.print($0) }
@@ -142,7 +166,7 @@ private func train(
     let trainer = try Trainer(
         configuration, options, data: data, fingerprint: fingerprint, world: world, game: game, run: prepared?.directory, log: log,
         resumption: resumption, damaged: Set(search.damaged.map(\.path)), secondsBefore: prepared?.secondsBefore ?? 0,
-        firstStep: firstStep)
+        initialDigest: initialDigest, firstStep: firstStep)
     do {
         try trainer.train()
     } catch let failure as Failure where failure.isShared {
@@ -159,9 +183,14 @@ private func train(
 public func dryRun(
     _ request: ConfigurationRequest, _ options: RunOptions, resume: ResumeRequest?, ranks: Int
 ) throws -> String {
-    var search = CheckpointSearch(request, options, locks: false)
+    try options.checkBeginning(resume)
+    let initial = try options.initialWeights.map { try InitialWeights($0, under: options.outdir) }
+    var search = CheckpointSearch(request, options, initial: initial, locks: false)
     let resumption = try resume.flatMap { try search.find($0) }
+    var request = request
+    if let initial { request.adopt(initial.configuration, of: initial.path) }
     let configuration = try resumption?.configuration ?? request.fresh(for: dataFormat(request, options))
+    if resumption == nil { _ = try initial?.check(configuration.playerPlans()) }
     try checkRanks(ranks, configuration, options)
     _ = try selectKernels(options.instructionSet, configuration.precision)
     return try configuration.json(pretty: true, adding: ["version": Version.current])
@@ -241,14 +270,14 @@ private struct PreparedRun {
     /// A new folder with its options, or that of the resumed run, rid of what lies past the checkpoint's step.
     init(
         _ resumption: Resumption?, lock: RunLock?, _ configuration: Configuration, _ options: RunOptions,
-        _ domains: Domains, _ data: RunData
+        _ domains: Domains, _ data: RunData, initialDigest: String?, initialPath: String?
     ) throws {
         if let directory = resumption?.directory, let lock, let step = resumption?.checkpoint.step {
             (self.directory, self.lock) = (directory, lock)
             if lock.weakness == nil { try directory.removeLeftovers() }
             secondsBefore = try dropLines(past: step, of: "\(directory.path)/stats.jsonl")
         } else {
-            directory = try RunDirectory.create(under: options.outdir, configuration)
+            directory = try RunDirectory.create(under: options.outdir, name: options.name, configuration)
             self.lock = try RunLock(on: directory.path)
             secondsBefore = 0
         }
@@ -257,6 +286,10 @@ private struct PreparedRun {
             "version": Version.current, "data_sha256": data.training.digest, "images": data.training.count,
             "data_path": domains.first.path,
         ]
+        if let initialDigest {
+            facts["init_sha256"] = initialDigest
+            facts["init_from"] = initialPath ?? resumption?.directory?.options["init_from"] as? String
+        }
         if !domains.first.classNames.isEmpty { facts["class_names"] = domains.first.classNames }
         if let source = domains.second, let second = data.second {
             facts.merge(["data_b_sha256": second.digest, "images_b": second.count, "data_b_path": source.path]) { $1 }
