@@ -13,7 +13,7 @@ struct GANDist: ParsableCommand {
         abstract: "Trains generative adversarial networks on MNIST or pictures of your own, data-parallel over MPI, with "
             + "the same bytes at any number of ranks.",
         version: Version.current,
-        subcommands: [Train.self, Sample.self, Translate.self, Evaluate.self, Classify.self, Hash.self, Info.self, Bench.self],
+        subcommands: [Train.self, Sample.self, Translate.self, Evaluate.self, Classify.self, Hash.self, ListRuns.self, Animate.self, Info.self, Bench.self],
         defaultSubcommand: Train.self)
 
     static func main() {

@@ -4,13 +4,24 @@ import GAN
 import Kernels
 import MessagePassing
 
+/// How commands name a checkpoint.
+struct CheckpointOptions: ParsableArguments {
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Checkpoint: a file, or the newest of a run by its folder, its number, or latest.", valueName: "file|run|latest"))
+    var checkpoint: String
+    @Option(parsing: .unconditional, help: "Folder of the runs that have numbers.")
+    var outdir = "runs"
+
+    func file() throws -> String { try checkpointFile(checkpoint, under: outdir) }
+}
+
 struct Sample: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw pictures from a checkpoint, as a PNG grid, a NumPy array or single PNG files.",
         discussion: "The seed and its number determine a picture, however many are drawn. A walk follows a great circle (slerp).")
 
-    @Option(help: "Checkpoint file.")
-    var checkpoint: String
+    @OptionGroup var which: CheckpointOptions
     @Option(parsing: .unconditional, help: "How many pictures, 8 in a row of a grid (default: 64).")
     var count: Int?
     @Option(help: ArgumentHelp("Rows and columns of the grid, instead of --count.", valueName: "RxC"))
@@ -29,7 +40,7 @@ struct Sample: ParsableCommand {
     var raw = false
 
     func run() throws {
-        try writeSamples(checkpoint: checkpoint, seed: seed, isRaw: raw, to: out) { classes in
+        try writeSamples(checkpoint: which.file(), seed: seed, isRaw: raw, to: out) { classes in
             try SampleRequest(count: count, grid: grid, isWalk: interpolate, label: label, classes: classes)
         }
     }
@@ -40,8 +51,7 @@ struct Classify: ParsableCommand {
         abstract: "Name the classes of pictures with a trained classifier, and compare with their labels.",
         discussion: "Looks at the test pictures of the data where their files have a test part, else at all pictures.")
 
-    @Option(help: "Checkpoint file of a classifier (--preset classifier28).")
-    var checkpoint: String
+    @OptionGroup var which: CheckpointOptions
     @Option(parsing: .unconditional, help: "Pictures, as for train.")
     var data = "data"
     @Option(help: "Which data set it is, where a folder holds several, as for train.")
@@ -53,7 +63,7 @@ struct Classify: ParsableCommand {
 
     func run() throws {
         try StandardOutput.printResult(
-            try classify(checkpoint: checkpoint, data: data, dataset: dataset, onlyHeldOut: heldOut, out: out))
+            try classify(checkpoint: which.file(), data: data, dataset: dataset, onlyHeldOut: heldOut, out: out))
     }
 }
 
@@ -62,8 +72,7 @@ struct Translate: ParsableCommand {
         abstract: "Translate pictures to the other domain of a CycleGAN.",
         discussion: "Takes the test pictures of the data where their files have a test part, else all pictures.")
 
-    @Option(help: "Checkpoint file of a CycleGAN (--preset cyclegan28).")
-    var checkpoint: String
+    @OptionGroup var which: CheckpointOptions
     @Option(help: "The domain to translate to: a or b.")
     var to: String
     @Option(parsing: .unconditional, help: "Pictures of the other domain, as for train.")
@@ -78,7 +87,7 @@ struct Translate: ParsableCommand {
     var out: String
 
     func run() throws {
-        let notes = try translate(checkpoint: checkpoint, to: to, data: data, dataset: dataset, count: count, out: out)
+        let notes = try translate(checkpoint: which.file(), to: to, data: data, dataset: dataset, count: count, out: out)
         for note in notes { StandardOutput.printMessage(note) }
     }
 }
@@ -89,8 +98,12 @@ struct Evaluate: ParsableCommand {
         abstract: "Measure how like the data a generator's pictures are: Fréchet distance and its kin. Also under mpirun.",
         discussion: "Features are those of a classifier of the data, which is trained first where there is none yet.")
 
-    @Option(help: "Checkpoint file.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Checkpoint: a file, or the newest of a run by its folder, its number, or latest.", valueName: "file|run|latest"))
     var checkpoint: String?
+    @Option(parsing: .unconditional, help: "Folder of the runs that have numbers.")
+    var outdir = "runs"
     @Option(help: "Pictures to measure in place of a checkpoint's: an .npy array or a folder, as --data.")
     var pictures: String?
     @Option(parsing: .unconditional, help: "The data that the pictures are to be like, as for train (default: data).")
@@ -132,6 +145,7 @@ struct Evaluate: ParsableCommand {
         }
         if let images, images < 6 { throw Failure(.usage, "--images \(images): at least 6 pictures are measured") }
         var request = EvaluationRequest(made)
+        request.outdir = outdir
         try refuseContradictions(data: data, dataA: dataA, dataB: dataB)
         request.data = data ?? request.data
         if let dataA, let dataB { request.domains = (dataA, dataB) }
@@ -148,12 +162,66 @@ struct Evaluate: ParsableCommand {
 struct Hash: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print the SHA-256 of a checkpoint's parameters.")
 
-    @Option(help: "Checkpoint file.")
-    var checkpoint: String
+    @OptionGroup var which: CheckpointOptions
     @Flag(help: "Include the optimiser's moments.")
     var state = false
 
-    func run() throws { try StandardOutput.printResult(try Checkpoint(path: checkpoint).hash(state: state)) }
+    func run() throws { try StandardOutput.printResult(try Checkpoint(path: which.file()).hash(state: state)) }
+}
+
+struct ListRuns: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "runs", abstract: "List the runs: what they are, how far they are, and how good.",
+        discussion: "The newest stands last. What a run's files do not tell is a dash. A run that says that it is running, and that nobody "
+            + "writes any more, was killed.")
+
+    @Argument(help: "Folder of the runs.")
+    var folder = "runs"
+    @Option(help: "Column to sort by: \(RunKey.allCases.map(\.rawValue).joined(separator: ", ")) (default: the runs' numbers).")
+    var sort: String?
+    @Flag(help: "Print one JSON object a line.")
+    var json = false
+
+    func run() throws {
+        let text = try listRuns(in: folder, sortedBy: sort.map { try choice("--sort", $0) }, asJSON: json)
+        if !text.isEmpty { try StandardOutput.printResult(text) }
+    }
+}
+
+struct Animate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a film, GIF or animated PNG, of a run's pictures over time, or of a walk between pictures.",
+        discussion: "A GIF of colour pictures has 252 colours; a PNG has all.")
+
+    @Argument(help: ArgumentHelp("The run: its folder, its number, or latest.", valueName: "run"))
+    var name: String
+    @Option(parsing: .unconditional, help: "Folder of the runs that have numbers.")
+    var outdir = "runs"
+    @Option(help: "Where to write: a .gif or .png file.")
+    var out: String
+    @Flag(help: "Walk between pictures of the newest checkpoint, and back to the first, instead.")
+    var walk = false
+    @Option(parsing: .unconditional, help: "Frames a second.")
+    var fps = 10.0
+    @Option(parsing: .unconditional, help: "Seconds for which the last frame is held; a walk goes on at once.")
+    var hold = 2.0
+    @Option(parsing: .unconditional, help: "Most frames of grids, evenly thinned (default: 300), or frames of a walk (default: 120).")
+    var frames: Int?
+    @Option(help: ArgumentHelp("Rows and columns of a walk's grid (default: 4x8, or a column for each class).", valueName: "RxC"))
+    var grid: String?
+
+    func run() throws {
+        var request = AnimationRequest(run: name, out: out)
+        request.outdir = outdir
+        request.framesPerSecond = fps
+        request.hold = hold
+        request.frames = frames
+        guard walk else {
+            if let grid { throw Failure(.usage, "--grid \(grid): the grids of a run are as they are; add --walk") }
+            return try animate(request, tell: StandardOutput.printMessage)
+        }
+        try animateWalk(request, grid: grid, tell: StandardOutput.printMessage)
+    }
 }
 
 struct Info: ParsableCommand {

@@ -11,6 +11,8 @@ public struct EvaluationRequest: Sendable {
     }
 
     public var pictures: Pictures
+    /// The folder of the runs that have numbers.
+    public var outdir = "runs"
     public var data = "data"
     /// Where the domains of a CycleGAN are, if they are in places of their own.
     public var domains: (a: String, b: String)?
@@ -41,7 +43,10 @@ public func evaluate(_ request: EvaluationRequest, world: World) throws {
     let evaluation: Evaluation
     let pictures: String
     switch request.pictures {
-    case .checkpoint(let path, let isRaw):
+    case .checkpoint(let name, let isRaw):
+        // Rank 0 chooses for all: a run that is under way writes others.
+        let chosen = try world.agree { try isWriter ? checkpointFile(name, under: request.outdir) : "" }
+        let path = String(decoding: try world.allGather(Array(chosen.utf8))[0], as: UTF8.self)
         let checkpoint = try world.agree { try Checkpoint(path: path) }
         if checkpoint.configuration.game == .cyclegan {
             return try evaluateTranslations(request, checkpoint, kernels, world, tell)

@@ -9,7 +9,7 @@ public enum Pictures {
     /// Pillow warns of a decompression bomb beyond.
     private static let mostPixels = 89_478_485
 
-    /// Refuses a grid that would be too large to be looked at.
+    /// Refuses a grid that would be too large to be looked at, before anything is drawn, and says how many pictures fit.
     static func checkGrid(of count: Int, _ image: Shape, columns: Int, path: String) throws {
         let columns = min(columns, count)
         let rows = (count + columns - 1) / columns
@@ -17,16 +17,25 @@ public enum Pictures {
             count == 1 ? (image.width, image.height) : (columns * (image.width + 2) + 2, rows * (image.height + 2) + 2)
         guard max(width, height) > longestSide || width * height > mostPixels else { return }
         func grouped(_ number: Int) -> String { Double(number).grouped }
+        let fits = width > longestSide ? 0 : columns * ((min(longestSide, mostPixels / width) - 2) / (image.height + 2))
+        let advice =
+            fits > 0
+            ? "at most \(grouped(fits)) in rows of \(grouped(columns))" : "rows of at most \(grouped((longestSide - 2) / (image.width + 2)))"
         throw Failure(
             .usage,
             "--out \(path): a grid of \(grouped(count)) pictures would be \(grouped(width)) × \(grouped(height)) pixels, which "
-                + "viewers do not open (\(grouped(longestSide)) a side and \(grouped(mostPixels)) in all are the most); ask for fewer "
-                + "pictures, for a square with --grid, for an .npy array, or for a folder of single pictures")
+                + "viewers do not open (\(grouped(longestSide)) a side and \(grouped(mostPixels)) in all are the most); ask for \(advice), for a "
+                + "square with --grid, for an .npy array, or for a folder of single pictures")
     }
 
     /// Writes values in [−1, 1], [pictures, H, W, C].
     public static func writeGrid(_ values: [Float], _ image: Shape, columns: Int = 8, to path: String) throws {
         try writeGrid(bytes: values.map(byte), image, columns: columns, to: path)
+    }
+
+    /// A grid of values in [−1, 1], [pictures, H, W, C].
+    static func grid(_ values: [Float], _ image: Shape, columns: Int) -> Picture {
+        Picture(grid: pictures(values.map(byte), image), columns: columns)
     }
 
     /// Writes bytes, [pictures, H, W, C].
