@@ -14,8 +14,8 @@ struct GANDist: ParsableCommand {
             + "the same bytes at any number of ranks.",
         version: Version.current,
         subcommands: [
-            Train.self, Sample.self, Translate.self, Evaluate.self, Classify.self, Export.self, ListRuns.self, Report.self, Animate.self, Hash.self,
-            Info.self, Bench.self,
+            Train.self, Sample.self, Translate.self, Evaluate.self, Classify.self, Export.self, ListRuns.self, Report.self,
+            Animate.self, Hash.self, Info.self, Bench.self,
         ],
         defaultSubcommand: Train.self)
 

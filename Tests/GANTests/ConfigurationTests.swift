@@ -114,7 +114,7 @@ import Testing
             "ema": (0.999, "0.999"), "ema_ramp": (true, "true"), "precision": ("bf16", "\"bf16\""),
             "seed": (UInt64.max, "18446744073709551615"), "shards": (16, "16"), "log_interval": ("7", "\"7\""),
             "sample_interval": ("0", "\"0\""), "checkpoint_interval": ("9e", "\"9e\""), "hash_interval": ("8", "\"8\""),
-            "keep": (1, "1"), "evaluate_interval": ("2e", "\"2e\""), "evaluate_images": (100, "100"),
+            "keep": (1, "1"), "keep_every": ("1000", "\"1000\""), "evaluate_interval": ("2e", "\"2e\""), "evaluate_images": (100, "100"),
             "keep_best": ("fid", "\"fid\""), "domain_b": ("mnist:edges", "\"mnist:edges\""), "channels_b": (3, "3"),
             "cycle_weight": (5.0, "5"), "cycle_weight_b": (0.0, "0"), "identity_weight": (0.5, "0.5"), "pool_size": (16, "16"),
         ]

@@ -58,7 +58,7 @@ import Testing
     @Test func statisticsAndAverage() throws {
         func restored(_ name: String) throws -> [Float] {
             let configuration = try Checkpoint(path: checkpoint).configuration
-            let world = try SoloCommunicator().world()
+            let world = try World(SoloCommunicator(), limit: 0)
             let game = try configuration.makeGame(
                 RunData(synthetic: 37, for: configuration), layout: ShardLayout(shards: configuration.shards, ranks: 1), world: world,
                 kernels: .fastest, reduction: .tree)

@@ -90,7 +90,7 @@ import Testing
             request.preset = preset
             try request.readOptions(["steps": 7])
             let run = try trainedRun(
-                request, data: data, outdir: folder.file("runs-\(preset ?? "")"), hosts: hosts, resume: .file(path))
+                request, data: data, outdir: folder.file("runs-\(preset ?? "")"), hosts: hosts, resume: .named(path))
             let state = try Checkpoint(path: "\(run.path)/\(Checkpoint.name(step: 7))").hash(state: true)
             #expect(state == "111fc0d05878dda85fe671a61066ebc1521e5c3b012ea68d7817fd84462c7437")
         }

@@ -77,6 +77,7 @@ extension Jobs {
             let runs = try Runs()
             try runs.succeed("--preset", "mlp", "--steps", "3", "--name", "good")
             let job = try runs.start(["--preset", "mlp", "--steps", "1000000"])
+            try job.poll("a second run") { runs.names.count == 2 ? true : nil }
             try runs.waitForStep(2, of: job)
             let running = try Program.run("runs", runs.outdir)
             #expect(running.output.contains("running") && !running.output.contains("killed"), "\(running)")

@@ -36,8 +36,8 @@ shown = Image.open(film)
 frames = []
 for number, name in enumerate(names):
     shown.seek(number)
-    pairs = zip(shown.convert("RGB").getdata(), Image.open(name).convert("RGB").getdata())
-    worst = max(abs(a - b) for pixel, other in pairs for a, b in zip(pixel, other))
+    pairs = zip(shown.convert("RGB").tobytes(), Image.open(name).convert("RGB").tobytes())
+    worst = max(abs(a - b) for a, b in pairs)
     frames.append((shown.info["duration"], worst))
 print(json.dumps({"format": shown.format, "count": shown.n_frames, "size": shown.size, "loop": shown.info["loop"], "frames": frames}))
 """

@@ -28,7 +28,8 @@ public struct RunDirectory: Sendable {
     /// Refuses a name of a run that makes no part of a folder's; of others, bytes that need quotes somewhere become `_`.
     public static func checkName(_ name: String) throws {
         guard (1...100).contains(name.utf8.count) else {
-            throw Failure(.usage, "--name \(name.isEmpty ? "\"\"" : "of \(name.utf8.count) bytes"): a name of 1 … 100 bytes is expected, as in first-try")
+            let found = name.isEmpty ? "\"\"" : "of \(name.utf8.count) bytes"
+            throw Failure(.usage, "--name \(found): a name of 1 … 100 bytes is expected, as in first-try")
         }
     }
 

@@ -121,7 +121,8 @@ private func train(
     var prepared: PreparedRun?
     let log: Log = try world.agree {
         guard isWriter else { return Log(file: nil, isQuiet: true) }
-        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, domains, data, initialDigest: initialDigest)
+        let run = try PreparedRun(resumption, lock: search.lock, configuration, options, domains, data, initialDigest: initialDigest,
+            initialPath: isGiven ? initial?.path : nil)
         prepared = run
         return Log(
             file: try AppendedFile("\(run.directory.path)/log.txt"), isQuiet: options.isQuiet,
@@ -270,7 +271,7 @@ private struct PreparedRun {
     /// A new folder with its options, or that of the resumed run, rid of what lies past the checkpoint's step.
     init(
         _ resumption: Resumption?, lock: RunLock?, _ configuration: Configuration, _ options: RunOptions,
-        _ domains: Domains, _ data: RunData, initialDigest: String?
+        _ domains: Domains, _ data: RunData, initialDigest: String?, initialPath: String?
     ) throws {
         if let directory = resumption?.directory, let lock, let step = resumption?.checkpoint.step {
             (self.directory, self.lock) = (directory, lock)
@@ -288,7 +289,7 @@ private struct PreparedRun {
         ]
         if let initialDigest {
             facts["init_sha256"] = initialDigest
-            facts["init_from"] = resumption == nil ? options.initialWeights : resumption?.directory?.options["init_from"] as? String
+            facts["init_from"] = initialPath ?? resumption?.directory?.options["init_from"] as? String
         }
         if !domains.first.classNames.isEmpty { facts["class_names"] = domains.first.classNames }
         if let source = domains.second, let second = data.second {

@@ -85,7 +85,8 @@ public func animate(_ request: AnimationRequest, tell: (String) -> Void) throws 
     let writer = try request.writer(frames: frames.count)
     for path in frames {
         let picture = try withFiles { try Picture(path: path) }
-        try withFiles { try writer.append(picture, seconds: path == last ? max(request.hold, 1 / request.framesPerSecond) : 1 / request.framesPerSecond) }
+        let seconds = max(path == last ? request.hold : 0, 1 / request.framesPerSecond)
+        try withFiles { try writer.append(picture, seconds: seconds) }
     }
     try withFiles { try writer.finish() }
     tell("\(request.out): \(frames.count) grids of \(run.path)")

@@ -18,11 +18,13 @@ public enum Pictures {
         guard max(width, height) > longestSide || width * height > mostPixels else { return }
         func grouped(_ number: Int) -> String { Double(number).grouped }
         let fits = width > longestSide ? 0 : columns * ((min(longestSide, mostPixels / width) - 2) / (image.height + 2))
-        let advice = fits > 0 ? "ask for at most \(grouped(fits)) in rows of \(grouped(columns))" : "ask for shorter rows"
+        let advice =
+            fits > 0
+            ? "at most \(grouped(fits)) in rows of \(grouped(columns))" : "rows of at most \(grouped((longestSide - 2) / (image.width + 2)))"
         throw Failure(
             .usage,
             "--out \(path): a grid of \(grouped(count)) pictures would be \(grouped(width)) × \(grouped(height)) pixels, which "
-                + "viewers do not open (\(grouped(longestSide)) a side and \(grouped(mostPixels)) in all are the most); \(advice), for a "
+                + "viewers do not open (\(grouped(longestSide)) a side and \(grouped(mostPixels)) in all are the most); ask for \(advice), for a "
                 + "square with --grid, for an .npy array, or for a folder of single pictures")
     }
 
