@@ -8,10 +8,12 @@ struct Report: ParsableCommand {
             + "time, a generator to draw with, the configuration and the commands to go on with. Of several runs it holds a table and "
             + "their curves over each other.")
 
-    @Argument(help: "Folders of runs, or a folder that holds some, as in runs/.")
+    @Argument(help: "Runs, by their folders, their numbers, or latest; or a folder that holds some, as in runs/.")
     var runs: [String]
+    @Option(parsing: .unconditional, help: "Folder of the runs that have numbers.")
+    var outdir = "runs"
     @Option(help: ArgumentHelp("Where to write (default: report.html in the folder).", valueName: "file.html"))
     var out: String?
 
-    func run() throws { try StandardOutput.printResult(try writeReport(of: runs, to: out)) }
+    func run() throws { try StandardOutput.printResult(try writeReport(of: runs, under: outdir, to: out)) }
 }

@@ -35,7 +35,8 @@ extension Jobs {
         func leftovers() throws {
             let runs = try Runs()
             try runs.succeed("--preset", "mlp", "--steps", "3")
-            let litter = ["checkpoint-000000004.safetensors.partial-0123456789abcdef", "fakes-000004.png.partial-fedcba9876543210"]
+            let litter = ["checkpoint-000000004.safetensors.partial-0123456789abcdef", "fakes-000004.png.partial-fedcba9876543210",
+                          "translations-000004.png.partial-0123456789abcdef", "report.html.partial-0123456789abcdef"]
             let others = ["my.partial-notes", "more.png.partial-0123456789abcdef"]  // the second of a `gan-dist sample`
             for name in litter + others + ["notes.txt", ".dat.nosync1a2b.Xy3zAb"] { try write("x".utf8, to: "\(runs.newest)/\(name)") }
             try runs.succeed("--preset", "mlp", "--steps", "4", "--resume", "latest")

@@ -5,11 +5,13 @@ import MessagePassing
 /// Writes the page of one run, or one that compares several.
 ///
 /// - Parameters:
-///   - paths: runs' folders, and folders of runs.
+///   - names: runs' folders or numbers, `latest`, and folders of runs.
+///   - outdir: where runs with numbers are.
 ///   - out: where to; nil for `report.html` in the folder, or where several are given in the current one.
 /// - Returns: where the page is.
 /// - Throws: missing input where there is no such folder or no run in it; an I/O failure.
-public func writeReport(of paths: [String], to out: String?) throws -> String {
+public func writeReport(of names: [String], under outdir: String = "runs", to out: String?) throws -> String {
+    let paths = try names.map { try RunDirectory.named($0, under: outdir)?.path ?? $0 }
     var runs: [RunDirectory] = []
     for path in paths {
         guard let names = try withFiles({ try folderEntries(path) }) else {

@@ -72,7 +72,7 @@ public struct RunDirectory: Sendable {
         if name.hasPrefix(".dat.nosync") { return true }
         guard let target = AtomicFile.target(ofPartial: name) else { return false }
         return target.wholeMatch(
-            of: /training_options\.json|status\.json|report\.html|(reals|fakes-init|fakes-\d{6,})\.png|checkpoint-\d{9,}\.safetensors|best-[a-z_]+\.safetensors/) != nil
+            of: /training_options\.json|status\.json|report\.html|(reals(-[ab])?|(fakes|translations)-(init|\d{6,}))\.png|checkpoint-\d{9,}\.safetensors|best-[a-z_]+\.safetensors/) != nil
     }
 
     /// What `training_options.json` holds; nothing where it is missing or damaged.
