@@ -109,6 +109,21 @@ public final class SafetensorsFile: Sendable {
         try file.readFully(into: UnsafeMutableRawBufferPointer(buffer), at: tensor.byteRange.lowerBound)
     }
 
+    /// Reads a tensor of float32 piece by piece, in order: of a large one no more is in memory.
+    /// - Throws: as `readFloats`; what `body` throws.
+    public func forEachPiece(of name: String, _ body: (UnsafeBufferPointer<Float>) throws -> Void) throws {
+        guard let tensor = tensors[name], tensor.elementType == .float32 else {
+            throw FormatError(.invalid, path: path, "expected a tensor \(name.excerpt) of F32, found none")
+        }
+        let piece = UnsafeMutableBufferPointer<Float>.allocate(capacity: min(1 << 14, tensor.count))
+        defer { piece.deallocate() }
+        for start in stride(from: 0, to: tensor.count, by: 1 << 14) {
+            let part = UnsafeMutableBufferPointer(rebasing: piece[..<min(piece.count, tensor.count - start)])
+            try file.readFully(into: UnsafeMutableRawBufferPointer(part), at: tensor.byteRange.lowerBound + 4 * start)
+            try body(UnsafeBufferPointer(part))
+        }
+    }
+
     /// Verifies the SHA-256 under the metadata's key `sha256`: that of the whole file with these 64 characters as `0`.
     /// - Throws: `FormatError`: `invalid` where there is none or it does not match; `io`.
     public func verifyDigest() throws {

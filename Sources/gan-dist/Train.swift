@@ -122,7 +122,8 @@ struct Train: ParsableCommand {
         }
         guard dumpSteps >= 0 else { throw Failure(.usage, "--dump-steps \(dumpSteps): must be 0 or more") }
         let paths: [(option: String, path: String?)] = [
-            ("--data", data), ("--data-a", dataA), ("--data-b", dataB), ("--outdir", outdir), ("--trace", trace), ("--resume", resume), ("--extractor", extractor),
+            ("--data", data), ("--data-a", dataA), ("--data-b", dataB), ("--outdir", outdir), ("--trace", trace), ("--resume", resume),
+            ("--extractor", extractor),
             ("--init-from", initFrom),
         ]
         for (option, path) in paths where path == "" {

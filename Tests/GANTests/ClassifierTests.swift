@@ -57,7 +57,9 @@ import Testing
         let data = try folder.writeImages(190)
         let request = try model(["keep_best": "test_loss", "steps": 22])
         func figures(_ run: TrainedRun) throws -> [[String]] {
-            try run.stats().filter { $0["test_loss"] != nil }.map { line in ["step", "loss", "accuracy", "test_loss", "test_accuracy", "weights_sha256"].map { "\(line[$0] ?? "")" } }
+            try run.stats().filter { $0["test_loss"] != nil }.map { line in
+                ["step", "loss", "accuracy", "test_loss", "test_accuracy", "weights_sha256"].map { "\(line[$0] ?? "")" }
+            }
         }
         let alone = try trainedRun(request, data: data, outdir: folder.file("alone"))
         let expected = try figures(alone)

@@ -44,7 +44,8 @@ import Testing
     @Test func gridsOfAnyShape() throws {
         let folder = try TemporaryFolder()
         // Six pictures of 4 × 4, each of one gray
-        try Pictures.writeGrid(bytes: (0..<6 * 16).map { UInt8(40 * ($0 / 16) + 10) }, Shape(channels: 1, height: 4, width: 4), columns: 3, to: folder.file("grid.png"))
+        let grays: [UInt8] = (0..<96).map { pixel in UInt8(40 * (pixel / 16) + 10) }
+        try Pictures.writeGrid(bytes: grays, Shape(channels: 1, height: 4, width: 4), columns: 3, to: folder.file("grid.png"))
         let (width, height) = (3 * 6 + 2, 2 * 6 + 2)
         var pixels = [UInt8](repeating: 0, count: width * height)
         for y in 0..<height where (2..<6).contains(y) || (8..<12).contains(y) {

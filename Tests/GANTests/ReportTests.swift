@@ -72,7 +72,7 @@ import Testing
 
     private func halves(_ values: [Float]) throws -> [UInt16] {
         let layers = [LayerSpecification.linear(inputs: values.count, outputs: 1, hasBias: false)]
-        let bytes = try GeneratorWeights(layers) { _ in values }.halves
+        let bytes = try GeneratorWeights(layers, parameters: values.count) { try values.withUnsafeBufferPointer($1) }.halves
         return stride(from: 0, to: bytes.count, by: 2).map { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 }
     }
 
@@ -90,7 +90,9 @@ import Testing
         let tensors: [String: [Float]] = [
             "main.0.weight": [2], "main.0.bias": [3], "main.0.running_mean": [5], "main.0.running_var": [0.25],
         ]
-        let singles = try GeneratorWeights([.batchNormalization(channels: 1)]) { tensors[$0] ?? [] }.singles
+        let singles = try GeneratorWeights([.batchNormalization(channels: 1)], parameters: 2) { name, body in
+            try (tensors[name] ?? []).withUnsafeBufferPointer(body)
+        }.singles
         let values = singles.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
         let scale = 2 / (0.25 + 1e-5).squareRoot()
         #expect(values == [Float(scale), Float(3 - 5 * scale)])
@@ -98,7 +100,7 @@ import Testing
 
     @Test func aLayerThatThePageDoesNotKnowIsNamed() {
         let layers: [LayerSpecification] = [.reflectionPadding(1)]
-        #expect { try GeneratorWeights(layers) { _ in [] } } throws: { error in
+        #expect { try GeneratorWeights(layers, parameters: 0) { _, _ in } } throws: { error in
             (error as? GeneratorWeights.Unsuitable)?.reason.contains("reflection_pad") == true
         }
     }

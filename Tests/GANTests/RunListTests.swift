@@ -91,7 +91,8 @@ import Testing
     /// Whatever the files hold, there is a line for the run, and nothing that a terminal would obey.
     @Test(
         arguments: [
-            ("training_options.json", "{\"preset\": \"a\\u001b[31mb\\nc\", \"dataset\": 7}"), ("status.json", "{\"step\": \"x\", \"state\": \"\\u0007\", \"updated\": \"now\"}"),
+            ("training_options.json", "{\"preset\": \"a\\u001b[31mb\\nc\", \"dataset\": 7}"),
+            ("status.json", "{\"step\": \"x\", \"state\": \"\\u0007\", \"updated\": \"now\"}"),
             ("status.json", "["), ("stats.jsonl", "\0\0\0\n}\n{}}\n"), ("stats.jsonl", "{\"fid\": \"low\", \"step\": 1e99}\n"),
             ("stats.jsonl", "{\"fid\": 1e999}"), ("stats.jsonl", String(repeating: "x", count: 3 << 20)), ("stats.jsonl", ""),
         ])

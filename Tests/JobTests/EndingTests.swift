@@ -159,7 +159,8 @@ extension Jobs {
             if ranks == 1 { #expect(outcome.output.hasSuffix("\n0\n"), "\(outcome)") }
             if ranks == 1 { #expect(try runs.steps() == Array(1...20)) }
             let hungUp = try Runs()
-            let job = try Job(["bash", "-c", "\"$0\" \"$@\" | head -n 1", Program.path] + hungUp.arguments(["--preset", "mlp", "--steps", "100000", "--checkpoint-interval", "0"]))
+            let options = ["--preset", "mlp", "--steps", "100000", "--checkpoint-interval", "0"]
+            let job = try Job(["bash", "-c", "\"$0\" \"$@\" | head -n 1", Program.path] + hungUp.arguments(options))
             try hungUp.waitForStep(10, of: job)
             let trainer = try #require(SystemProcess.descendants(of: job.pid).first { $0.isTrainer })
             kill(trainer.pid, SIGINT)

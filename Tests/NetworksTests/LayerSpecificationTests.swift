@@ -8,7 +8,8 @@ import Testing
     }
 
     private static let layers: [LayerSpecification] = [
-        .linear(inputs: 1, outputs: 65_536), .linear(inputs: 3, outputs: 4, hasBias: false), .relu, .leakyReLU(slope: 0.2), .leakyReLU(slope: 0), .tanh, .sigmoid, .sign,
+        .linear(inputs: 1, outputs: 65_536), .linear(inputs: 3, outputs: 4, hasBias: false), .relu, .leakyReLU(slope: 0.2),
+        .leakyReLU(slope: 0), .tanh, .sigmoid, .sign,
         .dropout(probability: 0.3), .dropout(probability: 0),
         .convolution(.init(inputs: 1, outputs: 64, kernel: 4, stride: 2, padding: 1, hasBias: false)),
         .convolution(.init(isTransposed: true, inputs: 64, outputs: 3, kernel: 5)), .batchNormalization(channels: 64),
@@ -116,7 +117,8 @@ import Testing
     /// Missing fields, wrong types, and numbers that are no integers of 64 bits.
     @Test(arguments: [
         "{}", #"{"type": null}"#, #"{"type": 3}"#, #"{"type": ["linear"]}"#, "[]", "3", "null", #""relu""#,
-        #"{"type": "linear", "inputs": 4, "outputs": 4, "bias": 0.5}"#, #"{"type": "linear"}"#, #"{"type": "linear", "inputs": 4}"#, #"{"type": "linear", "inputs": "4", "outputs": 4}"#,
+        #"{"type": "linear", "inputs": 4, "outputs": 4, "bias": 0.5}"#, #"{"type": "linear"}"#,
+        #"{"type": "linear", "inputs": 4}"#, #"{"type": "linear", "inputs": "4", "outputs": 4}"#,
         #"{"type": "linear", "inputs": 4.5, "outputs": 4}"#, #"{"type": "linear", "inputs": 1e30, "outputs": 4}"#,
         #"{"type": "linear", "inputs": 99999999999999999999, "outputs": 4}"#, #"{"type": "linear", "inputs": null, "outputs": 4}"#,
         #"{"type": "leaky_relu"}"#, #"{"type": "dropout", "probability": "0.5"}"#, #"{"type": "dropout", "probability": 1e999}"#,

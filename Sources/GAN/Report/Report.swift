@@ -87,24 +87,18 @@ struct Report {
         return groups
     }
 
-    /// The page.
-    func html() throws -> [UInt8] {
+    /// Replaces the file at once: readers see the old page or the new one.
+    func write(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let content = Content(program: "gan-dist \(Version.current)", written: Date().rfc3339, runs: runs, groups: groups)
         let json = try encoder.encode(content)
         let title = runs.count == 1 ? runs[0].name : "\(runs.count) runs"
-        var blocks: [(id: String, bytes: [UInt8])] = runs.flatMap(\.pictures.bytes)
-        if let weights = runs.first?.weights { blocks += [("halves", weights.halves), ("singles", weights.singles)] }
-        return ReportPage.html(title: title, json: json, blocks: blocks)
-    }
-
-    /// Replaces the file at once: readers see the old page or the new one.
-    func write(to path: String) throws {
-        let page = try html()
+        var blocks = runs.flatMap(\.pictures.blocks)
+        if let weights = runs.first?.weights { blocks += [("halves", { weights.halves }), ("singles", { weights.singles })] }
         try withFiles {
             let file = try AtomicFile(path: path)
-            try page.withUnsafeBytes { try file.append($0) }
+            try ReportPage.write(title: title, json: json, blocks: blocks) { try file.append($0) }
             try file.commit(isDurable: false)
         }
     }

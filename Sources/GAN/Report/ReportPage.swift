@@ -6,14 +6,21 @@ enum ReportPage {
     private static let policy =
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
+    /// The id of an element, and the bytes that it holds as base64.
+    typealias Block = (id: String, bytes: () -> [UInt8])
+
+    /// Makes the page piece by piece: as a whole it would be the largest thing in a small run's memory.
     /// - Parameters:
     ///   - json: what is shown.
-    ///   - blocks: bytes by the ids of the elements that hold them, as base64.
-    static func html(title: String, json: Data, blocks: [(id: String, bytes: [UInt8])]) -> [UInt8] {
-        var page: [UInt8] = []
-        page.reserveCapacity(json.count + blocks.reduce(1 << 17) { $0 + $1.bytes.count * 4 / 3 + 128 })
-        func add(_ text: String) { page += text.utf8 }
-        add(
+    ///   - append: takes the next piece.
+    static func write(
+        title: String, json: Data, blocks: [Block], _ append: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        func add(_ text: String) throws {
+            var text = text
+            try text.withUTF8 { try append(UnsafeRawBufferPointer($0)) }
+        }
+        try add(
             """
             <!doctype html>
             <html lang="en">
@@ -30,18 +37,22 @@ enum ReportPage {
             <main id="page"></main>
             <script type="application/json" id="content">
             """)
-        page += embedded(json)
-        add("</script>\n")
+        try embedded(json).withUnsafeBytes(append)
+        try add("</script>\n")
         for (id, bytes) in blocks {
-            add("<script type=\"text/plain\" id=\"\(escaped(id))\">")
-            page += Data(bytes).base64EncodedData()
-            add("</script>\n")
+            try add("<script type=\"text/plain\" id=\"\(escaped(id))\">")
+            let bytes = bytes()
+            // Three bytes make four letters.
+            for start in stride(from: 0, to: bytes.count, by: 3 << 14) {
+                let piece = Data(bytes[start..<min(start + (3 << 14), bytes.count)])
+                try piece.base64EncodedData().withUnsafeBytes(append)
+            }
+            try add("</script>\n")
         }
         for script in [elementScript, chartScript, networkScript, generatorScript, runScript, comparisonScript] {
-            add("<script>\(script)</script>\n")
+            try add("<script>\(script)</script>\n")
         }
-        add("</body>\n</html>\n")
-        return page
+        try add("</body>\n</html>\n")
     }
 
     /// Text as HTML shows it, in an element or an attribute.

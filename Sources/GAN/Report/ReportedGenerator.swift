@@ -36,27 +36,31 @@ struct GeneratorWeights {
     /// Why a page cannot draw with a generator.
     struct Unsuitable: Error { let reason: String }
 
-    /// - Parameter read: the numbers of a tensor, by its name behind the player's.
+    /// Hands on the numbers of a tensor, in one piece or several, by its name behind the player's.
+    typealias Reader = (_ name: String, _ body: (UnsafeBufferPointer<Float>) throws -> Void) throws -> Void
+
     /// - Throws: `Unsuitable`, and what `read` throws.
-    init(_ layers: [LayerSpecification], read: (_ name: String) throws -> [Float]) throws {
+    init(_ layers: [LayerSpecification], parameters: Int, read: Reader) throws {
+        // Arrays that grow are in memory twice.
+        halves.reserveCapacity(2 * parameters)
         try append(layers, path: "main", read)
     }
 
-    private mutating func append(_ layers: [LayerSpecification], path: String, _ read: (String) throws -> [Float]) throws {
+    private mutating func append(_ layers: [LayerSpecification], path: String, _ read: Reader) throws {
         for (number, layer) in layers.enumerated() {
             let name = "\(path).\(number)"
             switch layer.description {
             case let linear as LinearDescription: try appendProduct(name, hasBias: linear.hasBias, read)
             case let convolution as ConvolutionDescription: try appendProduct(name, hasBias: convolution.hasBias, read)
             case is BatchNormalizationDescription:
-                let (gamma, beta) = (try read("\(name).weight"), try read("\(name).bias"))
-                let (mean, variance) = (try read("\(name).running_mean"), try read("\(name).running_var"))
+                let (gamma, beta) = (try Self.all("\(name).weight", read), try Self.all("\(name).bias", read))
+                let (mean, variance) = (try Self.all("\(name).running_mean", read), try Self.all("\(name).running_var", read))
                 let scale = zip(gamma, variance).map { Double($0) / (Double($1) + 1e-5).squareRoot() }
                 appendSingles(scale.map { Float($0) })
                 appendSingles(beta.indices.map { Float(Double(beta[$0]) - scale[$0] * Double(mean[$0])) })
             case is LayerNormalizationDescription:
-                appendSingles(try read("\(name).weight"))
-                appendSingles(try read("\(name).bias"))
+                appendSingles(try Self.all("\(name).weight", read))
+                appendSingles(try Self.all("\(name).bias", read))
             case let residual as ResidualDescription: try append(residual.layers, path: "\(name).conv_block", read)
             case is ReshapeDescription, is LabelDescription, is ActivationDescription, is UpsampleDescription,
                 is DropoutDescription:
@@ -66,14 +70,22 @@ struct GeneratorWeights {
         }
     }
 
-    private mutating func appendProduct(_ name: String, hasBias: Bool, _ read: (String) throws -> [Float]) throws {
-        for value in try read("\(name).weight") {
-            let half = Float16(value)
-            guard half.isFinite else { throw Unsuitable(reason: "a weight of \(value) is more than fp16 holds") }
-            halves.append(UInt8(truncatingIfNeeded: half.bitPattern))
-            halves.append(UInt8(truncatingIfNeeded: half.bitPattern >> 8))
+    private mutating func appendProduct(_ name: String, hasBias: Bool, _ read: Reader) throws {
+        try read("\(name).weight") { values in
+            for value in values {
+                let half = Float16(value)
+                guard half.isFinite else { throw Unsuitable(reason: "a weight of \(value) is more than fp16 holds") }
+                halves.append(UInt8(truncatingIfNeeded: half.bitPattern))
+                halves.append(UInt8(truncatingIfNeeded: half.bitPattern >> 8))
+            }
         }
-        if hasBias { appendSingles(try read("\(name).bias")) }
+        if hasBias { appendSingles(try Self.all("\(name).bias", read)) }
+    }
+
+    private static func all(_ name: String, _ read: Reader) throws -> [Float] {
+        var values: [Float] = []
+        try read(name) { values += $0 }
+        return values
     }
 
     private mutating func appendSingles(_ values: [Float]) {
@@ -87,15 +99,16 @@ extension ReportedGenerator {
     static func load(_ checkpoint: Checkpoint) throws -> (ReportedGenerator, GeneratorWeights) {
         let configuration = checkpoint.configuration
         let isAverage = configuration.averageDecay > 0
-        let weights = try GeneratorWeights(configuration.generator) { name in
+        let count = try parameters(of: configuration)
+        let weights = try GeneratorWeights(configuration.generator, parameters: count) { name, body in
             let isBuffer = name.hasSuffix("running_mean") || name.hasSuffix("running_var")
             let full = "\(isAverage && !isBuffer ? "ema." : "")generator.\(name)"
-            return try checkpoint.floats(full, count: checkpoint.file.tensors[full]?.count ?? 0)
+            try withFiles { try checkpoint.file.forEachPiece(of: full, body) }
         }
         let image = configuration.image
         let generator = ReportedGenerator(
             step: checkpoint.step, file: (checkpoint.path as NSString).lastPathComponent, isAverage: isAverage,
-            parameters: try parameters(of: configuration), latent: configuration.latentDimension,
+            parameters: count, latent: configuration.latentDimension,
             seed: [UInt32(truncatingIfNeeded: configuration.seed), UInt32(truncatingIfNeeded: configuration.seed >> 32)],
             classes: configuration.classes, channels: image.channels, height: image.height, width: image.width,
             roundsFactors: configuration.precision == .bf16, layers: configuration.generator)

@@ -16,8 +16,9 @@ struct ReportedPictures: Encodable {
     private(set) var grids: [File] = []
     /// How many grids the run has.
     private(set) var gridCount = 0
-    /// The bytes of the files, by their ids.
-    private(set) var bytes: [(id: String, bytes: [UInt8])] = []
+    /// Where the files are, by their ids: they are read once more when the page is written, one at a time.
+    private(set) var paths: [(id: String, path: String)] = []
+    private static let largest = 1 << 23
 
     private enum CodingKeys: String, CodingKey { case reals, grids, gridCount }
 
@@ -71,16 +72,21 @@ struct ReportedPictures: Encodable {
 
     private mutating func read(_ run: RunDirectory, _ name: String, title: String, id: String, note: (String) -> Void) -> File? {
         do {
-            let bytes = try fileContents("\(run.path)/\(name)", limit: 1 << 23)
-            guard bytes.starts(with: Self.signature) else {
+            let path = "\(run.path)/\(name)"
+            guard try fileContents(path, limit: Self.largest).starts(with: Self.signature) else {
                 note("\(name) is no PNG file")
                 return nil
             }
-            self.bytes.append((id, bytes))
+            paths.append((id, path))
             return File(name: name, title: title, id: id)
         } catch {
             note("\(error)")
             return nil
         }
+    }
+
+    /// The bytes of the files by their ids; none of what is no longer there.
+    var blocks: [ReportPage.Block] {
+        paths.map { id, path in (id, { (try? fileContents(path, limit: Self.largest)) ?? [] }) }
     }
 }

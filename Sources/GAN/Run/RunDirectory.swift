@@ -71,8 +71,9 @@ public struct RunDirectory: Sendable {
     static func isLeftover(_ name: String) -> Bool {
         if name.hasPrefix(".dat.nosync") { return true }
         guard let target = AtomicFile.target(ofPartial: name) else { return false }
+        if target.wholeMatch(of: /(reals(-[ab])?|(fakes|translations)-(init|\d{6,}))\.png/) != nil { return true }
         return target.wholeMatch(
-            of: /training_options\.json|status\.json|report\.html|(reals(-[ab])?|(fakes|translations)-(init|\d{6,}))\.png|checkpoint-\d{9,}\.safetensors|best-[a-z_]+\.safetensors/) != nil
+            of: /training_options\.json|status\.json|report\.html|checkpoint-\d{9,}\.safetensors|best-[a-z_]+\.safetensors/) != nil
     }
 
     /// What `training_options.json` holds; nothing where it is missing or damaged.

@@ -96,7 +96,8 @@ final class TranslationEvaluator {
                                 }))
                         guard values.allSatisfy(\.isFinite) else {
                             throw Failure(
-                                .internalError, "a translation from \(way.name.first ?? "a") to \(way.name.last ?? "b") holds what is not a "
+                                .internalError,
+                                "a translation from \(way.name.first ?? "a") to \(way.name.last ?? "b") holds what is not a "
                                     + "number: the generator has diverged; take an earlier checkpoint")
                         }
                         for (index, value) in values.enumerated() { bytes[index] = Pictures.byte(value) }
