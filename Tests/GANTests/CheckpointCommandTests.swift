@@ -4,7 +4,7 @@ import Testing
 @testable import GAN
 
 /// A user's command for each checkpoint.
-@Suite(.timeLimit(.minutes(1))) struct CheckpointCommandTests {
+@Suite(.timeLimit(.minutes(15))) struct CheckpointCommandTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }

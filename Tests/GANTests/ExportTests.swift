@@ -7,7 +7,7 @@ import Testing
 @testable import GAN
 
 /// What is exported of a checkpoint. What others make of the files, Tests/Launch/test_export.py shows.
-@Suite(.timeLimit(.minutes(5))) struct ExportTests {
+@Suite(.timeLimit(.minutes(15))) struct ExportTests {
     private func failure(_ body: () throws -> Void) -> Failure? { #expect(throws: Failure.self, performing: body) }
 
     /// Weights of the average have the plain names, and a model holds each tensor that its graph names.

@@ -6,7 +6,7 @@ import Testing
 @testable import GAN
 
 /// Films of a run's grids, and of walks.
-@Suite(.timeLimit(.minutes(5))) struct FilmTests {
+@Suite(.timeLimit(.minutes(15))) struct FilmTests {
     private let folder: TemporaryFolder
     private let run: TrainedRun
 

@@ -6,7 +6,7 @@ import Testing
 @testable import GAN
 
 /// New runs that begin with the weights of a file.
-@Suite(.timeLimit(.minutes(5))) struct InitialWeightsTests {
+@Suite(.timeLimit(.minutes(15))) struct InitialWeightsTests {
     private let folder: TemporaryFolder
     private let source: TrainedRun
 

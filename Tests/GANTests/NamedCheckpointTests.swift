@@ -5,7 +5,7 @@ import Testing
 @testable import GAN
 
 /// How a user names a checkpoint: a file, a run's folder, its number, or latest.
-@Suite(.timeLimit(.minutes(5))) struct NamedCheckpointTests {
+@Suite(.timeLimit(.minutes(15))) struct NamedCheckpointTests {
     private let folder: TemporaryFolder
     private let outdir: String
     private let run: TrainedRun
