@@ -1,7 +1,6 @@
 /// Writes one message of Protocol Buffers, field by field (https://protobuf.dev/programming-guides/encoding).
 ///
-/// The few messages that TensorBoard and ONNX need have some thirty fields together: a writer of forty lines serves both, where
-/// generated code for their whole schemas would be ten thousand.
+/// TensorBoard and ONNX need few messages: one small writer serves both, without generated code for their whole schemas.
 public struct ProtobufWriter {
     public private(set) var bytes: [UInt8] = []
 

@@ -2,7 +2,8 @@ import Testing
 
 @testable import Formats
 
-/// Bytes as Google's own library for Python writes them.
+/// The examples of the format's documentation, and others worked out by its rules. Readers of others take whole files in
+/// `test_export.py` and `test_tensorboard.py`.
 @Suite struct ProtobufWriterTests {
     private func bytes(_ body: (inout ProtobufWriter) -> Void) -> [UInt8] {
         var writer = ProtobufWriter()
