@@ -21,7 +21,7 @@ NOTES = "notes.txt"
 FUTURE = "checkpoint-000099999.safetensors"
 LEFTOVER = "checkpoint-000000001.safetensors.partial-0123456789abcdef"
 # What may lie in the folder of a run that has ended well.
-OURS = re.compile(r"log\.txt|stats\.jsonl|training_options\.json|status\.json|lock|(reals|fakes-(init|\d{6}))\.png"
+OURS = re.compile(r"log\.txt|stats\.jsonl|training_options\.json|status\.json|report\.html|lock|(reals|fakes-(init|\d{6}))\.png"
                   r"|checkpoint-\d{9}\.safetensors")
 
 
