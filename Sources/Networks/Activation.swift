@@ -15,20 +15,20 @@ public struct ActivationDescription: LayerDescription {
         self.slope = slope
     }
 
-    var type: String { function.rawValue }
-    var rectifierSlope: Float? {
+    public var type: String { function.rawValue }
+    public var rectifierSlope: Float? {
         switch function {
         case .relu: 0
         case .leakyReLU: Float(slope)
         case .tanh, .sigmoid: nil
         }
     }
-    var fields: [LayerField<Self>] {
+    public var fields: [LayerField<Self>] {
         guard function == .leakyReLU else { return [] }
         return [.number("slope", \.slope) { (0...1).contains($0) ? nil : "a slope of \($0); it must be 0 … 1" }]
     }
 
-    func append(to chain: inout ChainBuilder) {
+    public func append(to chain: inout ChainBuilder) {
         let function: Activation.Function =
             switch function {
             case .relu: .leakyReLU(slope: 0)
@@ -39,7 +39,7 @@ public struct ActivationDescription: LayerDescription {
         chain.append(Activation(features: chain.shape.features, function: function), output: chain.shape)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         switch function {
         case .relu: graph.apply("Relu")
         case .leakyReLU: graph.apply("LeakyRelu", [], ["alpha": .number(Float(slope))])

@@ -4,10 +4,10 @@ import Kernels
 public struct BatchNormalizationDescription: LayerDescription {
     public var channels = 1
 
-    let type = "batch_norm"
-    var fields: [LayerField<Self>] { [.integer("channels", \.channels, 1...65_536)] }
+    public let type = "batch_norm"
+    public var fields: [LayerField<Self>] { [.integer("channels", \.channels, 1...65_536)] }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         guard channels == shape.channels || channels == shape.features && shape.isInOrder else {
             throw chain.misfit("batch_norm of \(channels)")
@@ -18,7 +18,7 @@ public struct BatchNormalizationDescription: LayerDescription {
         chain.append(layer, output: shape, includesRectifier: true)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setChannels(channels)
         let tensors = ["weight", "bias", "running_mean", "running_var"].map { graph.tensor($0) }
         graph.apply("BatchNormalization", tensors, ["epsilon": .number(Float(BatchNormalization.epsilon))])
@@ -48,7 +48,6 @@ final class BatchNormalization: Layer {
     let buffers: [Tensor]
     var outputs: Int { inputs }
     var sharesGradient: Bool { true }
-    var isPiecewiseLinear: Bool { false }
     var needs: LayerNeeds { LayerNeeds(saved: 4 * channels, statistics: 2 * channels) }
 
     fileprivate static let epsilon = 1e-5
@@ -103,10 +102,6 @@ final class BatchNormalization: Layer {
                 x.base + channel * x.stride, y.base + channel * y.stride, pixels, pass.columns, channels * x.stride,
                 Float(saved[Saved.mean]), Float(Double(gamma[channel]) * saved[Saved.inverse]), beta[channel], slope)
         }
-    }
-
-    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        preconditionFailure("batch normalisation is not piecewise linear")
     }
 
     func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {

@@ -2,7 +2,7 @@ import Kernels
 
 /// How gradients are summed over this rank's rows, or over those of its host: the shards and the forest they form.
 public final class BatchSums {
-    let kernels: Kernels
+    public let kernels: Kernels
     /// Passes whose rows are summed, at most as many as there were at first.
     public var passes: Int {
         didSet { precondition((1...mostPasses).contains(passes), "\(passes) passes, room for \(mostPasses)") }
@@ -10,7 +10,7 @@ public final class BatchSums {
     private let mostPasses: Int
     /// Those of them that a bias is part of, and the columns of each.
     let biasPasses: Int
-    let columns: Int
+    public let columns: Int
     let shards: UnsafeMutableBufferPointer<ShardSum>
     /// One gradient buffer for each maximal aligned subtree.
     let outputs: UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>
@@ -113,6 +113,20 @@ public final class BatchSums {
             output_offset: offset + rows.lowerBound * inputs, c_row: inputs, rows: rows.count, columns: inputs, passes: passes,
             shards: shards, shard_count: self.shards.count, scratch: scratch, workspace: workspace, interlude: interlude)
         kernels.weightGradient(&gradient)
+    }
+
+    /// The gradients of parameters of which each row of the batch has one: Σ over the rows. `LayerNeeds.rowSums(of:)` says
+    /// that a layer calls it.
+    /// - Parameters:
+    ///   - count: parameters, which lie one behind the other from `offset` on.
+    ///   - rowGradients: writes those of one parameter, `columns` floats, of the pass in a slot.
+    public func addRowGradients(
+        count: Int, offset: Int, _ rowGradients: (_ slot: Int, _ parameter: Int, _ target: UnsafeMutablePointer<Float>) -> Void
+    ) {
+        for slot in 0..<biasPasses {
+            for parameter in 0..<count { rowGradients(slot, parameter, pixelSums + (slot * count + parameter) * columns) }
+        }
+        biasGradient(Matrix(pixelSums, features: count, stride: columns), offset: offset)
     }
 
     /// The gradient of a bias, of which dy [passes, outputs, stride] is the output gradient: the weight of an input that is

@@ -1,10 +1,10 @@
 /// Makes a chain of layers of their descriptions, one after the other, and tells each of them what is around it.
-struct ChainBuilder {
+public struct ChainBuilder {
     let role: NetworkRole
     /// Whether the weights of all affine layers are divided by their largest singular value.
     let isSpectral: Bool
     /// What the layers so far give.
-    private(set) var shape: Shape
+    public private(set) var shape: Shape
     /// The number of the layer that is next.
     private(set) var index = 0
     private(set) var layers: [any Layer] = []
@@ -52,7 +52,7 @@ struct ChainBuilder {
     /// The number of the next layer, behind those of the layers that it is in, as in the names of tensors.
     var path: String { path(of: index) }
     /// What the names of the next layer's tensors begin with, as PyTorch names them.
-    var name: String { "main.\(path)" }
+    public var name: String { "main.\(path)" }
     /// Whether the next layer is the network's first.
     var isFirst: Bool { block == nil && index == 0 }
     /// The next layer's number in random streams: its own, or in a block (1 + the layers in blocks before it) · 2¹⁶.
@@ -73,7 +73,7 @@ struct ChainBuilder {
     }
 
     /// - Parameter includesRectifier: whether the layer is also the rectifier that follows it, if one does.
-    mutating func append(_ layer: any Layer, output: Shape, includesRectifier: Bool = false) {
+    public mutating func append(_ layer: any Layer, output: Shape, includesRectifier: Bool = false) {
         layers.append(layer)
         numbers.append(index)
         if block != nil { innerLayers += 1 }
@@ -94,13 +94,17 @@ struct ChainBuilder {
     }
 
     /// The next layer does not take the shape.
-    func misfit(_ layer: String) -> ShapeError {
+    public func misfit(_ layer: String) -> ShapeError {
         let input = block.map { "the input of layer \($0.outer)" } ?? "the network's input"
         let before = index == 0 ? input : "layer \(path(of: index - 1)), \(specifications[index - 1].name),"
         return error(layer, "does not take what \(before) gives: \(shape)")
     }
 
-    func error(_ layer: String, _ problem: String) -> ShapeError {
+    /// The next layer cannot be made.
+    /// - Parameters:
+    ///   - layer: what it is, `linear of 64`.
+    ///   - problem: how the sentence goes on.
+    public func error(_ layer: String, _ problem: String) -> ShapeError {
         ShapeError(description: "layer \(path), \(layer), \(problem)")
     }
 

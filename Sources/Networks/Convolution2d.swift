@@ -25,9 +25,9 @@ public struct ConvolutionDescription: LayerDescription {
         self.hasBias = hasBias
     }
 
-    var type: String { isTransposed ? "conv_transpose2d" : "conv2d" }
-    var isAffine: Bool { true }
-    var fields: [LayerField<Self>] {
+    public var type: String { isTransposed ? "conv_transpose2d" : "conv2d" }
+    public var isAffine: Bool { true }
+    public var fields: [LayerField<Self>] {
         [
             .integer("inputs", \.inputs, 1...8_192), .integer("outputs", \.outputs, 1...8_192),
             .integer("kernel", \.kernel, 1...32), .integer("stride", \.stride, 1...32),
@@ -35,7 +35,7 @@ public struct ConvolutionDescription: LayerDescription {
         ] + (isTransposed ? [.integer("output_padding", \.outputPadding, default: 0) { 0...$0.stride - 1 }] : [])
     }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         let text = "\(type) [\(inputs) → \(outputs)] of kernel \(kernel), stride \(stride), padding \(padding)"
             + (outputPadding == 0 ? "" : ", output padding \(outputPadding)")
@@ -63,7 +63,7 @@ public struct ConvolutionDescription: LayerDescription {
             ? (length - 1) * stride + kernel - 2 * padding + outputPadding : (length + 2 * padding - kernel) / stride + 1
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setFlat(false)
         let tensors = [graph.tensor("weight")] + (hasBias ? [graph.tensor("bias")] : [])
         var attributes: [String: OperationGraph.Attribute] = [
@@ -186,16 +186,10 @@ final class Convolution2d: AffineLayer {
         }
         guard hasBias else { return }
         let channels = outputChannels
-        for slot in 0..<sums.biasPasses {
-            let dy = dy.slot(slot)
-            for channel in 0..<channels {
-                sums.kernels.sumPixels(
-                    dy.base + channel * dy.stride, self.outputs / channels, sums.columns, channels * dy.stride,
-                    sums.pixelSums + (slot * channels + channel) * sums.columns)
-            }
+        sums.addRowGradients(count: channels, offset: offset + biasOffset) { slot, channel, pixelSums in
+            sums.kernels.sumPixels(
+                dy.slot(slot).base + channel * dy.stride, self.outputs / channels, sums.columns, channels * dy.stride, pixelSums)
         }
-        sums.biasGradient(
-            Matrix(sums.pixelSums, features: channels, stride: sums.columns), offset: offset + biasOffset)
     }
 
     /// The smaller side y from the larger side x.

@@ -4,8 +4,8 @@ import Kernels
 public struct DropoutDescription: LayerDescription {
     public var probability = 0.0
 
-    let type = "dropout"
-    var fields: [LayerField<Self>] {
+    public let type = "dropout"
+    public var fields: [LayerField<Self>] {
         [
             .number("probability", \.probability) {
                 $0 >= 0 && $0 < 1 ? nil : "a dropout probability of \($0); it must be at least 0 and less than 1"
@@ -13,14 +13,14 @@ public struct DropoutDescription: LayerDescription {
         ]
     }
 
-    func append(to chain: inout ChainBuilder) {
+    public func append(to chain: inout ChainBuilder) {
         chain.append(
             Dropout(
                 number: chain.randomNumber, path: chain.path, of: chain.role, shape: chain.shape, probability: probability),
             output: chain.shape)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         // It lets all through.
     }
 }

@@ -6,12 +6,12 @@ public struct InstanceNormalizationDescription: LayerDescription {
     /// Whether each channel has a scale and a shift: the field "affine", false if it is missing.
     public var hasWeights = false
 
-    let type = "instance_norm"
-    var fields: [LayerField<Self>] {
+    public let type = "instance_norm"
+    public var fields: [LayerField<Self>] {
         [.integer("channels", \.channels, 1...65_536), .flag("affine", \.hasWeights, default: false)]
     }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         guard channels == shape.channels else { throw chain.misfit("instance_norm of \(channels)") }
         guard shape.pixels > 1 else {
@@ -24,7 +24,7 @@ public struct InstanceNormalizationDescription: LayerDescription {
         chain.append(layer, output: shape, includesRectifier: true)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setFlat(false)
         let weights = hasWeights
             ? [graph.tensor("weight"), graph.tensor("bias")]
@@ -58,7 +58,6 @@ final class InstanceNormalization: Layer {
     let tensors: [Tensor]
     var outputs: Int { inputs }
     var sharesGradient: Bool { true }
-    var isPiecewiseLinear: Bool { false }
     var needs: LayerNeeds {
         // γ and β of a channel; two sums in double precision and three factors.
         LayerNeeds(
@@ -107,10 +106,6 @@ final class InstanceNormalization: Layer {
             pass.kernels.normalizeRows(
                 x, y, pixels, 1, pass.columns, rowStride, mean, inverse, constants, constants + 1, slope)
         }
-    }
-
-    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        preconditionFailure("instance normalisation is not piecewise linear")
     }
 
     func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {

@@ -4,18 +4,18 @@ import Kernels
 public struct LabelDescription: LayerDescription {
     public var count = 2
 
-    let type = "label"
-    var classes: Set<Int> { [count] }
-    var fields: [LayerField<Self>] { [.integer("classes", \.count, 2...256)] }
+    public let type = "label"
+    public var classes: Set<Int> { [count] }
+    public var fields: [LayerField<Self>] { [.integer("classes", \.count, 2...256)] }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         let result = Shape(channels: shape.channels + count, height: shape.height, width: shape.width)
         try chain.check(result, "label of \(count) classes")
         chain.append(LabelConcatenation(shape, classes: count), output: result)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         let shape = graph.shape
         graph.setFlat(shape.pixels == 1)
         var label = graph.add(

@@ -4,18 +4,18 @@ import Kernels
 public struct ProjectionDescription: LayerDescription {
     public var count = 2
 
-    let type = "projection"
-    var classes: Set<Int> { [count] }
-    var fields: [LayerField<Self>] { [.integer("classes", \.count, 2...256)] }
+    public let type = "projection"
+    public var classes: Set<Int> { [count] }
+    public var fields: [LayerField<Self>] { [.integer("classes", \.count, 2...256)] }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         guard chain.shape.isInOrder, chain.shape.features == 1 + count else {
             throw chain.misfit("projection of \(count) classes")
         }
         chain.append(LabelProjection(classes: count), output: Shape(channels: 1))
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setFlat(true)
         let x = graph.value
         let score = graph.add("Gather", [x, graph.constant([0])], ["axis": .integer(1)])

@@ -45,12 +45,16 @@ extension Layer {
     public var tensors: [Tensor] { [] }
     public var buffers: [Tensor] { [] }
     public var needs: LayerNeeds { LayerNeeds() }
+    public var isPiecewiseLinear: Bool { false }
     public var innerLayers: [any Layer] { [] }
     public var products: Int { 0 }
     public var sharesGradient: Bool { false }
     public var sumsProductsOnly: Bool { tensors.isEmpty }
     public var isColumnwise: Bool { false }
     public func worksInPlace(after previous: any Layer) -> Bool { false }
+    public func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
+        preconditionFailure("\(type(of: self)) is not piecewise linear")
+    }
     public func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) throws {}
     public func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {}
 

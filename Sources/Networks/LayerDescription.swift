@@ -1,6 +1,6 @@
 /// One type of layer: its name and fields in a model file, and the layer that they describe. It lies beside its layer, and
-/// `LayerSpecification.types` lists it.
-protocol LayerDescription: Equatable, Sendable {
+/// `LayerSpecification.types` lists it, or `LayerSpecification.withTypes` where a program has a layer of its own.
+public protocol LayerDescription: Equatable, Sendable {
     /// The type's name in a model file.
     var type: String { get }
     /// All fields but the type, in the order in which they are read.
@@ -23,11 +23,11 @@ protocol LayerDescription: Equatable, Sendable {
 }
 
 extension LayerDescription {
-    var fields: [LayerField<Self>] { [] }
-    var isAffine: Bool { false }
-    var rectifierSlope: Float? { nil }
-    var classes: Set<Int> { [] }
-    var comparesRows: Bool { false }
+    public var fields: [LayerField<Self>] { [] }
+    public var isAffine: Bool { false }
+    public var rectifierSlope: Float? { nil }
+    public var classes: Set<Int> { [] }
+    public var comparesRows: Bool { false }
 
     func isEqual(to other: any LayerDescription) -> Bool { other as? Self == self }
 
@@ -61,20 +61,20 @@ struct LayerSource {
 }
 
 /// A field of a layer in a model file: its name, and how its value is read and written.
-struct LayerField<Layer> {
+public struct LayerField<Layer> {
     let name: String
     let decode: (inout Layer, LayerSource) throws -> Void
     let encode: (Layer, inout KeyedEncodingContainer<AnyKey>) throws -> Void
 
     /// A whole number in a range, which may depend on the fields before it.
-    static func integer(
+    public static func integer(
         _ name: String, _ path: WritableKeyPath<Layer, Int>, _ range: ClosedRange<Int>
     ) -> LayerField {
         integer(name, path) { _ in range }
     }
 
     /// - Parameter preset: the value if the file has no such field; this value is not written. If nil, the field is required.
-    static func integer(
+    public static func integer(
         _ name: String, _ path: WritableKeyPath<Layer, Int>, default preset: Int? = nil,
         _ range: @escaping (Layer) -> ClosedRange<Int>
     ) -> LayerField {
@@ -99,7 +99,7 @@ struct LayerField<Layer> {
 
     /// A number.
     /// - Parameter problem: what is wrong with it, if anything is.
-    static func number(
+    public static func number(
         _ name: String, _ path: WritableKeyPath<Layer, Double>, problem: @escaping (Double) -> String?
     ) -> LayerField {
         let key = AnyKey(name)
@@ -113,7 +113,7 @@ struct LayerField<Layer> {
     }
 
     /// A yes or no that need not be there.
-    static func flag(_ name: String, _ path: WritableKeyPath<Layer, Bool>, default value: Bool) -> LayerField {
+    public static func flag(_ name: String, _ path: WritableKeyPath<Layer, Bool>, default value: Bool) -> LayerField {
         let key = AnyKey(name)
         return LayerField(name: name) { layer, source in
             layer[keyPath: path] = try source.container.decodeIfPresent(Bool.self, forKey: key) ?? value

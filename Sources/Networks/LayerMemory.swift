@@ -17,6 +17,11 @@ public struct LayerNeeds: Sendable {
     /// Floats of each of the host's rows that `SharedRows` lays out, of all layers together.
     var sharedRows = 0
 
+    /// Of a layer that calls `BatchSums.addRowGradients` for so many parameters at once.
+    public static func rowSums(of parameters: Int) -> LayerNeeds {
+        LayerNeeds(gradientRows: parameters, biasRows: parameters)
+    }
+
     mutating func include(_ other: LayerNeeds) {
         workspace = max(workspace, other.workspace)
         columnWorkspace = max(columnWorkspace, other.columnWorkspace)
@@ -33,7 +38,8 @@ public struct LayerNeeds: Sendable {
 
 /// The memory of one layer, given to it with each call.
 public struct LayerMemory {
-    let parameters: UnsafePointer<Float>
+    /// The layer's own, its tensors one behind the other, each from a multiple of 16 elements on.
+    public let parameters: UnsafePointer<Float>
     /// Running statistics.
     let buffers: UnsafeMutablePointer<Float>
     /// Numbers kept from forward to backward, from this call's slot on, and the distance to the next slot's.

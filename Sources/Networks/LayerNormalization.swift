@@ -4,10 +4,10 @@ import Kernels
 public struct LayerNormalizationDescription: LayerDescription {
     public var channels = 1
 
-    let type = "layer_norm"
-    var fields: [LayerField<Self>] { [.integer("channels", \.channels, 1...65_536)] }
+    public let type = "layer_norm"
+    public var fields: [LayerField<Self>] { [.integer("channels", \.channels, 1...65_536)] }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         guard channels == shape.channels || channels == shape.features && shape.isInOrder, shape.features > 1 else {
             throw chain.misfit("layer_norm of \(channels)")
@@ -17,7 +17,7 @@ public struct LayerNormalizationDescription: LayerDescription {
         chain.append(layer, output: shape, includesRectifier: true)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         // Instance normalisation of one channel, which holds all features.
         graph.setChannels(channels)
         let shape = graph.shape
@@ -61,7 +61,6 @@ final class LayerNormalization: Layer {
     let slope: Float
     let tensors: [Tensor]
     var outputs: Int { inputs }
-    var isPiecewiseLinear: Bool { false }
     // Two sums in double precision and two factors; μ and r.
     var needs: LayerNeeds { LayerNeeds(columnWorkspace: 6, kept: 2, gradientRows: channels, biasRows: channels) }
 
@@ -94,10 +93,6 @@ final class LayerNormalization: Layer {
             memory.parameters + betaOffset, slope)
     }
 
-    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        preconditionFailure("layer normalisation is not piecewise linear")
-    }
-
     func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
         guard slope != 1 else { return }
         precondition(dy.stride == y.stride, "output gradient of stride \(dy.stride) for activations of \(y.stride)")
@@ -124,23 +119,15 @@ final class LayerNormalization: Layer {
 
     func weightGradient(_ dy: Matrix, x: Matrix, offset: Int, _ memory: LayerMemory, _ sums: BatchSums) {
         precondition(dy.stride == x.stride, "output gradient of stride \(dy.stride) for an input of \(x.stride)")
-        /// What `sum` makes of the pixels of each channel, summed over the batch.
-        func add(_ offset: Int, _ sum: (_ slot: Int, _ channel: Int, _ sums: UnsafeMutablePointer<Float>) -> Void) {
-            for slot in 0..<sums.biasPasses {
-                for channel in 0..<channels {
-                    sum(slot, channel * dy.stride, sums.pixelSums + (slot * channels + channel) * sums.columns)
-                }
-            }
-            sums.biasGradient(Matrix(sums.pixelSums, features: channels, stride: sums.columns), offset: offset)
-        }
-        add(offset) { slot, first, pixelSums in
+        sums.addRowGradients(count: channels, offset: offset) { slot, channel, pixelSums in
             let (mean, inverse) = rows(memory.kept.slot(slot))
             sums.kernels.sumNormalized(
-                dy.slot(slot).base + first, x.slot(slot).base + first, pixels, sums.columns, channels * dy.stride, mean, inverse,
-                pixelSums)
+                dy.slot(slot).base + channel * dy.stride, x.slot(slot).base + channel * x.stride, pixels, sums.columns,
+                channels * dy.stride, mean, inverse, pixelSums)
         }
-        add(offset + betaOffset) { slot, first, pixelSums in
-            sums.kernels.sumPixels(dy.slot(slot).base + first, pixels, sums.columns, channels * dy.stride, pixelSums)
+        sums.addRowGradients(count: channels, offset: offset + betaOffset) { slot, channel, pixelSums in
+            sums.kernels.sumPixels(
+                dy.slot(slot).base + channel * dy.stride, pixels, sums.columns, channels * dy.stride, pixelSums)
         }
     }
 

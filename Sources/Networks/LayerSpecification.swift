@@ -5,6 +5,20 @@
 public struct LayerSpecification: Sendable {
     let layer: any LayerDescription
 
+    /// One of each type that a program has besides those of this library.
+    @TaskLocal private static var ownTypes: [any LayerDescription] = []
+
+    /// Runs `body`, in which model files and checkpoints may hold layers of further types. For example, a description of the
+    /// type `"prelu"` reads `{"type": "prelu"}`.
+    ///
+    /// - Parameter types: one of each. A model file's fields take the place of its own.
+    /// - Precondition: no two types have the same name, and none has that of a type of this library.
+    public static func withTypes<Result>(_ types: [any LayerDescription], _ body: () throws -> Result) rethrows -> Result {
+        let names = (LayerSpecification.types + types).map(\.type)
+        precondition(Set(names).count == names.count, "layers of the same type: \(names.joined(separator: ", "))")
+        return try $ownTypes.withValue(types, operation: body)
+    }
+
     /// One of each type. A model file's fields take the place of its own.
     static let types: [any LayerDescription] = [
         LinearDescription(),
@@ -28,10 +42,10 @@ public struct LayerSpecification: Sendable {
         ResidualDescription(),
     ]
 
-    init(_ layer: any LayerDescription) { self.layer = layer }
+    public init(_ layer: any LayerDescription) { self.layer = layer }
 
     /// `LinearDescription` and so on, as the layer's type has it.
-    public var description: any Equatable & Sendable { layer }
+    public var description: any LayerDescription { layer }
     /// The type's name in a model file.
     public var name: String { layer.type }
     /// Whether it is linear or a convolution: W x + b.
@@ -50,8 +64,9 @@ extension LayerSpecification: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: AnyKey.self)
         let source = LayerSource(container: container, type: try container.decode(String.self, forKey: AnyKey("type")))
-        guard let type = LayerSpecification.types.first(where: { $0.type == source.type }) else {
-            let known = LayerSpecification.types.map(\.type).joined(separator: ", ")
+        let types = LayerSpecification.types + LayerSpecification.ownTypes
+        guard let type = types.first(where: { $0.type == source.type }) else {
+            let known = types.map(\.type).joined(separator: ", ")
             throw source.error("unknown layer type \"\(source.type)\"; known are \(known)")
         }
         layer = try type.decoded(from: source)

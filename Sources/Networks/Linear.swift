@@ -7,16 +7,16 @@ public struct LinearDescription: LayerDescription {
     /// Without the word there is one.
     public var hasBias = true
 
-    let type = "linear"
-    let isAffine = true
-    var fields: [LayerField<Self>] {
+    public let type = "linear"
+    public let isAffine = true
+    public var fields: [LayerField<Self>] {
         [
             .integer("inputs", \.inputs, 1...65_536), .integer("outputs", \.outputs, 1...65_536),
             .flag("bias", \.hasBias, default: true),
         ]
     }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         guard chain.shape.isInOrder, inputs == chain.shape.features else {
             throw chain.misfit("linear [\(inputs) → \(outputs)]")
         }
@@ -26,7 +26,7 @@ public struct LinearDescription: LayerDescription {
         chain.append(layer, output: Shape(channels: outputs), includesRectifier: true)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setFlat(true)
         let tensors = [graph.tensor("weight")] + (hasBias ? [graph.tensor("bias")] : [])
         graph.apply("Gemm", tensors, ["transB": .integer(1)], giving: Shape(channels: outputs))

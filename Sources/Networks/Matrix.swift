@@ -22,6 +22,9 @@ public struct Matrix {
         Matrix(base + number * slotStride, features: features, stride: stride, slotStride: slotStride)
     }
 
+    /// One feature of all columns.
+    public func row(_ feature: Int) -> UnsafeMutablePointer<Float> { base + feature * stride }
+
     /// Some of the features.
     func features(from first: Int, count: Int) -> Matrix {
         Matrix(base + first * stride, features: count, stride: stride, slotStride: slotStride)

@@ -6,16 +6,16 @@ public struct MinibatchDiscriminationDescription: LayerDescription {
     public var kernels = 1
     public var dimensions = 1
 
-    let type = "minibatch_discrimination"
-    let comparesRows = true
-    var fields: [LayerField<Self>] {
+    public let type = "minibatch_discrimination"
+    public let comparesRows = true
+    public var fields: [LayerField<Self>] {
         [
             .integer("kernels", \.kernels, 1...65_536), .integer("inputs", \.inputs, 1...65_536),
             .integer("dimensions", \.dimensions) { 1...65_536 / $0.kernels },
         ]
     }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         guard chain.shape.isInOrder, inputs == chain.shape.features else {
             throw chain.misfit("minibatch_discrimination of \(inputs)")
         }
@@ -24,7 +24,7 @@ public struct MinibatchDiscriminationDescription: LayerDescription {
             output: Shape(channels: inputs + kernels))
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setFlat(true)
         let x = graph.value
         let weight = graph.tensor("weight")
@@ -68,7 +68,6 @@ final class MinibatchDiscrimination: Layer {
     let dimensions: Int
     let tensors: [Tensor]
     var outputs: Int { inputs + kernels }
-    var isPiecewiseLinear: Bool { false }
     var sumsProductsOnly: Bool { true }
     var products: Int { inputs * features }
     var needs: LayerNeeds {
@@ -101,10 +100,6 @@ final class MinibatchDiscrimination: Layer {
                 m.base + kernel * dimensions * m.stride + columns.lowerBound, dimensions, columns.count, m.stride,
                 y.base + (inputs + kernel) * y.stride + columns.lowerBound)                             // o
         }
-    }
-
-    func tangent(_ dx: Matrix, _ dy: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {
-        preconditionFailure("minibatch discrimination is not piecewise linear in one row alone")
     }
 
     func preactivationGradient(_ dy: Matrix, x: Matrix, y: Matrix, _ memory: LayerMemory, _ pass: Pass) {

@@ -59,11 +59,11 @@ public struct OperationGraph: Sendable {
     /// Whether it is told the class of a row.
     public private(set) var takesClasses = false
     /// What the layers so far give.
-    private(set) var shape: Shape
+    public private(set) var shape: Shape
     /// Its name.
-    private(set) var value: String
+    public private(set) var value: String
     /// Whether it is [N, features], rather than [N, C, H, W].
-    private(set) var isFlat: Bool
+    public private(set) var isFlat: Bool
     /// What the names of the next layer's tensors begin with.
     private var layer = "main"
     private var names: Set<String>
@@ -100,22 +100,24 @@ public struct OperationGraph: Sendable {
     }
 
     /// The name of one of the layer's own tensors.
-    mutating func tensor(_ name: String) -> String {
+    public mutating func tensor(_ name: String) -> String {
         let name = "\(layer).\(name)"
         tensors.append(name)
         names.insert(name)
         return name
     }
 
-    mutating func classes() -> String {
+    /// The name of the classes' input.
+    public mutating func classes() -> String {
         takesClasses = true
         return OperationGraph.classes
     }
 
-    mutating func constant(_ integers: [Int]) -> String { constant(.integers(integers), isScalar: false) }
-    mutating func constant(_ floats: [Float]) -> String { constant(.floats(floats), isScalar: false) }
-    mutating func scalar(_ integer: Int) -> String { constant(.integers([integer]), isScalar: true) }
-    mutating func scalar(_ float: Float) -> String { constant(.floats([float]), isScalar: true) }
+    /// The name of a list of numbers, or of a single one.
+    public mutating func constant(_ integers: [Int]) -> String { constant(.integers(integers), isScalar: false) }
+    public mutating func constant(_ floats: [Float]) -> String { constant(.floats(floats), isScalar: false) }
+    public mutating func scalar(_ integer: Int) -> String { constant(.integers([integer]), isScalar: true) }
+    public mutating func scalar(_ float: Float) -> String { constant(.floats([float]), isScalar: true) }
 
     private mutating func constant(_ numbers: Numbers, isScalar: Bool) -> String {
         if let known = constants.first(where: { $0.numbers == numbers && $0.isScalar == isScalar }) { return known.name }
@@ -132,28 +134,28 @@ public struct OperationGraph: Sendable {
 
     /// Adds an operation beside the chain of values.
     /// - Returns: the name of what it gives.
-    mutating func add(_ operation: String, _ inputs: [String], _ attributes: [String: Attribute] = [:]) -> String {
+    public mutating func add(_ operation: String, _ inputs: [String], _ attributes: [String: Attribute] = [:]) -> String {
         let output = unusedName("\(layer)/\(operation)")
         nodes.append(Node(operation: operation, inputs: inputs, output: output, attributes: attributes))
         return output
     }
 
     /// Goes on with another value.
-    mutating func take(_ value: String, _ shape: Shape? = nil) {
+    public mutating func take(_ value: String, _ shape: Shape? = nil) {
         self.value = value
         self.shape = shape ?? self.shape
     }
 
     /// Adds an operation on what the layers so far give, and goes on with what it makes of it.
     /// - Parameter shape: its shape, if it is another.
-    mutating func apply(
+    public mutating func apply(
         _ operation: String, _ others: [String] = [], _ attributes: [String: Attribute] = [:], giving shape: Shape? = nil
     ) {
         take(add(operation, [value] + others, attributes), shape)
     }
 
     /// Makes the value [N, features], or [N, C, H, W].
-    mutating func setFlat(_ isFlat: Bool) {
+    public mutating func setFlat(_ isFlat: Bool) {
         guard isFlat != self.isFlat else { return }
         if isFlat {
             apply("Flatten", [], ["axis": .integer(1)])
@@ -164,13 +166,13 @@ public struct OperationGraph: Sendable {
     }
 
     /// The value becomes features, which are then seen as another shape.
-    mutating func reshape(to shape: Shape) {
+    public mutating func reshape(to shape: Shape) {
         setFlat(true)
         self.shape = shape
     }
 
     /// Lets channels of pixels, or else features, be the second dimension, for a layer that has a number for each of so many.
-    mutating func setChannels(_ channels: Int) {
+    public mutating func setChannels(_ channels: Int) {
         if channels != shape.channels {
             setFlat(true)
         } else if shape.pixels > 1 {

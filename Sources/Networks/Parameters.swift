@@ -22,7 +22,7 @@ public struct Tensor: Sendable, Equatable {
     public var count: Int { shape.reduce(1, *) }
     public var range: Range<Int> { offset..<offset + count }
 
-    init(_ name: String, _ shape: [Int], _ initial: Initial, isChannelsLast: Bool = false) {
+    public init(_ name: String, _ shape: [Int], _ initial: Initial, isChannelsLast: Bool = false) {
         self.name = name
         self.shape = shape
         self.initial = initial

@@ -4,10 +4,10 @@ import Kernels
 public struct ReflectionPaddingDescription: LayerDescription {
     public var padding = 1
 
-    let type = "reflection_pad"
-    var fields: [LayerField<Self>] { [.integer("padding", \.padding, 1...512)] }
+    public let type = "reflection_pad"
+    public var fields: [LayerField<Self>] { [.integer("padding", \.padding, 1...512)] }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         guard padding < min(shape.height, shape.width) else {
             throw chain.error(
@@ -20,7 +20,7 @@ public struct ReflectionPaddingDescription: LayerDescription {
         chain.append(ReflectionPadding(shape, padding: padding), output: result)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setFlat(false)
         let shape = graph.shape
         graph.apply(

@@ -6,21 +6,21 @@ public struct ReshapeDescription: LayerDescription {
     public var height = 1
     public var width = 1
 
-    let type = "reshape"
-    var fields: [LayerField<Self>] {
+    public let type = "reshape"
+    public var fields: [LayerField<Self>] {
         [
             .integer("channels", \.channels, 1...65_536), .integer("height", \.height, 1...1_024),
             .integer("width", \.width, 1...1_024),
         ]
     }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let target = Shape(channels: channels, height: height, width: width)
         guard target.features == chain.shape.features else { throw chain.misfit("reshape to \(target)") }
         chain.append(Reshape(from: chain.shape, to: target), output: target)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.reshape(to: Shape(channels: channels, height: height, width: width))
     }
 }

@@ -5,12 +5,12 @@ import Kernels
 public struct ResidualDescription: LayerDescription {
     public var layers: [LayerSpecification] = []
 
-    let type = "residual"
-    var classes: Set<Int> { Set(layers.flatMap(\.classes)) }
-    var comparesRows: Bool { layers.contains(where: \.comparesRows) }
-    var fields: [LayerField<Self>] { [.layers("layers", \.layers)] }
+    public let type = "residual"
+    public var classes: Set<Int> { Set(layers.flatMap(\.classes)) }
+    public var comparesRows: Bool { layers.contains(where: \.comparesRows) }
+    public var fields: [LayerField<Self>] { [.layers("layers", \.layers)] }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let text = "residual of \(layers.map(\.name).joined(separator: ", "))"
         guard !chain.isSpectral else {
             throw chain.error(
@@ -24,7 +24,7 @@ public struct ResidualDescription: LayerDescription {
         chain.append(Residual(block.layers, features: chain.shape.features), output: chain.shape)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         let (x, isFlat) = (graph.value, graph.isFlat)
         graph.append(layers, attribute: "conv_block")
         graph.setFlat(isFlat)

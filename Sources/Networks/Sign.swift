@@ -2,16 +2,16 @@ import Kernels
 
 /// `{"type": "sign"}`
 public struct SignDescription: LayerDescription {
-    let type = "sign"
+    public let type = "sign"
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         guard chain.role == .generator, chain.isFirst else {
             throw chain.error(type, "lets no gradient through; it can only be the first of the generator")
         }
         chain.append(Sign(features: chain.shape.features), output: chain.shape)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         let isNegative = graph.add("Less", [graph.value, graph.scalar(Float(0))])
         graph.take(graph.add("Where", [isNegative, graph.scalar(Float(-1)), graph.scalar(Float(1))]))
     }

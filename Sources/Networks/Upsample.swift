@@ -4,17 +4,17 @@ import Kernels
 public struct UpsampleDescription: LayerDescription {
     public var factor = 1
 
-    let type = "upsample"
-    var fields: [LayerField<Self>] { [.integer("factor", \.factor, 1...16)] }
+    public let type = "upsample"
+    public var fields: [LayerField<Self>] { [.integer("factor", \.factor, 1...16)] }
 
-    func append(to chain: inout ChainBuilder) throws {
+    public func append(to chain: inout ChainBuilder) throws {
         let shape = chain.shape
         let result = Shape(channels: shape.channels, height: factor * shape.height, width: factor * shape.width)
         try chain.check(result, "upsample by \(factor)")
         chain.append(Upsample(shape, factor: factor), output: result)
     }
 
-    func addOperations(to graph: inout OperationGraph) {
+    public func addOperations(to graph: inout OperationGraph) {
         graph.setFlat(false)
         let shape = graph.shape
         graph.apply(

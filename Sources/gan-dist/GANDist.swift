@@ -20,8 +20,6 @@ struct GANDist: ParsableCommand {
         defaultSubcommand: Train.self)
 
     static func main() {
-        Signals.install()
-        StandardOutput.openMissing()
         let launch = Launch()
         let command: any ParsableCommand
         do {
@@ -44,7 +42,7 @@ struct GANDist: ParsableCommand {
             }
         }
         if let evaluate = command as? Evaluate {
-            launch.finish { try launch.run(watchdog: Launch.startLimit) { try evaluate.run(on: $0) } }
+            launch.finish { try launch.run { try evaluate.run(on: $0) } }
         }
         Signals.restore()
         guard launch.environmentRank == 0 else { Foundation.exit(0) }
@@ -72,6 +70,14 @@ struct GANDist: ParsableCommand {
                 throw ValidationError("there is no command \"\(topic)\"; known are \(known.joined(separator: ", "))")
             }
         }
-        return try parseAsRoot(Launch.expandResume(arguments))
+        return try parseAsRoot(expandResume(arguments))
+    }
+
+    /// `--resume` without a value is `--resume latest`.
+    private static func expandResume(_ arguments: [String]) -> [String] {
+        arguments.indices.flatMap { index -> [String] in
+            let isBare = index + 1 == arguments.count || arguments[index + 1].hasPrefix("--")
+            return arguments[index] == "--resume" && isBare ? ["--resume", "latest"] : [arguments[index]]
+        }
     }
 }

@@ -40,6 +40,7 @@ struct DoubleNetwork {
                     case .sigmoid: x.map { 1 / (1 + exp(-$0)) }
                     }
                 case is DropoutDescription: masks[index].map { zip(x, $0).map(*) } ?? x
+                case is PReLUDescription: zip(x, weights[index]!).map { $0 > 0 ? $0 : $0 * $1 }
                 default: preconditionFailure("\(layer) mixes rows or pixels")
                 }
             all.append(y)
@@ -73,6 +74,9 @@ struct DoubleNetwork {
                 case .tanh: dy = zip(dy, y).map { $0 * (1 - $1 * $1) }
                 case .sigmoid: dy = zip(dy, y).map { $0 * $1 * (1 - $1) }
                 }
+            case is PReLUDescription:
+                dw[index] = zip(dw[index] ?? Array(repeating: 0, count: x.count), zip(dy, x)).map { $0 + ($1.1 > 0 ? 0 : $1.0 * $1.1) }
+                dy = zip(dy, zip(x, weights[index]!)).map { $1.0 > 0 ? $0 : $0 * $1.1 }
             case is DropoutDescription: dy = masks[index].map { zip(dy, $0).map(*) } ?? dy
             default: preconditionFailure("\(layer) mixes rows or pixels")
             }

@@ -58,6 +58,10 @@ import Testing
             .linear(inputs: 7, outputs: 16), .tanh, .dropout(probability: 0.2), .dropout(probability: 0.1), .sigmoid,
             .linear(inputs: 16, outputs: 4), .sigmoid, .dropout(probability: 0.3),
         ]),
+        Case(name: "a layer of a program's own", inputs: 9, layers: [
+            .linear(inputs: 9, outputs: 33), LayerSpecification(PReLUDescription()), .linear(inputs: 33, outputs: 7), .leakyReLU(slope: 0.2),
+            LayerSpecification(PReLUDescription()),
+        ]),
         Case(name: "rectifier after sigmoid after rectifier", inputs: 6, layers: [
             .linear(inputs: 6, outputs: 12), .relu, .sigmoid, .leakyReLU(slope: 0.2), .dropout(probability: 0.5), .tanh,
             .linear(inputs: 12, outputs: 5),

@@ -21,6 +21,19 @@ import Testing
         #expect(try JSONDecoder().decode([LayerSpecification].self, from: data) == Self.layers)
     }
 
+    /// A layer of a program's own is known where the program says so, and nowhere else.
+    @Test func readsLayersOfAProgramsOwn() throws {
+        let json = #"[{"type": "linear", "inputs": 4, "outputs": 3}, {"type": "prelu"}]"#
+        let layers = try LayerSpecification.withTypes([PReLUDescription()]) { try decode(json) }
+        #expect(layers == [.linear(inputs: 4, outputs: 3), LayerSpecification(PReLUDescription())])
+        #expect(try NetworkPlan(layers, input: Shape(channels: 4)).layout.tensors.map(\.name).last == "main.1.weight")
+        #expect(throws: ShapeError.self) { try NetworkPlan([layers[1]], input: Shape(channels: 1, height: 2, width: 2)) }
+        #expect(throws: (any Error).self) { try decode(json) }
+        #expect(throws: (any Error).self) {
+            try LayerSpecification.withTypes([PReLUDescription()]) { try decode(#"[{"type": "prelu", "slope": 1}]"#) }
+        }
+    }
+
     /// What a user writes, by name.
     @Test func readsTheNamesOfTheFormat() throws {
         let json = """

@@ -16,6 +16,12 @@ public struct ConfigurationRequest: Sendable {
 
     public init() {}
 
+    /// Asks for all of a configuration, for whatever data there are.
+    /// - Throws: bad data, where it holds what JSON cannot.
+    public init(_ configuration: Configuration) throws {
+        modelFile = ("the configuration", Data(try configuration.json().utf8))
+    }
+
     /// Takes over the model file that `--config` names; it may be a pipe.
     /// - Throws: missing input, bad data or an I/O failure.
     public mutating func readModelFile(_ path: String) throws {

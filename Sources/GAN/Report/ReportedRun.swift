@@ -203,7 +203,6 @@ struct ReportedRun: Encodable {
         _ run: RunDirectory, _ configuration: Configuration?, _ data: String?, _ newest: (step: Int, path: String)?
     ) -> [Command] {
         guard let newest else { return [] }
-        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
         let file = newest.path.quotedForShell
         let data = data.map { " --data \($0.quotedForShell)" } ?? ""
         let longer = configuration.map { $0.steps.map { " --steps \(2 * $0)" } ?? " --epochs \(2 * $0.epochs)" } ?? ""
@@ -211,22 +210,22 @@ struct ReportedRun: Encodable {
         var commands = [
             Command(
                 purpose: isFinished ? "Train for longer" : "Go on training",
-                command: "\(program) --resume \(file)\(configuration?.game == .cyclegan ? "" : data)\(isFinished ? longer : "")")
+                command: "\(Launch.program) --resume \(file)\(configuration?.game == .cyclegan ? "" : data)\(isFinished ? longer : "")")
         ]
         switch configuration?.game {
         case .classifier:
-            commands.append(Command(purpose: "Name classes", command: "\(program) classify --checkpoint \(file)\(data)"))
+            commands.append(Command(purpose: "Name classes", command: "\(Launch.program) classify --checkpoint \(file)\(data)"))
         case .cyclegan:
             commands.append(
                 Command(
                     purpose: "Translate pictures",
-                    command: "\(program) translate --checkpoint \(file) --to b --data pictures/ --out b.png"))
+                    command: "\(Launch.program) translate --checkpoint \(file) --to b --data pictures/ --out b.png"))
         default:
-            commands.append(Command(purpose: "Draw more", command: "\(program) sample --checkpoint \(file) --out more.png"))
-            commands.append(Command(purpose: "Measure", command: "\(program) evaluate --checkpoint \(file)\(data)"))
+            commands.append(Command(purpose: "Draw more", command: "\(Launch.program) sample --checkpoint \(file) --out more.png"))
+            commands.append(Command(purpose: "Measure", command: "\(Launch.program) evaluate --checkpoint \(file)\(data)"))
         }
-        commands.append(Command(purpose: "Check the weights", command: "\(program) hash --checkpoint \(file)"))
-        commands.append(Command(purpose: "Write this page anew", command: "\(program) report \(run.path.quotedForShell)"))
+        commands.append(Command(purpose: "Check the weights", command: "\(Launch.program) hash --checkpoint \(file)"))
+        commands.append(Command(purpose: "Write this page anew", command: "\(Launch.program) report \(run.path.quotedForShell)"))
         return commands
     }
 }

@@ -33,8 +33,7 @@ final class SampleObserver: GameObserver {
     var verdict: String? { monitor.isDiverged ? "training has diverged, and the pictures show nothing that was learned" : nil }
 
     func nextCommand(checkpoint: String) -> String {
-        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
-        return "Draw more: \(program) sample --checkpoint \(checkpoint.quotedForShell) --out more.png"
+        "Draw more: \(Launch.program) sample --checkpoint \(checkpoint.quotedForShell) --out more.png"
     }
 
     func pictures(after done: Int) -> String? { picturesName(after: done) }

@@ -23,8 +23,7 @@ final class ClassifierObserver: GameObserver {
     var verdict: String? { nil }
 
     func nextCommand(checkpoint: String) -> String {
-        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
-        return "Name the classes of pictures: \(program) classify --checkpoint \(checkpoint.quotedForShell) --data pictures/"
+        "Name the classes of pictures: \(Launch.program) classify --checkpoint \(checkpoint.quotedForShell) --data pictures/"
     }
 
     func pictures(after done: Int) -> String? { done == 0 ? "reals.png" : nil }

@@ -38,8 +38,7 @@ final class CycleObserver: GameObserver {
     var verdict: String? { nil }
 
     func nextCommand(checkpoint: String) -> String {
-        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
-        return "Translate pictures: \(program) translate --checkpoint \(checkpoint.quotedForShell) --to b --data pictures/ --out b.png"
+        "Translate pictures: \(Launch.program) translate --checkpoint \(checkpoint.quotedForShell) --to b --data pictures/ --out b.png"
     }
 
     func pictures(after done: Int) -> String? { done == 0 ? "translations-init.png" : "translations-\(done.padded(to: 6)).png" }

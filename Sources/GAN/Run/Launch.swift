@@ -1,16 +1,21 @@
 import Foundation
-import GAN
 import MessagePassing
 
-/// How this process was started: alone, or by a launcher with others.
-final class Launch {
+/// How this process was started: alone, or by a launcher with others. Of a program the first thing, and around all else:
+///
+///     let launch = Launch()
+///     launch.finish { try launch.run { try train(request, RunOptions(), resume: nil, communicator: $0) } }
+public final class Launch {
     /// Processes that a launcher says there are, 1 without one.
-    let ranks: Int
+    public let ranks: Int
     /// This process's number among them.
-    let environmentRank: Int
+    public let environmentRank: Int
     private var communicator: (any Communicator)?
 
-    init() {
+    /// From here on signals are noted, for a training to act on; see `Signals`.
+    public init() {
+        Signals.install()
+        StandardOutput.openMissing()
         let environment = ProcessInfo.processInfo.environment
         func number(_ names: [String]) -> Int? {
             names.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first
@@ -22,28 +27,25 @@ final class Launch {
     }
 
     /// Seconds of waiting where no option is known yet.
-    static let startLimit = 60.0
-
-    /// `--resume` without a value is `--resume latest`.
-    static func expandResume(_ arguments: [String]) -> [String] {
-        arguments.indices.flatMap { index -> [String] in
-            let isBare = index + 1 == arguments.count || arguments[index + 1].hasPrefix("--")
-            return arguments[index] == "--resume" && isBare ? ["--resume", "latest"] : [arguments[index]]
-        }
-    }
+    public static let startLimit = 60.0
 
     /// The words that start this program again, before its options: those of the script that started it, or of the
     /// launcher.
-    var command: String {
+    public var command: String {
         let environment = ProcessInfo.processInfo.environment
         if let words = environment["GAN_DIST_COMMAND"], !words.isEmpty { return words }
-        let program = (CommandLine.arguments.first ?? "gan-dist").quotedForShell
-        guard ranks > 1 else { return program }
-        return (environment["OMPI_COMM_WORLD_SIZE"] == nil ? "srun --ntasks=\(ranks) " : "mpirun -np \(ranks) ") + program
+        guard ranks > 1 else { return Launch.program }
+        return (environment["OMPI_COMM_WORLD_SIZE"] == nil ? "srun --ntasks=\(ranks) " : "mpirun -np \(ranks) ") + Launch.program
+    }
+
+    /// What a user types for the program that reads runs: this one, or `gan-dist` where this is a program of the user's own.
+    static var program: String {
+        let path = CommandLine.arguments.first ?? ""
+        return path.split(separator: "/").last?.hasPrefix("gan-dist") == true ? path.quotedForShell : "gan-dist"
     }
 
     /// Runs `body`, then ends the process: with 0, or with the failure's message and code.
-    func finish(_ body: () throws -> Void) -> Never {
+    public func finish(_ body: () throws -> Void) -> Never {
         do {
             try body()
         } catch {
@@ -55,7 +57,7 @@ final class Launch {
     /// Runs `body` with all ranks. MPI is not touched when there is one process.
     ///
     /// - Parameter watchdog: seconds that a call of MPI may take in which all ranks meet; 0 is for ever.
-    func run(watchdog: Double, _ body: (any Communicator) throws -> Void) throws {
+    public func run(watchdog: Double = Launch.startLimit, _ body: (any Communicator) throws -> Void) throws {
         let communicator = try join(watchdog)
         try body(communicator)
         Signals.ignore()
@@ -91,7 +93,7 @@ final class Launch {
     }
 
     /// Ends a launched job whose command line is wrong, on all ranks together: others may have been given another one.
-    func refuse(_ message: String) -> Never {
+    public func refuse(_ message: String) -> Never {
         do {
             let communicator = try join()
             let world = try World(communicator, limit: Launch.startLimit)
@@ -105,7 +107,7 @@ final class Launch {
     }
 
     /// Reports a failure once and ends every rank with its code.
-    func end(_ failure: Failure) -> Never {
+    public func end(_ failure: Failure) -> Never {
         Signals.ignore()
         let code = failure.code.rawValue
         guard let communicator, communicator.size > 1 else {

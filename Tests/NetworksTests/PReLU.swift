@@ -1,0 +1,1 @@
+../Example/Sources/Example/PReLU.swift
