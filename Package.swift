@@ -29,7 +29,6 @@ let kernelTargets: [Target] = instructionSets.flatMap { name, march in
 
 let package = Package(
     name: "gan-dist",
-    // SwiftPM refuses packages that set unsafeFlags where they are asked for by version. By path, branch or revision it takes them.
     products: ["Kernels", "MessagePassing", "Networks", "Formats", "GAN"].map { .library(name: $0, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")

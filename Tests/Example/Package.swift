@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Another package takes gan-dist by path, branch or revision: SwiftPM refuses its unsafeFlags where a version is asked for.
+// A package elsewhere asks for gan-dist by its address: .package(url: "…/gan-dist", branch: "main").
 let package = Package(
     name: "example",
     dependencies: [.package(name: "gan-dist", path: "../..")],
