@@ -41,6 +41,21 @@ public enum Signals {
         for (number, bit) in requests where noted & bit != 0 { raise(number) }
     }
 
+    /// Notes signals while `body` runs, which asks for them often (`endIfAsked`), so that it leaves nothing half written.
+    public static func noting<Result>(_ body: () throws -> Result) rethrows -> Result {
+        install()
+        do {
+            let result = try body()
+            restore()
+            return result
+        } catch {
+            // Whoever throws says why it ends.
+            _ = take()
+            restore()
+            throw error
+        }
+    }
+
     /// Ignores signals from here on; called before any exit. MPI_Abort itself sends SIGTERM to the other ranks, and who asks
     /// a run to stop that has just ended must not change its exit code.
     public static func ignore() {
@@ -54,11 +69,16 @@ public enum Signals {
     static var pendingEnd: ExitCode? { end(of: pending.load(ordering: .relaxed)) }
 
     /// Ends what cannot be saved yet, where a signal asks for the end and does not wait for a checkpoint.
-    /// - Parameter doing: what ends, for the message.
+    /// - Parameters:
+    ///   - doing: what ends, for the message.
+    ///   - result: what is left.
     /// - Throws: a failure with the signal's code.
-    public static func endIfAsked(while doing: String) throws {
-        if let end = pendingEnd, end != .stopped { throw Failure(end, "ended by a signal while \(doing); nothing was written") }
+    public static func endIfAsked(while doing: String, leaving result: String = "nothing was written") throws {
+        if let end = pendingEnd, end != .stopped { throw Failure(end, "ended by a signal while \(doing); \(result)") }
     }
+
+    /// Whether a noted signal asks for the end.
+    public static var asksForEnd: Bool { pendingEnd != nil }
 
     /// Whether these requests ask a run to stop.
     public static func asksToStop(_ requests: Int) -> Bool { requests & ~checkpoint != 0 }

@@ -40,6 +40,8 @@ import Testing
         #expect(Date().timeIntervalSince(start) < 5, "nobody waits")
         #expect(command.farewell?.contains("the command for 1 still runs") == true)
         #expect(command.farewell?.hasSuffix("is left out for 3") == true)
+        var looks = 0
+        #expect(command.finish { looks += 1; return looks < 3 } == [] && command.isRunning, "nobody wants to wait any longer")
         #expect(FileManager.default.createFile(atPath: folder.file("go"), contents: nil))
         #expect(command.finish() == [])
         #expect(command.farewell == nil)

@@ -52,10 +52,36 @@ import Testing
         _ = try export(request)
         request.out = path
         #expect(failure { _ = try export(request) }?.code == .usage)
+        request.out = folder.file("z.onnx")
+        request.format = .safetensors
+        #expect(failure { _ = try export(request) }?.description.contains("contradict each other") == true)
         request = ExportRequest(checkpoint: path, out: folder.file("x.pt"))
         #expect(failure { _ = try export(request) }?.description.contains(".onnx or .safetensors") == true)
         request = ExportRequest(checkpoint: folder.file("none"), out: folder.file("y.onnx"))
         #expect(failure { _ = try export(request) }?.code == .missingInput)
+    }
+
+    /// A noise file is not replaced by pictures, and pictures that are not finite are none.
+    @Test func noiseIsKept() throws {
+        let folder = try TemporaryFolder()
+        let layers: [[String: Any]] = [
+            ["type": "linear", "inputs": 64, "outputs": 64], ["type": "relu"], ["type": "linear", "inputs": 64, "outputs": 784],
+        ]
+        let run = try trainedRun(
+            try smallModel(["latent_dim": 64, "generator": layers]), data: try folder.writeImages(30), outdir: folder.file("runs"))
+        let path = "\(run.path)/\(Checkpoint.name(step: 2))"
+        let (noise, again) = (folder.file("z.npy"), "\(folder.path)/./z.npy")
+        func sample(noise: String? = nil, saving: String? = nil, to out: String) throws {
+            try writeSamples(checkpoint: path, seed: nil, noise: noise, savingNoise: saving, to: out) { _, _ in try SampleRequest(grid: "2x2") }
+        }
+        expectUsage("choose another file") { try sample(saving: noise, to: again) }
+        try writeNoise((0..<4).map { row in (0..<64).map { (row * $0 * $0 + $0) % 3 == 0 ? 3.4e38 : -3.4e38 } }, to: noise)
+        expectUsage("the file that --noise reads") { try sample(noise: noise, to: again) }
+        for out in ["x.png", "x.npy"] {
+            let error = failure { try sample(noise: noise, to: folder.file(out)) }
+            #expect(error?.code == .badData && error?.description.contains("--noise \(noise): image ") == true, "\(error?.description ?? "")")
+            #expect(!FileManager.default.fileExists(atPath: folder.file(out)))
+        }
     }
 
     /// Pictures of noise that is given, two vectors for a walk.

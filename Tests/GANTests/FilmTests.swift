@@ -56,6 +56,22 @@ import Testing
         #expect(try count("fcTL", in: "x.png") == 3)
     }
 
+    /// A grid whose header is whole, and the rest is not.
+    @Test func gridsThatAreCutShortAreLeftOut() throws {
+        let path = URL(fileURLWithPath: "\(run.path)/fakes-000002.png")
+        try Data(contentsOf: path).prefix(200).write(to: path)
+        let told = try animated(request("x.png"))
+        #expect(told.count == 2 && told[0].hasPrefix("Warning: \(run.path)/fakes-000002.png: "), "\(told)")
+    }
+
+    @Test func gridsOfTheRunAreNotReplaced() throws {
+        let before = try Data(contentsOf: URL(fileURLWithPath: "\(run.path)/fakes-000002.png"))
+        for out in ["\(run.path)/fakes-000002.png", "\(run.path)/../\((run.path as NSString).lastPathComponent)/fakes-000002.png"] {
+            expectUsage("a grid of the run") { _ = try animated(AnimationRequest(run: run.path, out: out)) }
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: "\(run.path)/fakes-000002.png")) == before)
+    }
+
     @Test func walks() throws {
         var walk = request("walk.png")
         walk.frames = 6

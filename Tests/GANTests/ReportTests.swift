@@ -144,6 +144,25 @@ import Testing
         #expect(try writeReport(of: [folder.file("runs")], to: nil) == "\(folder.file("runs"))/report.html")
         #expect(throws: (any Error).self) { try writeReport(of: [folder.file("nothing")], to: nil) }
         #expect(throws: (any Error).self) { try writeReport(of: [data], to: nil) }
+        for out in ["\(run.path)/stats.jsonl", "", ".html"] { expectUsage("ends in .html") { _ = try writeReport(of: [run.path], to: out) } }
+        #expect(try run.stats().count > 0)
+    }
+
+    /// Each thing is told, and no command names a checkpoint that cannot be read.
+    @Test func damageIsTold() throws {
+        let folder = try TemporaryFolder()
+        let run = try trainedRun(
+            smallModel(["steps": 4, "checkpoint_interval": 2]), data: folder.writeImages(40), outdir: folder.file("runs"))
+        var told: [String] = []
+        _ = try writeReport(of: [run.path], to: nil) { told.append($0) }
+        #expect(told == [])
+        let checkpoint = "\(run.path)/\(Checkpoint.name(step: 4))"
+        try Data("nothing".utf8).write(to: URL(fileURLWithPath: checkpoint))
+        _ = try writeReport(of: [run.path], to: nil) { told.append($0) }
+        #expect(told.count == 1 && told[0].hasPrefix("Warning: \(run.path): \(checkpoint)"), "\(told)")
+        let commands = ReportedRun(RunDirectory(path: run.path), share: PageShare(runs: 1)).commands.map(\.command)
+        #expect(commands.contains { $0.contains(Checkpoint.name(step: 2)) })
+        #expect(!commands.contains { $0.contains(Checkpoint.name(step: 4)) })
     }
 
     /// A folder without files, and one whose files are all damaged, have pages that say so.

@@ -111,6 +111,14 @@ import Testing
         #expect(try listRuns(in: folder.path, sortedBy: nil, asJSON: true) == "")
         let error = #expect(throws: Failure.self) { try listRuns(in: folder.file("none"), sortedBy: nil, asJSON: false) }
         #expect(error?.code == .missingInput)
+        let file = folder.file("file")
+        try Data().write(to: URL(fileURLWithPath: file))
+        let ofFile = #expect(throws: Failure.self) { try listRuns(in: file, sortedBy: nil, asJSON: false) }
+        #expect(ofFile?.code == .missingInput && ofFile?.description.contains("found a file") == true)
+        let run = folder.file("00000-mlp-b64")
+        try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: true)
+        let ofRun = #expect(throws: Failure.self) { try listRuns(in: run, sortedBy: nil, asJSON: false) }
+        #expect(ofRun?.code == .missingInput && ofRun?.description.contains("this is a run") == true)
     }
 
     /// What a training leaves is listed as it is.

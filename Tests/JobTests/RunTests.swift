@@ -72,6 +72,44 @@ extension Jobs {
             #expect(outcome.output.contains("Warning: --on-checkpoint") && outcome.output.contains("with code 9"), "\(outcome)")
         }
 
+        @Test("A signal ends the wait for a command, and the training has ended well all the same", arguments: [SIGINT, SIGTERM, SIGUSR1])
+        func waitingCommand(signal: Int32) throws {
+            let runs = try Runs()
+            let job = try runs.start(["--preset", "mlp", "--steps", "3", "--watchdog", "5", "--on-checkpoint", "exec sleep 500; :"])
+            try job.poll("the last checkpoint") { runs.checkpoints().count == 1 ? true : nil }
+            usleep(300_000)
+            kill(job.pid, signal)
+            let outcome = try job.wait()
+            #expect(outcome.code == 0, "\(outcome)")
+            #expect(outcome.output.contains("Note: --on-checkpoint: the command for ") && outcome.output.contains("Finished: 3 steps"), "\(outcome)")
+            #expect(try runs.status()["state"] as? String == "finished")
+            let process = try #require(outcome.output.firstMatch(of: /as process ([0-9]+)/)?.1)
+            kill(-(try #require(pid_t(process))), SIGKILL)
+        }
+
+        @Test("An animation that is interrupted leaves nothing, and says so")
+        func interruptedAnimation() throws {
+            let runs = try Runs()
+            try runs.succeed("--preset", "mlp", "--steps", "3")
+            let film = try Scratch.makeFolder() + "/film.gif"
+            let job = try Job([
+                Program.path, "animate", "latest", "--outdir", runs.outdir, "--walk", "--frames", "10000", "--grid", "8x8", "--out", film,
+            ])
+            try job.poll("frames") { Scratch.snapshot((film as NSString).deletingLastPathComponent).values.contains { $0.count > 100_000 } ? true : nil }
+            kill(job.pid, SIGINT)
+            let outcome = try job.wait()
+            #expect(outcome.code == 130 && outcome.errors.contains("ended by a signal while writing \(film); nothing was written"), "\(outcome)")
+            #expect(Scratch.snapshot((film as NSString).deletingLastPathComponent).isEmpty)
+        }
+
+        @Test("A name is for a new run")
+        func resumedName() throws {
+            let runs = try Runs()
+            try runs.succeed("--preset", "mlp", "--steps", "3")
+            let outcome = try runs.train("--preset", "mlp", "--steps", "4", "--resume", "0", "--name", "other")
+            expectRefusal(outcome, 64, ["--name other", "--resume 0"])
+        }
+
         @Test("runs lists them; a killed one is told from one that runs")
         func list() throws {
             let runs = try Runs()

@@ -67,8 +67,8 @@ extension Game {
         return Failure(
             .internalError,
             "step \(error.step + 1): \(what ?? "a sum of the \(player.name)'s gradients over the ranks is not finite"), "
-                + "\(origin ?? "though all that it is made of is"). The training has diverged and nothing was written; resume "
-                + "from the last checkpoint or lower --lr",
+                + "\(origin ?? "though all that it is made of is"). The training has diverged, and no checkpoint of "
+                + "this step was written; start a new run with a lower --lr, with --init-from to begin with an earlier checkpoint",
             isShared: true)
     }
 

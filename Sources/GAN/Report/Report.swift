@@ -8,14 +8,21 @@ import MessagePassing
 ///   - names: runs' folders or numbers, `latest`, and folders of runs.
 ///   - outdir: where runs with numbers are.
 ///   - out: where to; nil for `report.html` in the folder, or where several are given in the current one.
+///   - tell: takes a warning for all that is missing or damaged.
 /// - Returns: where the page is.
-/// - Throws: missing input where there is no such folder or no run in it; an I/O failure.
-public func writeReport(of names: [String], under outdir: String = "runs", to out: String?) throws -> String {
+/// - Throws: missing input where there is no such folder or no run in it; a usage error; an I/O failure.
+public func writeReport(
+    of names: [String], under outdir: String = "runs", to out: String?, tell: (String) -> Void = StandardOutput.printMessage
+) throws -> String {
+    if let out, !out.hasSuffix(".html") || out.utf8.count <= 5 {
+        throw Failure(
+            .usage, "--out \(out.isEmpty ? "\"\"" : out): the name of a file is expected that ends in .html, as in report.html")
+    }
     let paths = try names.map { try RunDirectory.named($0, under: outdir)?.path ?? $0 }
     var runs: [RunDirectory] = []
     for path in paths {
         guard let names = try withFiles({ try folderEntries(path) }) else {
-            throw Failure(.missingInput, "\(path): a run's folder, or one of runs, is expected; there is no folder of that name")
+            throw Failure(.missingInput, "\(path): a run's folder, or one of runs, is expected, found a file; give the folder that it is in")
         }
         if RunDirectory.isRun(path, holding: names) {
             runs.append(RunDirectory(path: path))
@@ -33,7 +40,9 @@ public func writeReport(of names: [String], under outdir: String = "runs", to ou
         throw Failure(.usage, "\(runs.count) runs: one page compares at most \(Report.mostRuns); name some of them")
     }
     let path = out ?? (paths.count == 1 ? "\(paths[0])/\(Report.name)" : Report.name)
-    try Report(of: runs).write(to: path)
+    let report = Report(of: runs)
+    for run in report.runs { for text in run.missing { tell("Warning: \(run.folder): \(text)") } }
+    try report.write(to: path)
     return path
 }
 
@@ -51,7 +60,7 @@ struct Report {
     /// Its name in a run's folder.
     static let name = "report.html"
     static let mostRuns = 200
-    private let runs: [ReportedRun]
+    fileprivate let runs: [ReportedRun]
     private let groups: [Group]
 
     /// Runs that differ in their seeds at most.

@@ -22,6 +22,8 @@ struct ReportedRun: Encodable {
     /// Why there is no generator to play with.
     private(set) var generatorNote: String?
     private(set) var weights: GeneratorWeights?
+    /// Checkpoints that cannot be read.
+    private var damaged: Set<String> = []
 
     struct Warning: Encodable, Equatable {
         let text: String
@@ -64,7 +66,7 @@ struct ReportedRun: Encodable {
         readLog(run)
         classNames = (options?.facts["class_names"] as? [Any] ?? []).prefix(256).map { "\($0)" }
         receipt = makeReceipt(options?.facts ?? [:], checkpoints)
-        commands = makeCommands(run, configuration, options?.facts["data_path"] as? String, checkpoints.first)
+        commands = makeCommands(run, configuration, options?.facts["data_path"] as? String, checkpoints.first { !damaged.contains($0.path) })
     }
 
     // MARK: Files
@@ -163,6 +165,7 @@ struct ReportedRun: Encodable {
             } catch {
                 generatorNote = "No checkpoint can be read, and so there is no generator to draw with."
                 missing.append("\(error)")
+                damaged.insert(path)
             }
         }
     }

@@ -35,28 +35,11 @@ final class CheckpointCommand {
 
     /// Looks whether the command has ended, and starts the next one.
     /// - Returns: warnings.
-    func look() -> [String] { running == nil ? [] : ended(options: WNOHANG) }
-
-    /// Waits for the end of the command, and of the one that waits.
-    /// - Returns: warnings.
-    func finish() -> [String] {
-        var warnings: [String] = []
-        while running != nil { warnings += ended(options: 0) }
-        return warnings
-    }
-
-    /// What is left to itself where a run ends early; nil where nothing is.
-    var farewell: String? {
-        guard let running else { return nil }
-        let next = waiting.map { ", and is left out for \($0)" } ?? ""
-        return "--on-checkpoint: the command for \(running.path) still runs, as process \(running.process)\(next)"
-    }
-
-    private func ended(options: Int32) -> [String] {
+    func look() -> [String] {
         guard let (process, path) = running else { return [] }
         var status: Int32 = 0
         var result: pid_t
-        repeat { result = waitpid(process, &status, options) } while result < 0 && errno == EINTR
+        repeat { result = waitpid(process, &status, WNOHANG) } while result < 0 && errno == EINTR
         guard result != 0 else { return [] }
         running = nil
         var warnings: [String] = []
@@ -67,6 +50,25 @@ final class CheckpointCommand {
         }
         if let next = waiting.take() { warnings += start(next) }
         return warnings
+    }
+
+    /// Waits for the end of the command, and of the one that waits.
+    /// - Parameter isWanted: whether to go on waiting.
+    /// - Returns: warnings.
+    func finish(while isWanted: () -> Bool = { true }) -> [String] {
+        var warnings = look()
+        while running != nil, isWanted() {
+            usleep(10_000)
+            warnings += look()
+        }
+        return warnings
+    }
+
+    /// What is left to itself where a run ends early; nil where nothing is.
+    var farewell: String? {
+        guard let running else { return nil }
+        let next = waiting.map { ", and is left out for \($0)" } ?? ""
+        return "--on-checkpoint: the command for \(running.path) still runs, as process \(running.process)\(next)"
     }
 
     /// How a process failed, by what `waitpid` says; nil where it did not.

@@ -110,9 +110,14 @@ extension ConfigurationRequest {
 extension RunOptions {
     /// Refuses to begin with given weights and to go on from others at once.
     func checkBeginning(_ resume: ResumeRequest?) throws {
-        guard let initialWeights, let resume, resume != .auto else { return }
+        guard let resume, resume != .auto else { return }
         let told: String
         if case .named(let name) = resume { told = name } else { told = "latest" }
+        if let name {
+            throw Failure(
+                .usage, "--name \(name) is for a new run, and --resume \(told) goes on with one, which keeps its name; leave one of them away")
+        }
+        guard let initialWeights else { return }
         throw Failure(
             .usage, "--init-from \(initialWeights) begins a new run, and --resume \(told) goes on with one; leave one of them away. A resumed run "
                 + "needs no --init-from; --resume auto goes on with a run that began so, or begins it")

@@ -36,6 +36,9 @@ final class Log {
         try file?.append(line)
     }
 
+    /// Writes a line to `log.txt` alone: whoever ends the program prints it.
+    func note(_ line: String) throws { try file?.append(line) }
+
     private func show(_ text: String) {
         if isRead { isRead = StandardOutput.write(text, to: STDOUT_FILENO) == 0 }
     }

@@ -5,8 +5,8 @@ import MessagePassing
 extension RunDirectory {
     /// The run that a user names: by its folder, by its number under `outdir` (`12` or `00012`), or as `latest`, the newest that
     /// has a checkpoint. A path comes before a number.
-    /// - Returns: nil for any other name: that of a file.
-    /// - Throws: missing input where there is no run of that number; a usage error where there are several; an I/O failure.
+    /// - Returns: nil for the name of a file.
+    /// - Throws: missing input where there is neither; a usage error where several runs have the number; an I/O failure.
     static func named(_ name: String, under outdir: String) throws -> RunDirectory? {
         switch try withFiles({ try FileKind(path: name) }) {
         case .folder: return RunDirectory(path: name.count > 1 && name.hasSuffix("/") ? String(name.dropLast()) : name)
@@ -21,7 +21,9 @@ extension RunDirectory {
             return newest.run
         }
         guard !name.isEmpty, name.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let number = Int(name) else {
-            return nil
+            throw Failure(
+                .missingInput, "\(name.isEmpty ? "\"\"" : name): there is no such file or run; give a file, a run's folder, its number, or "
+                    + "latest\(suggestion(for: name.lowercased(), among: ["latest"]))")
         }
         let found = all.filter { $0.number == number }.map(\.run.path)
         guard found.count < 2 else {
@@ -29,7 +31,8 @@ extension RunDirectory {
         }
         guard let path = found.first else {
             let newest = all.first.map { "; the newest is \($0.run.path)" } ?? ", which holds none"
-            throw Failure(.missingInput, "\(name): no run of this number under \(outdir)\(newest); list them with gan-dist runs")
+            throw Failure(
+                .missingInput, "\(name): no run of this number under \(outdir)\(newest); list them with gan-dist runs \(outdir.quotedForShell)")
         }
         return RunDirectory(path: path)
     }
@@ -51,9 +54,11 @@ extension RunDirectory {
     /// What to say where there is no whole checkpoint.
     func missingCheckpoint(_ damaged: [(path: String, reason: String)]) -> Failure {
         guard let first = damaged.first else {
-            return Failure(.missingInput, "\(path): a run with a checkpoint is expected, found a folder without checkpoints")
+            let runs = (try? RunDirectory.all(under: path)) ?? []
+            let advice = runs.isEmpty ? "" : "; name one of its runs, such as \(runs[0].run.path)"
+            return Failure(.missingInput, "\(path): a run with a checkpoint is expected, found a folder without checkpoints\(advice)")
         }
-        let others = damaged.count > 1 ? "; so are \(damaged.count - 1) others" : ""
+        let others = damaged.count > 1 ? "; the others are damaged too" : ""
         return Failure(.badData, "\(path): no checkpoint is whole: \(first.reason)\(others)")
     }
 }

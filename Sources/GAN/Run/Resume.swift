@@ -93,7 +93,7 @@ struct CheckpointSearch {
                 throw refusal
                     ?? Failure(
                         .missingInput,
-                        "no checkpoint to resume from under \(outdir) that matches; start without --resume, or with --resume auto")
+                        "no checkpoint to resume from under \(outdir) with these options and data; start without --resume, or with --resume auto")
             }
         }
     }
@@ -140,8 +140,8 @@ struct CheckpointSearch {
         let new = try configuration.fields()[first] ?? "nothing"
         throw Failure(
             .usage,
-            "\(checkpoint.path) was written with another \(first): \(old), not \(new). A resumed run keeps what its bytes depend on; "
-                + "omit the option, or start a new run without --resume")
+            "\(checkpoint.path) was written with another \(first): \(old), not \(new). A resumed run keeps what its bytes depend on; omit the option, "
+                + "or start a new run: without --resume, or with --init-from in its place to begin with these weights")
     }
 
     private mutating func refuseOtherData(_ configuration: Configuration, _ checkpoint: Checkpoint) throws {

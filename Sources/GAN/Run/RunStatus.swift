@@ -55,12 +55,18 @@ struct RunStatus: Encodable {
         ended = Date().rfc3339
     }
 
-    mutating func write(to path: String) throws {
+    /// Notes a failure that ends the run.
+    mutating func end(by failure: Failure) {
+        let message = failure.description.isEmpty ? message : failure.description
+        end(failure.code == .stopped ? .stopped : .failed, code: failure.code, message: message)
+    }
+
+    mutating func write(in run: RunDirectory) throws {
         updated = Date().rfc3339
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let text = try encoder.encode(self) + Data("\n".utf8)
-        try withFiles { try AtomicFile.write(path: path, bytes: Array(text), isDurable: false) }
+        try withFiles { try AtomicFile.write(path: "\(run.path)/status.json", bytes: Array(text), isDurable: false) }
     }
 
     private static func cpuName() -> String {

@@ -130,9 +130,9 @@ final class Trainer {
             try trainSteps()
             status.end(.finished, code: nil, message: nil)
         } catch let failure as Failure {
-            let message = failure.description.isEmpty ? status.message : failure.description
-            status.end(failure.code == .stopped ? .stopped : .failed, code: failure.code, message: message)
-            // The failure counts, whatever becomes of the file.
+            status.end(by: failure)
+            // The failure counts, whatever becomes of the files.
+            if !failure.description.isEmpty { try? log.note("Error: \(failure.description)") }
             try? writeStatus()
             writeReport()
             throw failure
@@ -203,7 +203,10 @@ final class Trainer {
     private func finish(_ first: Int) throws {
         guard let run else { return }
         if let checkpointCommand, checkpointCommand.isRunning {
-            try warn(world.storing("waiting for the command of --on-checkpoint", because: "it still runs") { checkpointCommand.finish() })
+            try warn(world.storing("waiting for the command of --on-checkpoint", because: "it still runs") {
+                checkpointCommand.finish { !Signals.asksForEnd }
+            })
+            if let farewell = checkpointCommand.farewell { try log.print("Note: \(farewell)") }
         }
         guard first < totalSteps else {
             return try log.print(
@@ -211,7 +214,7 @@ final class Trainer {
         }
         tensorBoard?.finish(after: totalSteps)
         try log.print(
-            "Finished: \(Double(totalSteps).grouped) steps in \(duration(monotonicSeconds() - start)). "
+            "Finished: \(Double(totalSteps).grouped) \(totalSteps == 1 ? "step" : "steps") in \(duration(monotonicSeconds() - start)). "
                 + "\(observer.pictures(after: totalSteps).map { "The last pictures: \(run.path)/\($0)" } ?? "Run: \(run.path)")")
         if let best, let told = best.description { try log.print(told) }
         if let verdict = observer.verdict { try log.print("Warning: \(verdict)") }
@@ -320,7 +323,7 @@ final class Trainer {
     }
 
     private func writeStatus() throws {
-        if let run { try status.write(to: "\(run.path)/status.json") }
+        if let run { try status.write(in: run) }
     }
 
     /// Writes the run's page anew. It shows what other files hold: where it cannot be written, that is said once.

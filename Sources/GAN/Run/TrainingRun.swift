@@ -147,16 +147,22 @@ private func train(
         if let crowding = world.crowding { try log.print("Note: \(crowding)") }
         for note in try (isResumed ? request : fresh).notes(from: resumption?.checkpoint.configuration, source.format) { try log.print("Note: \(note)") }
     }
-    if let plan {
-        data.evaluator = try Evaluator(plan, training: dataset, world: world, kernels: kernels) { try prepared == nil ? () : log.print($0) }
-        world.players = game.players.map(\.name)
-    }
-    if let translationPlan {
-        data.translationEvaluator = try TranslationEvaluator(translationPlan, data, world: world, kernels: kernels) {
-            try prepared == nil ? () : log.print($0)
+    let tell = { (line: String) throws in try prepared == nil ? () : log.print(line) }
+    // A classifier may be trained first, which takes minutes.
+    var status = RunStatus(
+        step: firstStep, of: configuration.totalSteps(images: data.count), communicator: communicator, kernels: kernels)
+    try world.agree { if let prepared { try status.write(in: prepared.directory) } }
+    do {
+        if let plan { data.evaluator = try Evaluator(plan, training: dataset, world: world, kernels: kernels, tell: tell) }
+        if let translationPlan {
+            data.translationEvaluator = try TranslationEvaluator(translationPlan, data, world: world, kernels: kernels, tell: tell)
         }
-        world.players = game.players.map(\.name)
+    } catch let failure as Failure {
+        status.end(by: failure)
+        if let prepared { try? status.write(in: prepared.directory) }
+        throw failure
     }
+    world.players = game.players.map(\.name)
     let fingerprint = try world.agree {
         if configuration.game == .cyclegan {
             return try isWriter

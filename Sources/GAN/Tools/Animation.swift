@@ -37,7 +37,10 @@ public struct AnimationRequest: Sendable {
 
     fileprivate func directory() throws -> RunDirectory {
         guard let directory = try RunDirectory.named(run, under: outdir) else {
-            throw Failure(.missingInput, "\(run): the folder of a run, its number or latest is expected, found none; list them with gan-dist runs")
+            throw Failure(.missingInput, "\(run): the folder of a run, its number or latest is expected, found a file; list them with gan-dist runs")
+        }
+        if try directory.grids().contains(where: { isSameFile($0, out) }) {
+            throw Failure(.usage, "--out \(out): this is a grid of the run; choose another name")
         }
         return directory
     }
@@ -67,12 +70,12 @@ public func animate(_ request: AnimationRequest, tell: (String) -> Void) throws 
     }
     // The first and the last, and as many between as fit.
     if all.count > most { all = (0..<most).map { all[$0 * (all.count - 1) / (most - 1)] } }
-    // Headers first: the file says how many frames it has.
+    // All are read twice: the file says first how many frames it has.
     var shape: [Int]?
     let frames = all.reversed().filter { path in
         do {
-            let header = try PictureHeader(path: path)
-            let found = [header.channels, header.height, header.width]
+            let picture = try Picture(path: path)
+            let found = [picture.channels, picture.height, picture.width]
             shape = shape ?? found
             if found == shape { return true }
             tell("Warning: \(path): pictures of the last one's size are expected, found another; left out")
@@ -82,14 +85,17 @@ public func animate(_ request: AnimationRequest, tell: (String) -> Void) throws 
         return false
     }.reversed()
     guard let last = frames.last else { throw Failure(.badData, "\(run.path): none of the grids can be read") }
-    let writer = try request.writer(frames: frames.count)
-    for path in frames {
-        let picture = try withFiles { try Picture(path: path) }
-        let seconds = max(path == last ? request.hold : 0, 1 / request.framesPerSecond)
-        try withFiles { try writer.append(picture, seconds: seconds) }
+    try Signals.noting {
+        let writer = try request.writer(frames: frames.count)
+        for path in frames {
+            try Signals.endIfAsked(while: "writing \(request.out)")
+            let picture = try withFiles { try Picture(path: path) }
+            let seconds = max(path == last ? request.hold : 0, 1 / request.framesPerSecond)
+            try withFiles { try writer.append(picture, seconds: seconds) }
+        }
+        try withFiles { try writer.finish() }
     }
-    try withFiles { try writer.finish() }
-    tell("\(request.out): \(frames.count) grids of \(run.path)")
+    tell("\(request.out): \(frames.count) \(frames.count == 1 ? "grid" : "grids") of \(run.path)")
 }
 
 /// Makes a film in which each picture of a grid walks along great circles to two others and back, drawn by the generator of
@@ -112,17 +118,20 @@ public func animateWalk(_ request: AnimationRequest, grid: String?, tell: (Strin
     sampler.label = places.label(of:)
     let stations = 3
     let noise = sampler.noise(first: 0, count: stations * places.count)
-    let writer = try request.writer(frames: frames)
-    for frame in 0..<frames {
-        let position = Double(frame * stations) / Double(frames)
-        let (from, to) = (Int(position), (Int(position) + 1) % stations)
-        let codes = (0..<places.count).map {
-            slerp(noise[from * places.count + $0], noise[to * places.count + $0], at: position - Double(from))
+    try Signals.noting {
+        let writer = try request.writer(frames: frames)
+        for frame in 0..<frames {
+            try Signals.endIfAsked(while: "writing \(request.out)")
+            let position = Double(frame * stations) / Double(frames)
+            let (from, to) = (Int(position), (Int(position) + 1) % stations)
+            let codes = (0..<places.count).map {
+                slerp(noise[from * places.count + $0], noise[to * places.count + $0], at: position - Double(from))
+            }
+            let picture = Pictures.grid(try sampler.pictures(of: codes, 0..<places.count), image, columns: places.columns)
+            try withFiles { try writer.append(picture, seconds: 1 / request.framesPerSecond) }
         }
-        let picture = Pictures.grid(try sampler.pictures(of: codes, 0..<places.count), image, columns: places.columns)
-        try withFiles { try writer.append(picture, seconds: 1 / request.framesPerSecond) }
+        try withFiles { try writer.finish() }
     }
-    try withFiles { try writer.finish() }
     tell("\(request.out): a walk of \(frames) frames")
 }
 

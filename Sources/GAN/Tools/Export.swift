@@ -28,8 +28,13 @@ public struct ExportRequest: Sendable {
     }
 
     fileprivate func knownFormat() throws -> Format {
-        if let format { return format }
-        if let known = Format.allCases.first(where: { out.hasSuffix(".\($0.rawValue)") }) { return known }
+        let named = Format.allCases.first { out.hasSuffix(".\($0.rawValue)") }
+        if let format, let named, format != named {
+            throw Failure(
+                .usage, "--out \(out) and --format \(format.rawValue) contradict each other; name a file that ends in .\(format.rawValue), or "
+                    + "leave --format away")
+        }
+        if let known = format ?? named { return known }
         throw Failure(
             .usage, "--out \(out.isEmpty ? "\"\"" : out): the name of a file is expected that ends in .onnx or .safetensors, or "
                 + "--format onnx or safetensors beside it")
@@ -46,8 +51,7 @@ public func export(_ request: ExportRequest) throws -> String {
         throw Failure(.usage, "--out \(out): this file is there already, and was left as it is; choose another name, or add --force")
     }
     let checkpoint = try Checkpoint(path: request.checkpoint)
-    func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-    guard resolved(out) != resolved(checkpoint.path) else {
+    guard !isSameFile(out, checkpoint.path) else {
         throw Failure(.usage, "--out \(out): this is the checkpoint itself; choose another name")
     }
     let player = try ExportedPlayer(checkpoint, name: request.player, isRaw: request.isRaw)

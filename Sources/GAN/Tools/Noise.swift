@@ -21,7 +21,7 @@ struct NoiseFile {
                 .badData, "--noise \(path): an array of float32 or float64 numbers of shape [vectors, \(dimension)] is expected, as "
                     + "--save-noise writes it, and this one is \(found)")
         }
-        file = try withFiles { try NPYReader(path: path) }
+        file = try withFiles { do { return try NPYReader(path: path) } catch let error as FormatError { throw error.of("--noise") } }
         switch file.elementType {
         case .float32, .float64: break
         case .uint8, .integer: throw bad("of integers; save noise.astype('float32')")
@@ -38,7 +38,9 @@ struct NoiseFile {
     /// The first vectors.
     /// - Throws: bad data where a number is not finite.
     func vectors(_ count: Int) throws -> [[Float]] {
-        let numbers = try withFiles { try file.readFloats(first: 0, count: count * dimension) }
+        let numbers = try withFiles {
+            do { return try file.readFloats(first: 0, count: count * dimension) } catch let error as FormatError { throw error.of("--noise") }
+        }
         return stride(from: 0, to: numbers.count, by: dimension).map { Array(numbers[$0..<$0 + dimension]) }
     }
 }

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import MessagePassing
 
@@ -18,8 +19,13 @@ public enum RunKey: String, CaseIterable, Sendable {
 public func listRuns(in folder: String, sortedBy key: RunKey?, asJSON: Bool) throws -> String {
     var runs = try RunDirectory.all(under: folder).reversed().map { RunSummary($0.run) }
     if runs.isEmpty {
-        guard FileManager.default.fileExists(atPath: folder) else {
-            throw Failure(.missingInput, "\(folder): a folder of runs is expected, found nothing; give the --outdir of train")
+        guard let names = try withFiles({ try FileKind(path: folder) == .folder ? folderEntries(folder) : nil }) else {
+            let found = FileManager.default.fileExists(atPath: folder) ? "a file" : "nothing"
+            throw Failure(
+                .missingInput, "\(folder.isEmpty ? "\"\"" : folder): a folder of runs is expected, found \(found); give the --outdir of train")
+        }
+        guard !RunDirectory.isRun(folder, holding: names) else {
+            throw Failure(.missingInput, "\(folder): a folder of runs is expected, and this is a run; give the folder that it is in")
         }
         if !asJSON { return "No runs in \(folder)" }
     }

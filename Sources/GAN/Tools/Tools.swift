@@ -18,6 +18,9 @@ public func writeSamples(
 ) throws {
     let form = try SampleForm(out)
     if let savedNoise { try checkSavedNoise(savedNoise, out: out) }
+    if let noiseFile, isSameFile(noiseFile, out) {
+        throw Failure(.usage, "--out \(out): this is the file that --noise reads; choose another name")
+    }
     if let noiseFile, let seed {
         throw Failure(.usage, "--noise \(noiseFile) and --seed \(seed): noise that is given is not drawn; leave one of them away")
     }
@@ -45,8 +48,14 @@ public func writeSamples(
     }
     if let savedNoise { try writeNoise(noise ?? sampler.noise(first: 0, count: count), to: savedNoise) }
     func draw(_ numbers: Range<Int>) throws -> [Float] {
-        guard let noise else { return try sampler.pictures(first: numbers.lowerBound, count: numbers.count) }
-        return try sampler.pictures(of: noise, numbers)
+        let values = try noise.map { try sampler.pictures(of: $0, numbers) } ?? sampler.pictures(first: numbers.lowerBound, count: numbers.count)
+        if let bad = values.firstIndex(where: { !$0.isFinite }) {
+            let number = numbers.lowerBound + bad / image.features
+            throw noiseFile.map { Failure(.badData, "--noise \($0): image \(number) that is made of it is not finite; give smaller numbers") }
+                ?? Failure(
+                    .internalError, "\(path): image \(number) of the generator is not finite: the training has diverged; take an earlier checkpoint")
+        }
+        return values
     }
     switch form {
     case .grid: try Pictures.writeGrid(draw(0..<count), image, columns: columns, to: out)
@@ -58,9 +67,12 @@ public func writeSamples(
             }
         }
     case .folder:
-        for first in stride(from: 0, to: count, by: Sampler.batchSize) {
-            try Pictures.writeSingly(
-                draw(first..<min(first + Sampler.batchSize, count)), image, first: first, to: String(out.dropLast()))
+        try Signals.noting {
+            for first in stride(from: 0, to: count, by: Sampler.batchSize) {
+                try Signals.endIfAsked(while: "writing \(out)", leaving: "\(first) of \(count) images are there")
+                try Pictures.writeSingly(
+                    draw(first..<min(first + Sampler.batchSize, count)), image, first: first, to: String(out.dropLast()))
+            }
         }
     }
 }
@@ -69,7 +81,13 @@ private func checkSavedNoise(_ path: String, out: String) throws {
     guard path.hasSuffix(".npy"), path.utf8.count > 4 else {
         throw Failure(.usage, "--save-noise \(path): the name of a file is expected that ends in .npy, as in noise.npy")
     }
-    guard path != out else { throw Failure(.usage, "--save-noise \(path): --out writes the pictures there; choose another file") }
+    guard !isSameFile(path, out) else { throw Failure(.usage, "--save-noise \(path): --out writes the pictures there; choose another file") }
+}
+
+/// Whether two paths lead to the same file, be it there or not.
+func isSameFile(_ a: String, _ b: String) -> Bool {
+    func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+    return resolved(a) == resolved(b)
 }
 
 /// Refuses a file that cannot be written.
