@@ -67,10 +67,10 @@ import Testing
             "version": "9.9", "data_sha256": "00", "images": 60_000, "data_path": "a/\"ö\"\n😀", "class_names": .list(["T-shirt/top", ""]),
             "init_sha256": "", "init_from": "", "data_b_sha256": "", "images_b": 1, "data_b_path": "",
         ]
+        let plain: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
         for (text, options) in [
-            (try configuration.json(), [.sortedKeys, .withoutEscapingSlashes]),
-            (try configuration.json(pretty: true, adding: facts), [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]),
-        ] as [(String, JSONSerialization.WritingOptions)] {
+            (try configuration.json(), plain), (try configuration.json(pretty: true, adding: facts), plain.union(.prettyPrinted)),
+        ] {
             let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
             let expected = try JSONSerialization.data(withJSONObject: object, options: options)
             #expect(text == String(decoding: expected, as: UTF8.self))
