@@ -49,6 +49,20 @@ public struct Tensor: Sendable, Equatable {
     /// The tensor's elements of a flat buffer, in PyTorch's order.
     public func values(in buffer: UnsafePointer<Float>) -> [Float] { (0..<count).map { buffer[offset + place($0)] } }
 
+    /// Where pieces of the tensor begin and end, each of at most `most` elements, or one row of them where that is longer. The
+    /// elements of a piece lie together in memory, as far from the tensor's first as they do in PyTorch's order.
+    public func pieces(of most: Int) -> [Range<Int>] {
+        let row = isChannelsLast ? order[1...].reduce(1, *) : 1
+        let length = max(1, most / row) * row
+        return stride(from: 0, to: count, by: length).map { $0..<min($0 + length, count) }
+    }
+
+    /// The elements of a piece in PyTorch's order.
+    /// - Parameter piece: as they lie in memory.
+    public func ordered(_ piece: [Float]) -> [Float] {
+        isChannelsLast ? piece.indices.map { piece[place($0)] } : piece
+    }
+
     /// Puts elements in PyTorch's order into a flat buffer, those that lie in a range of it, whose first one is `buffer`'s.
     public func store(_ values: [Float], in buffer: UnsafeMutablePointer<Float>, range: Range<Int>? = nil) {
         let range = range ?? 0..<Int.max

@@ -58,6 +58,30 @@ import Testing
         }
     }
 
+    /// What is written is byte by byte what `JSONSerialization` makes of it: keys that sort otherwise would change checkpoints.
+    @Test(arguments: Preset.names) func isWrittenAsJSONSerializationDoes(name: String) throws {
+        var configuration = try mnistPreset(name)
+        configuration.seed = .max
+        (configuration.learningRate, configuration.epsilon) = (0.1 + 0.2, 1e-8)
+        let facts: [String: JSONValue] = [
+            "version": "9.9", "data_sha256": "00", "images": 60_000, "data_path": "a/\"ö\"\n😀", "class_names": .list(["T-shirt/top", ""]),
+            "init_sha256": "", "init_from": "", "data_b_sha256": "", "images_b": 1, "data_b_path": "",
+        ]
+        let plain: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
+        for (text, options) in [
+            (try configuration.json(), plain), (try configuration.json(pretty: true, adding: facts), plain.union(.prettyPrinted)),
+        ] {
+            let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
+            let expected = try JSONSerialization.data(withJSONObject: object, options: options)
+            #expect(text == String(decoding: expected, as: UTF8.self))
+        }
+    }
+
+    @Test(arguments: [0, 1, 951_782_399.9, 951_782_400, 1_764_349_460.5, 4_102_444_800]) func timesAreThoseOfRFC3339(seconds: Double) {
+        let date = Date(timeIntervalSince1970: seconds)
+        #expect(date.rfc3339 == date.formatted(.iso8601))
+    }
+
     /// A longer run than its schedule learns nothing at its end, which is said with what would change that.
     @Test func learningRatesThatEndTooEarly() throws {
         var configuration = try mnistPreset("mlp")

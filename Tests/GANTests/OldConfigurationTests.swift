@@ -59,7 +59,7 @@ import Testing
     /// What training_options.json of a new run says is read as it is.
     @Test(arguments: Preset.names) func newFilesAreWhole(name: String) throws {
         let configuration = try mnistPreset(name)
-        let text = try configuration.json(adding: ["version": "0.2.0"])
+        let text = try configuration.json(pretty: false, adding: ["version": "0.2.0"])
         #expect(try Configuration(json: Data(text.utf8), preset: nil, path: "") == configuration)
     }
 

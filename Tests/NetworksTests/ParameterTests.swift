@@ -41,6 +41,27 @@ private func permutation(count: Int, shard: Int, number: Int, seed: UInt64, kern
         }
     }
 
+    /// A tensor in pieces, each where it lies in memory, has the elements of the whole in PyTorch's order.
+    @Test(arguments: [1, 7, 100, 1_000, 1 << 20]) func piecesMakeTheTensor(most: Int) throws {
+        let plan = try NetworkPlan(
+            [
+                .convolution(.init(inputs: 3, outputs: 10, kernel: 4, stride: 2, padding: 1)), .relu,
+                .convolution(.init(isTransposed: true, inputs: 10, outputs: 5, kernel: 3)),
+            ], input: Shape(channels: 3, height: 8, width: 8), isSpectral: true)
+        for layout in [plan.layout, plan.bufferLayout, try NetworkPlan(Self.layers, input: Shape(channels: 64)).layout] {
+            let buffer = (0..<layout.count).map(Float.init)
+            for tensor in layout.tensors {
+                let pieces = tensor.pieces(of: most)
+                #expect(pieces.map(\.lowerBound) == [0] + pieces.dropLast().map(\.upperBound))
+                #expect(pieces.last?.upperBound == tensor.count)
+                let found = pieces.flatMap { piece in
+                    tensor.ordered(Array(buffer[tensor.offset + piece.lowerBound..<tensor.offset + piece.upperBound]))
+                }
+                #expect(found == buffer.withUnsafeBufferPointer { tensor.values(in: $0.baseAddress!) }, "\(tensor.name)")
+            }
+        }
+    }
+
     /// Uniform in ±1/√inputs, for weights and biases alike: range, mean and variance.
     @Test func valuesAreUniform() throws {
         let plan = try NetworkPlan(Self.layers, input: Shape(channels: 64))

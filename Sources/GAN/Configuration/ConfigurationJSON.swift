@@ -12,16 +12,17 @@ extension Configuration {
         self = try file.configuration(over: file.preset(preset).configuration(for: .usual))
     }
 
+    /// JSON with sorted keys, on one line.
+    public func json() throws -> String { try json(pretty: false) }
+
     /// JSON with sorted keys, on many lines or one.
-    public func json(pretty: Bool = false, adding extra: [String: Any] = [:]) throws -> String {
-        var object = try object()
+    func json(pretty: Bool, adding extra: [String: JSONValue] = [:]) throws -> String {
+        var object = try values()
         for (_, field) in members where field.presence == .unlessDefault && field.isDefault || !has(field) {
             object[field.key] = nil
         }
         object.merge(extra) { $1 }
-        let options: JSONSerialization.WritingOptions =
-            pretty ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self)
+        return try JSONValue.object(object).encoded(pretty ? [.prettyPrinted, .withoutEscapingSlashes] : .withoutEscapingSlashes)
     }
 
     /// Whether its game has a field.
@@ -36,15 +37,22 @@ extension Configuration {
 
     /// Each field that has a value, as canonical JSON.
     func fields() throws -> [String: String] {
-        try object().filter { !($0.value is NSNull) }.mapValues {
-            let data = try JSONSerialization.data(withJSONObject: $0, options: [.sortedKeys, .fragmentsAllowed])
-            return String(decoding: data, as: UTF8.self)
-        }
+        try values().filter { $0.value != .null }.mapValues { try $0.encoded() }
     }
 
     /// All fields by their names in model files; null is one without a value.
+    private func values() throws -> [String: JSONValue] {
+        Configuration.named(try JSONDecoder().decode([String: JSONValue].self, from: JSONEncoder().encode(self)), none: .null)
+    }
+
+    /// The same as `JSONSerialization` has it.
     func object() throws -> [String: Any] {
-        let values = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self)) as? [String: Any] ?? [:]
-        return Dictionary(uniqueKeysWithValues: Configuration.declared.map { ($0.field.key, values[$0.property] ?? NSNull()) })
+        let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self))
+        return Configuration.named(object as? [String: Any] ?? [:], none: NSNull())
+    }
+
+    /// Values by the names of their properties as those of all fields by their names in model files.
+    private static func named<Value>(_ values: [String: Value], none: Value) -> [String: Value] {
+        Dictionary(uniqueKeysWithValues: declared.map { ($0.field.key, values[$0.property] ?? none) })
     }
 }

@@ -59,7 +59,8 @@ struct GameState {
     func weightsDigest() -> String {
         let digest = SHA256Digest()
         for entry in entries where entry.isWeight {
-            entry.tensor.values(in: players[entry.player].reducer.parameters).withUnsafeBytes(digest.update)
+            let parameters = players[entry.player].reducer.parameters
+            for piece in entry.pieces { entry.tensor.ordered(Array(parameters, piece)).withUnsafeBytes(digest.update) }
         }
         return digest.finish().hexadecimal
     }
@@ -72,9 +73,7 @@ struct GameState {
         to path: String, metadata: [String: String], extra: [(name: String, shape: [Int], values: [Float])] = []
     ) throws -> String? {
         guard world.communicator.rank == 0 else {
-            var segments = Segments(world)
-            for entry in entries { _ = try segments.whole(entry, of: players[entry.player]) }
-            for memory in memories { _ = try memory.gather(world) }
+            try forEachPiece { _ in }
             return nil
         }
         return try withFiles {
@@ -88,25 +87,46 @@ struct GameState {
                     tensors: entries.map { ($0.name, $0.tensor.shape) } + memories.map { ($0.plan.name, $0.plan.shape) }
                         + extra.map { ($0.name, $0.shape) }, metadata: metadata)
             }
-            var segments = Segments(world)
-            for entry in entries {
-                let player = players[entry.player]
-                let values =
-                    switch entry.part {
-                    case .parameters: entry.tensor.values(in: player.reducer.parameters)
-                    case .buffers: entry.tensor.values(in: player.network.buffers)
-                    case .moments, .average: entry.tensor.values(in: try segments.whole(entry, of: player))
-                    }
-                try values.withUnsafeBufferPointer { values in try storing { try writer.append(values) } }
-            }
-            for memory in memories {
-                let values = try memory.gather(world)
-                try values.withUnsafeBufferPointer { values in try storing { try writer.append(values) } }
+            var block: [Float] = []
+            block.reserveCapacity(GameState.blockSize + pieceSize)
+            try forEachPiece { piece in
+                block += piece
+                guard block.count >= GameState.blockSize else { return }
+                try block.withUnsafeBufferPointer { block in try storing { try writer.append(block) } }
+                block.removeAll(keepingCapacity: true)
             }
             return try storing {
+                try block.withUnsafeBufferPointer(writer.append)
                 for tensor in extra { try tensor.values.withUnsafeBufferPointer(writer.append) }
                 return try writer.finish()
             }
+        }
+    }
+
+    /// Elements that are written at once: each write starts a thread.
+    private static let blockSize = 1 << 16
+
+    /// Hands all that a checkpoint holds of the game to `body`, in its order and PyTorch's; every rank calls it, and on others
+    /// than rank 0 the pieces are empty. Of what the ranks hold in segments there is never more than a piece on rank 0.
+    private func forEachPiece(_ body: ([Float]) throws -> Void) throws {
+        for entry in entries {
+            for piece in entry.pieces { try body(entry.tensor.ordered(collect(entry, piece))) }
+        }
+        for memory in memories {
+            for piece in memory.pieces { try body(world.collect(memory.segments, piece)) }
+        }
+    }
+
+    /// Elements of the buffer that an entry is part of, on rank 0; nothing on others.
+    private func collect(_ entry: StateEntry, _ elements: Range<Int>) throws -> [Float] {
+        let player = players[entry.player]
+        let isWriter = world.communicator.rank == 0
+        switch entry.part {
+        case .parameters: return isWriter ? Array(player.reducer.parameters, elements) : []
+        case .buffers: return isWriter ? Array(player.network.buffers, elements) : []
+        case .moments, .average:
+            guard let own = player.optimizer.values(of: entry.part) else { return [] }
+            return try world.collect(player.segments(own), elements)
         }
     }
 
@@ -141,21 +161,26 @@ struct GameState {
     }
 }
 
-/// Collects on rank 0 the buffers of which each rank holds a segment. It keeps one player's at a time, to save memory.
-private struct Segments {
-    private let world: World
-    private var held: (player: Int, buffers: [StateEntry.Part: [Float]]) = (-1, [:])
+/// The most elements of a piece of the state, unless a row of a tensor is longer.
+private let pieceSize = 1 << 13
 
-    init(_ world: World) { self.world = world }
+extension StateEntry {
+    /// Where its pieces lie in the player's buffer of its part.
+    fileprivate var pieces: [Range<Int>] {
+        tensor.pieces(of: pieceSize).map { tensor.offset + $0.lowerBound..<tensor.offset + $0.upperBound }
+    }
+}
 
-    /// The whole buffer that an entry is part of, on rank 0; every rank asks for the same ones in the same order.
-    mutating func whole(_ entry: StateEntry, of player: Player) throws -> [Float] {
-        guard let own = player.optimizer.values(of: entry.part) else { return [] }
-        if held.player != entry.player { held = (entry.player, [:]) }
-        if let buffer = held.buffers[entry.part] { return buffer }
-        let buffer = try world.gatherSegments(own, player.reducer, count: player.network.layout.count)
-        held.buffers[entry.part] = buffer
-        return buffer
+extension ShardMemory {
+    fileprivate var pieces: [Range<Int>] {
+        stride(from: 0, to: plan.count, by: pieceSize).map { $0..<min($0 + pieceSize, plan.count) }
+    }
+}
+
+extension [Float] {
+    /// Some elements of a buffer.
+    fileprivate init(_ buffer: UnsafePointer<Float>, _ elements: Range<Int>) {
+        self.init(UnsafeBufferPointer(start: buffer + elements.lowerBound, count: elements.count))
     }
 }
 
@@ -167,35 +192,5 @@ extension ShardedOptimizer {
         case .moments(let index): [first, second][index]
         case .average: average
         }
-    }
-}
-
-extension Player {
-    /// The moving average of the parameters: a copy on rank 0, empty on other ranks, nil if none is kept. Every rank calls it.
-    func gatherAverage(_ world: World) throws -> [Float]? {
-        guard let average = optimizer.average else { return nil }
-        return try world.gatherSegments(average, reducer, count: network.layout.count)
-    }
-}
-
-extension World {
-    /// On rank 0 the whole of a buffer of which each rank holds its segment; on others nothing.
-    func gatherSegments(_ own: UnsafePointer<Float>, _ reducer: Reducer, count: Int) throws -> [Float] {
-        let bytes = UnsafeRawBufferPointer(start: own, count: 4 * reducer.segment.count)
-        guard communicator.rank == 0 else {
-            try send(bytes, to: 0, tag: .state)
-            return []
-        }
-        var whole = [Float](repeating: 0, count: count)
-        try whole.withUnsafeMutableBytes { target in
-            target.copyMemory(from: bytes)
-            for rank in 0..<communicator.size where rank > 0 {
-                let segment = reducer.segment(of: rank)
-                try receive(
-                    UnsafeMutableRawBufferPointer(rebasing: target[4 * segment.lowerBound..<4 * segment.upperBound]),
-                    from: rank, tag: .state)
-            }
-        }
-        return whole
     }
 }

@@ -28,24 +28,8 @@ struct ShardMemory {
         return shards.lowerBound * part..<shards.upperBound * part
     }
 
-    /// The whole on rank 0, nothing on others; every rank calls it.
-    func gather(_ world: World) throws -> [Float] {
-        guard rank == 0 else {
-            try world.send(UnsafeRawBufferPointer(start: own, count: 4 * elements(of: rank).count), to: 0, tag: .state)
-            return []
-        }
-        var whole = [Float](repeating: 0, count: plan.count)
-        try whole.withUnsafeMutableBytes { target in
-            target.copyMemory(from: UnsafeRawBufferPointer(start: own, count: 4 * elements(of: 0).count))
-            for other in 1..<max(1, layout.ranks) {
-                let range = elements(of: other)
-                try world.receive(
-                    UnsafeMutableRawBufferPointer(rebasing: target[4 * range.lowerBound..<4 * range.upperBound]), from: other,
-                    tag: .state)
-            }
-        }
-        return whole
-    }
+    /// It as each rank holds a part of it.
+    var segments: Segments { Segments(own: own, count: plan.count, elements: elements(of:)) }
 
     /// Takes this rank's parts of the whole.
     func restore(_ whole: [Float]) {

@@ -34,7 +34,7 @@ final class Dump {
     func note(_ player: Player, update: Int) throws {
         let first = tensors.count
         try game.addInputs(ofUpdate: update, of: player, to: self)
-        let values = try world.gatherSegments(player.reducer.reduced, player.reducer, count: player.network.layout.count)
+        let values = try world.collect(player.segments(player.reducer.reduced))
         guard isWriter else { return }
         tensors += player.network.layout.tensors.map { ("grad.\(player.name).\($0.name)", $0.shape, $0.values(in: values)) }
         addParameters(player)

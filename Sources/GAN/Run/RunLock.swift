@@ -54,6 +54,13 @@ final class RunLock {
 }
 
 extension Date {
-    /// `2026-11-28T17:04:20Z` (RFC 3339).
-    var rfc3339: String { formatted(.iso8601) }
+    /// `2026-11-28T17:04:20Z` (RFC 3339). Foundation would load its tables of time zones for it.
+    var rfc3339: String {
+        var seconds = time_t(timeIntervalSince1970.rounded(.down))
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        func digits(_ number: Int32) -> String { Int(number).padded(to: 2) }
+        return "\(digits(parts.tm_year + 1900))-\(digits(parts.tm_mon + 1))-\(digits(parts.tm_mday))"
+            + "T\(digits(parts.tm_hour)):\(digits(parts.tm_min)):\(digits(parts.tm_sec))Z"
+    }
 }

@@ -86,7 +86,7 @@ final class TensorBoard {
             add("weights", of: player, player.reducer.parameters, to: &histograms)
             guard done > 0 else { continue }
             player.reducer.keepsSums = false
-            let sums = try world.gatherSegments(player.reducer.reduced, player.reducer, count: player.network.layout.count)
+            let sums = try world.collect(player.segments(player.reducer.reduced))
             sums.withUnsafeBufferPointer { sums in
                 if let first = sums.baseAddress { add("gradients", of: player, first, to: &histograms) }
             }

@@ -200,7 +200,7 @@ public func dryRun(
     if resumption == nil { _ = try initial?.check(configuration.playerPlans()) }
     try checkRanks(ranks, configuration, options)
     _ = try selectKernels(options.instructionSet, configuration.precision)
-    return try configuration.json(pretty: true, adding: ["version": Version.current])
+    return try configuration.json(pretty: true, adding: ["version": .text(Version.current)])
 }
 
 /// What the data hold; where there are none yet, what the set holds that is asked for, or MNIST.
@@ -289,17 +289,19 @@ private struct PreparedRun {
             secondsBefore = 0
         }
         self.lock.sign()
-        var facts: [String: Any] = [
-            "version": Version.current, "data_sha256": data.training.digest, "images": data.training.count,
-            "data_path": domains.first.path,
+        var facts: [String: JSONValue] = [
+            "version": .text(Version.current), "data_sha256": .text(data.training.digest), "images": .integer(data.training.count),
+            "data_path": .text(domains.first.path),
         ]
         if let initialDigest {
-            facts["init_sha256"] = initialDigest
-            facts["init_from"] = initialPath ?? resumption?.directory?.options["init_from"] as? String
+            facts["init_sha256"] = .text(initialDigest)
+            facts["init_from"] = (initialPath ?? resumption?.directory?.options["init_from"] as? String).map { .text($0) }
         }
-        if !domains.first.classNames.isEmpty { facts["class_names"] = domains.first.classNames }
+        if !domains.first.classNames.isEmpty { facts["class_names"] = .list(domains.first.classNames.map { .text($0) }) }
         if let source = domains.second, let second = data.second {
-            facts.merge(["data_b_sha256": second.digest, "images_b": second.count, "data_b_path": source.path]) { $1 }
+            facts["data_b_sha256"] = .text(second.digest)
+            facts["images_b"] = .integer(second.count)
+            facts["data_b_path"] = .text(source.path)
         }
         let text = try configuration.json(pretty: true, adding: facts)
         try directory.write(text + "\n", to: "training_options.json")

@@ -20,7 +20,10 @@ final class SampleObserver: GameObserver {
         self.game = game
         self.data = data
         self.run = run
-        sampler = run == nil && data.evaluator == nil ? nil : try Sampler(game.configuration, kernels: game.context.kernels)
+        // The generator in training is all that there is to draw with, unless a moving average is drawn with too.
+        let shared = game.generator.optimizer.average == nil ? game.generator.reducer.parameters : nil
+        sampler = run == nil && data.evaluator == nil
+            ? nil : try Sampler(game.configuration, kernels: game.context.kernels, sharing: shared)
         monitor = TrainingMonitor(game.configuration, realImages: data.training.firstImages, firstStep: firstStep)
     }
 

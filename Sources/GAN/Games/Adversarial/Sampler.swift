@@ -21,10 +21,12 @@ public final class Sampler {
     /// The class of picture n, for a generator that is told one.
     public var label: (_ picture: Int) -> Int
 
-    public init(_ configuration: Configuration, kernels: Kernels) throws {
+    /// - Parameter shared: a generator's parameters that it draws with as they are at the time, which saves a copy; nil for
+    ///   those that are loaded.
+    public init(_ configuration: Configuration, kernels: Kernels, sharing shared: UnsafeMutablePointer<Float>? = nil) throws {
         self.kernels = kernels
         let plan = try configuration.networkPlans().generator
-        parameters = arena.floats(plan.layout.count)
+        parameters = shared ?? arena.floats(plan.layout.count)
         labels = UnsafeMutableRawPointer(arena.floats(Sampler.batchSize)).bindMemory(to: UInt8.self, capacity: Sampler.batchSize)
         latentDimension = configuration.latentDimension
         seed = configuration.seed
@@ -35,9 +37,9 @@ public final class Sampler {
             name: "generator", plan: plan, stride: Sampler.batchSize, parameters: parameters, keepsGradients: false, arena: arena)
     }
 
-    /// Takes over a generator's parameters and running statistics.
+    /// Takes over a generator's parameters, unless it shares them, and running statistics.
     func load(parameters: UnsafePointer<Float>, buffers: UnsafePointer<Float>) {
-        self.parameters.update(from: parameters, count: network.layout.count)
+        if parameters != self.parameters { self.parameters.update(from: parameters, count: network.layout.count) }
         network.buffers.update(from: buffers, count: network.bufferLayout.count)
     }
 
