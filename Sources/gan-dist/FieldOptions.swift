@@ -7,6 +7,7 @@ protocol FieldGroupOfOptions {
 }
 
 extension FieldGroup {
+    enum Start: FieldGroupOfOptions { static let group = FieldGroup.start }
     enum Data: FieldGroupOfOptions { static let group = FieldGroup.data }
     enum Training: FieldGroupOfOptions { static let group = FieldGroup.training }
     enum Adversarial: FieldGroupOfOptions { static let group = FieldGroup.adversarial }

@@ -156,6 +156,7 @@ struct Train: ParsableCommand {
             """)
 
     @OptionGroup(title: Title.start) var start: StartOptions
+    @OptionGroup(title: Title.start) var startFields: FieldOptions<FieldGroup.Start>
     @OptionGroup(title: Title.data) var dataFields: FieldOptions<FieldGroup.Data>
     @OptionGroup(title: Title.training) var trainingFields: FieldOptions<FieldGroup.Training>
     @OptionGroup(title: Title.adversarial) var adversarialFields: FieldOptions<FieldGroup.Adversarial>
@@ -239,8 +240,8 @@ struct Train: ParsableCommand {
         }
         if let path = config.first { try request.readModelFile(path) }
         let fields = [
-            dataFields.values, trainingFields.values, adversarialFields.values, cycleFields.values, evaluationFields.values,
-            outputFields.values, machineFields.values,
+            startFields.values, dataFields.values, trainingFields.values, adversarialFields.values, cycleFields.values,
+            evaluationFields.values, outputFields.values, machineFields.values,
         ]
         try request.readOptions(fields.reduce(into: [:]) { $0.merge($1) { first, _ in first } })
         request.minibatchDiscrimination = adversarial.minibatchDiscrimination

@@ -35,8 +35,6 @@ public struct Configuration: Codable, Equatable, Sendable {
     public var steps: Int? = nil
     @Field("batch_size", flag: "--batch-size", help: "Images in a batch, over all ranks; at least --shards.")
     public var batchSize: Int = 64
-    @Field("seed", flag: "--seed", help: "Seed of all random numbers, a whole number from 0.")
-    public var seed: UInt64 = 0
 
     // Updates.
 
@@ -170,6 +168,11 @@ public struct Configuration: Codable, Equatable, Sendable {
         help: "Size of the buffer of generated images for each discriminator (Shrivastava et al. 2017), a multiple "
             + "of --shards; 0: none.")
     public var poolSize: Int = 0
+
+    // What runs of one configuration differ in.
+
+    @Field("seed", flag: "--seed", help: "Seed of all random numbers, a whole number from 0.")
+    public var seed: UInt64 = 0
 
     // Evaluation.
 

@@ -1,6 +1,6 @@
 /// Fields that the help shows together.
 public enum FieldGroup: String, CaseIterable, Sendable {
-    case data, training, adversarial, cycle, evaluation, output, machine
+    case data, training, adversarial, cycle, start, evaluation, output, machine
 
     /// The first field of a group; its last one stands before the next group's first.
     private var first: String {
@@ -9,6 +9,7 @@ public enum FieldGroup: String, CaseIterable, Sendable {
         case .training: "epochs"
         case .adversarial: "latent_dim"
         case .cycle: "domain_b"
+        case .start: "seed"
         case .evaluation: "evaluate_interval"
         case .output: "log_interval"
         case .machine: "shards"
