@@ -7,11 +7,14 @@ protocol FieldGroupOfOptions {
 }
 
 extension FieldGroup {
+    enum Start: FieldGroupOfOptions { static let group = FieldGroup.start }
     enum Data: FieldGroupOfOptions { static let group = FieldGroup.data }
     enum Training: FieldGroupOfOptions { static let group = FieldGroup.training }
     enum Adversarial: FieldGroupOfOptions { static let group = FieldGroup.adversarial }
     enum Cycle: FieldGroupOfOptions { static let group = FieldGroup.cycle }
-    enum Run: FieldGroupOfOptions { static let group = FieldGroup.run }
+    enum Evaluation: FieldGroupOfOptions { static let group = FieldGroup.evaluation }
+    enum Output: FieldGroupOfOptions { static let group = FieldGroup.output }
+    enum Machine: FieldGroupOfOptions { static let group = FieldGroup.machine }
 }
 
 /// The options that set a group's fields of the configuration: one for each field that has a flag.
@@ -32,10 +35,8 @@ struct FieldOptions<Group: FieldGroupOfOptions>: ParsableArguments, CustomReflec
     }
 
     var customMirror: Mirror {
-        let (preset, settings) = HelpedPreset.settings
         let options = Group.group.fields.map { field in
-            let setting = settings[field.key].map { " (\(preset): \($0))." } ?? "."
-            let help = field.help.hasSuffix(".") ? field.help.dropLast() + setting : field.help
+            let help = HelpedPreset.notes[field.key].map { "\(field.help) (\($0))" } ?? field.help
             return (field.key, FieldOptions.option(field.argument, flag: field.flag ?? "", help: help))
         }
         return Mirror(self, children: options)
@@ -66,15 +67,18 @@ struct FieldOptions<Group: FieldGroupOfOptions>: ParsableArguments, CustomReflec
     }
 }
 
-/// The preset whose settings the help shows: the one that is named before `--help`, or the standard one.
-private enum HelpedPreset {
-    static let settings: (preset: String, settings: [String: String]) = {
+/// The preset whose values the help shows: the one that is named beside `--help`, or the standard one.
+enum HelpedPreset {
+    /// What `--preset` names on the command line, known or not.
+    static let name: String? = {
         let arguments = CommandLine.arguments
-        let named = arguments.lastIndex(of: "--preset").flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
-        let preset = named.flatMap { Preset.names.contains($0) ? $0 : nil } ?? Preset.standard
-        let settings = (try? Preset.named(preset).settings()) ?? [:]
-        return (preset, settings.filter { !$0.value.isEmpty })
+        guard let last = arguments.lastIndex(where: { $0 == "--preset" || $0.hasPrefix("--preset=") }) else { return nil }
+        if arguments[last] != "--preset" { return String(arguments[last].dropFirst("--preset=".count)) }
+        return last + 1 < arguments.count ? arguments[last + 1] : nil
     }()
+
+    /// What is said of each field, by the fields' names.
+    static let notes = (try? Preset.named(name ?? Preset.standard).helpNotes()) ?? [:]
 }
 
 extension ConfigurationField {

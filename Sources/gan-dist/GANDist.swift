@@ -10,14 +10,39 @@ import MessagePassing
 struct GANDist: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gan-dist",
-        abstract: "Trains generative adversarial networks on MNIST or pictures of your own, data-parallel over MPI, with "
-            + "the same bytes at any number of ranks.",
+        abstract: "Trains generative adversarial networks (GANs) on CPUs, on MNIST or on images of your own, data-parallel over "
+            + "MPI. A run gives the same bytes at any number of ranks.",
+        usage: "gan-dist [<command>] [<options>]",
+        discussion: """
+            EXAMPLES:
+              gan-dist --preset cdcgan                train on the data in the folder data
+              mpirun -np 8 gan-dist --preset cdcgan   the same on 8 ranks
+              gan-dist --data ~/flowers               train on images of your own
+              gan-dist --preset cdcgan --help         options and their values in cdcgan
+              gan-dist sample --checkpoint latest --out samples.png
+
+            DATA: In the source folder, launch/fetch-mnist downloads MNIST into the folder data. launch/train builds gan-dist, \
+            downloads MNIST and trains on all cores.
+
+            \(exitCodes)
+
+            SHELL COMPLETION (bash; also zsh, fish):
+              gan-dist --generate-completion-script bash \\
+                > ~/.local/share/bash-completion/completions/gan-dist
+            """,
         version: Version.current,
         subcommands: [
             Train.self, Sample.self, Translate.self, Evaluate.self, Classify.self, Export.self, ListRuns.self, Report.self,
             Animate.self, Hash.self, Info.self, Bench.self,
         ],
         defaultSubcommand: Train.self)
+
+    /// A paragraph of the help.
+    static let exitCodes = """
+        EXIT CODES: 0 success; 64 wrong usage; 65 bad data; 66 missing input; 70 an internal error, or numbers that are not \
+        finite; 74 a file cannot be read or written; 75 training was stopped, and --resume latest goes on; 128 + n ended by \
+        signal n.
+        """
 
     static func main() {
         let launch = Launch()
@@ -26,9 +51,11 @@ struct GANDist: ParsableCommand {
             command = try parse(launch)
         } catch {
             // Help and version are for one rank to print, and so is a usage error, which ends all ranks together.
-            let code = exitCode(for: error).rawValue
-            let text = fullMessage(for: error)
+            let failure = error as? Failure
+            let code = failure?.code.rawValue ?? exitCode(for: error).rawValue
+            let text = failure?.description ?? fullMessage(for: error)
             if code != 0, launch.ranks > 1 { launch.refuse(text) }
+            if let failure { launch.end(failure) }
             guard launch.environmentRank == 0 else { Foundation.exit(code) }
             if code != 0 {
                 StandardOutput.printMessage(text)
@@ -38,7 +65,7 @@ struct GANDist: ParsableCommand {
         }
         if let train = command as? Train {
             launch.finish {
-                try launch.run(watchdog: train.watchdog) { try train.run(on: $0, command: launch.command) }
+                try launch.run(watchdog: train.machine.watchdog) { try train.run(on: $0, command: launch.command) }
             }
         }
         if let evaluate = command as? Evaluate {
@@ -64,13 +91,21 @@ struct GANDist: ParsableCommand {
             launch.end(Failure(.inputOutput, "/proc/self/cmdline cannot be read, which holds the options: mount /proc"))
         }
         let arguments = Array(CommandLine.arguments.dropFirst())
-        if arguments.first == "help", let topic = arguments.dropFirst().first {
-            let known = configuration.subcommands.map { $0._commandName }
-            guard known.contains(topic) || topic.hasPrefix("-") else {
-                throw ValidationError("there is no command \"\(topic)\"; known are \(known.joined(separator: ", "))")
-            }
-        }
+        if let word = arguments.first, word != "help" { try requireCommand(word) }
+        if arguments.first == "help", let topic = arguments.dropFirst().first { try requireCommand(topic) }
+        // The help shows the values of a preset.
+        if !Set(arguments).isDisjoint(with: ["--help", "-h"]), let preset = HelpedPreset.name { _ = try Preset.named(preset) }
         return try parseAsRoot(expandResume(arguments))
+    }
+
+    /// Refuses a word in the place of a command that is none.
+    private static func requireCommand(_ word: String) throws {
+        let known = configuration.subcommands.map { $0._commandName }
+        guard known.contains(word) || word.hasPrefix("-") else {
+            let meant = suggestion(for: word, among: known)
+            let list = meant.isEmpty ? "; known are \(known.joined(separator: ", "))" : meant
+            throw Failure(.usage, "there is no command \"\(word)\"\(list)")
+        }
     }
 
     /// `--resume` without a value is `--resume latest`.

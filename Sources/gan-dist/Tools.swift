@@ -8,9 +8,11 @@ import MessagePassing
 struct CheckpointOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Checkpoint: a file, or the newest of a run by its folder, its number, or latest.", valueName: "file|run|latest"))
+        help: ArgumentHelp(
+            "Checkpoint: a file, or the newest one of a run. Name a run by its folder, its number in --outdir, or latest.",
+            valueName: "file|run|latest"))
     var checkpoint: String
-    @Option(parsing: .unconditional, help: "Folder of the runs that have numbers.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Folder of the runs, for numbers and latest.", valueName: "folder"))
     var outdir = "runs"
 
     func file() throws -> String { try checkpointFile(checkpoint, under: outdir) }
@@ -18,31 +20,49 @@ struct CheckpointOptions: ParsableArguments {
 
 struct Sample: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Draw pictures from a checkpoint, as a PNG grid, a NumPy array or single PNG files.",
-        discussion: "The seed and its number determine a picture, however many are drawn. A walk follows a great circle (slerp).")
+        abstract: "Generate images from a checkpoint: a PNG grid, a NumPy array, or single PNG files.",
+        usage: "gan-dist sample --checkpoint <file|run|latest> --out <path> [<options>]",
+        discussion: "Image number n depends on the seed and on n alone, and not on how many are generated.")
 
     @OptionGroup var which: CheckpointOptions
-    @Option(parsing: .unconditional, help: "How many pictures, 8 in a row of a grid (default: 64).")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Output: x.png, a grid; x.npy, an array [images, channels, height, width]; or a folder (x/) of single PNG files.",
+            valueName: "x.png|x.npy|x/"))
+    var out: String
+    @Option(parsing: .unconditional, help: "Number of images, 1 … 1000000. (default: 64, or 8 of each class, or all of --noise)")
     var count: Int?
-    @Option(help: ArgumentHelp("Rows and columns of the grid, instead of --count.", valueName: "RxC"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Rows and columns of the grid, instead of --count. (default: 8x8, or 8 rows with a column for each class)",
+            valueName: "RxC"))
     var grid: String?
-    @Flag(help: "Let each row walk between two pictures, the first from 1 to 2, the next from 3 to 4; 8x8 without --grid.")
+    @Flag(
+        help: ArgumentHelp(
+            "Interpolate: each row of the grid walks from one image to another along a great circle (slerp), the first row from "
+                + "image 1 to 2, the next from 3 to 4. Without --grid, 8x8."))
     var interpolate = false
     @Option(
         name: .customLong("class"), parsing: .unconditional,
-        help: "Class of all pictures, for a conditional generator. Without it each column of a grid has its class, and each walk.")
+        help: ArgumentHelp(
+            "Class of all images, from 0, for a conditional generator. (default: one class for each column of the grid, or each "
+                + "row of --interpolate)"))
     var label: Int?
-    @Option(help: "Where to write: a .png grid, an .npy array [pictures, channels, height, width], or a folder/ of single pictures.")
-    var out: String
-    @Option(help: "Seed of the noise; the checkpoint's if it is left away.")
+    @Option(parsing: .unconditional, help: "Seed of the noise. (default: the checkpoint's)")
     var seed: UInt64?
-    @Option(help: ArgumentHelp(
-        "Make the pictures of this noise, an array [pictures, latent_dim]; of the ends of walks with --interpolate.",
-        valueName: "noise.npy"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Use this noise instead of --seed: an array [images, latent_dim]. With --interpolate, the ends of the walks.",
+            valueName: "noise.npy"))
     var noise: String?
-    @Option(help: ArgumentHelp("Write the noise that each picture is made of, as such an array.", valueName: "noise.npy"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Also write the noise of each image, as such an array.", valueName: "noise.npy"))
     var saveNoise: String?
-    @Flag(help: "Draw the generator itself, not the average of it that a checkpoint may hold.")
+    @Flag(help: "Use the raw weights, not their moving average.")
     var raw = false
 
     func run() throws {
@@ -54,17 +74,21 @@ struct Sample: ParsableCommand {
 
 struct Classify: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Name the classes of pictures with a trained classifier, and compare with their labels.",
-        discussion: "Looks at the test pictures of the data where their files have a test part, else at all pictures.")
+        abstract: "Classify images with a trained classifier; with labels, print accuracy and confusion matrix.",
+        usage: "gan-dist classify --checkpoint <file|run|latest> [<options>]",
+        discussion: "The checkpoint is that of a run with --preset classifier28. The test images of --data are classified, or all "
+            + "images if there is no test set.")
 
     @OptionGroup var which: CheckpointOptions
-    @Option(parsing: .unconditional, help: "Pictures, as for train.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Images, as for train.", valueName: "path"))
     var data = "data"
-    @Option(help: "Which data set it is, where a folder holds several, as for train.")
+    @Option(parsing: .unconditional, help: "Data set to use if --data holds several, as for train.")
     var dataset: String?
-    @Flag(help: "Only pictures that were held out of training: every tenth of each class where there is no test part.")
+    @Flag(help: "Only images that were held out of training: the test images, or else every tenth image of each class.")
     var heldOut = false
-    @Option(help: ArgumentHelp("Write the classes as an array, in the order of the files.", valueName: "labels.npy"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Write the predicted classes as an array, in the order of the files.", valueName: "labels.npy"))
     var out: String?
 
     func run() throws {
@@ -75,22 +99,31 @@ struct Classify: ParsableCommand {
 
 struct Translate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Translate pictures to the other domain of a CycleGAN.",
-        discussion: "Takes the test pictures of the data where their files have a test part, else all pictures.")
+        abstract: "Translate images to the other domain of a CycleGAN.",
+        usage: "gan-dist translate --checkpoint <file|run|latest> --to <a|b> --out <path>\n[<options>]",
+        discussion: "The test images of --data are translated, or all images if there is no test set.")
 
     @OptionGroup var which: CheckpointOptions
-    @Option(help: "The domain to translate to: a or b.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Domain to translate to.", valueName: "a|b"))
     var to: String
-    @Option(parsing: .unconditional, help: "Pictures of the other domain, as for train.")
-    var data = "data"
-    @Option(help: "Which data set it is, where a folder holds several, as for train.")
-    var dataset: String?
-    @Option(parsing: .unconditional, help: "How many pictures, the first ones (50 in a grid, else all).")
-    var count: Int?
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
-            "A grid of pictures above their translations, an array [count, C, H, W], or a folder.", valueName: "x.png|x.npy|x/"))
+            "Output: x.png, a grid of images above their translations; x.npy, an array [images, channels, height, width] of "
+                + "translations; or a folder (x/) of them.",
+            valueName: "x.png|x.npy|x/"))
     var out: String
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Images to translate, as for train: of domain A for --to b, of domain B for --to a. If the run was trained with "
+                + "--domain-b, its data set; images of B are then made from it.",
+            valueName: "path"))
+    var data = "data"
+    @Option(parsing: .unconditional, help: "Data set to use if --data holds several, as for train.")
+    var dataset: String?
+    @Option(parsing: .unconditional, help: "Number of images, from the first on. (default: 50 in a grid, else all)")
+    var count: Int?
 
     func run() throws {
         let notes = try translate(checkpoint: which.file(), to: to, data: data, dataset: dataset, count: count, out: out)
@@ -101,36 +134,50 @@ struct Translate: ParsableCommand {
 /// Runs on all ranks of a launcher.
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure how like the data a generator's pictures are: Fréchet distance and its kin. Also under mpirun.",
-        discussion: "Features are those of a classifier of the data, which is trained first where there is none yet.")
+        abstract: "Measure how good generated images are: FID, KID, precision, recall and others. Also runs under mpirun.",
+        usage: """
+            gan-dist evaluate --checkpoint <file|run|latest> [<options>]
+            gan-dist evaluate --pictures <path> [<options>]
+            """,
+        discussion: "The features are those of a classifier of the data, not of Inception v3: compare values only with others of "
+            + "the same classifier.")
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Checkpoint: a file, or the newest of a run by its folder, its number, or latest.", valueName: "file|run|latest"))
+        help: ArgumentHelp(
+            "Checkpoint: a file, or the newest one of a run. Name a run by its folder, its number in --outdir, or latest.",
+            valueName: "file|run|latest"))
     var checkpoint: String?
-    @Option(parsing: .unconditional, help: "Folder of the runs that have numbers.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Folder of the runs, for numbers and latest.", valueName: "folder"))
     var outdir = "runs"
-    @Option(help: "Pictures to measure in place of a checkpoint's: an .npy array or a folder, as --data.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Images to measure, instead of a checkpoint's: an .npy array or a folder, as for --data.", valueName: "path"))
     var pictures: String?
-    @Option(parsing: .unconditional, help: "The data that the pictures are to be like, as for train (default: data).")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Real images to compare with, as for train. (default: data)", valueName: "path"))
     var data: String?
-    @Option(parsing: .unconditional, help: "Domain A of a CycleGAN, as for train.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Real images of domain A of a CycleGAN, as for train.", valueName: "path"))
     var dataA: String?
-    @Option(parsing: .unconditional, help: "Domain B of a CycleGAN, as for train.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Real images of domain B of a CycleGAN, as for train.", valueName: "path"))
     var dataB: String?
-    @Option(help: "Which data set it is, where a folder holds several, as for train.")
+    @Option(parsing: .unconditional, help: "Data set to use if --data holds several, as for train.")
     var dataset: String?
-    @Option(parsing: .unconditional, help: "How many pictures, against as many test pictures (10000, or as many as there are).")
+    @Option(
+        parsing: .unconditional,
+        help: "Number of generated images, at least 6, against as many test images. (default: 10000, or as many as there are)")
     var images: Int?
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("What to measure (default: all): \(metricNames).", valueName: "fid,kid,…"))
+        help: ArgumentHelp(
+            "Measures: \(metricNames.replacing(",", with: ", ")). (default: all; fid for a CycleGAN)", valueName: "fid,kid,…"))
     var metrics: String?
-    @Option(help: ArgumentHelp("Measure by the features of this classifier, in place of one of the data's own.", valueName: "file"))
-    var extractor: String?
-    @Flag(help: "Measure the generator itself, not the average of it that a checkpoint may hold.")
+    @OptionGroup var features: ExtractorOptions
+    @Flag(help: "Use the raw weights, not their moving average.")
     var raw = false
-    @Option(help: "Instruction set, as for train.")
+    @Option(parsing: .unconditional, help: "Instruction set: auto (the fastest), avx512, avx2, neon or portable.")
     var isa = "auto"
     @Flag(help: "Print one line of JSON.")
     var json = false
@@ -158,8 +205,8 @@ struct Evaluate: ParsableCommand {
         request.dataset = dataset
         request.images = images
         request.metrics = metrics
-        request.extractor = extractor
-        request.instructionSet = isa == "auto" ? nil : try choice("--isa", isa)
+        request.extractor = features.extractor
+        request.instructionSet = try instructionSet(isa)
         request.isJSON = json
         return request
     }
@@ -167,19 +214,26 @@ struct Evaluate: ParsableCommand {
 
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Write a network of a checkpoint for other programs: an ONNX model, or its weights for PyTorch.",
-        discussion: "An averaged generator is written as its average. The page Export of the documentation shows how the files are used.")
+        abstract: "Write a network of a checkpoint as an ONNX model, or its weights for PyTorch.",
+        usage: "gan-dist export --checkpoint <file|run|latest> --out <file> [<options>]")
 
     @OptionGroup var which: CheckpointOptions
-    @Option(help: ArgumentHelp("Where to write.", valueName: "x.onnx|x.safetensors"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("File to write.", valueName: "x.onnx|x.safetensors"))
     var out: String
-    @Option(help: "onnx, layers and weights, or safetensors, weights alone (told by the name of --out).")
+    @Option(
+        parsing: .unconditional,
+        help: "onnx (layers and weights) or safetensors (weights only). (default: by the name of --out)")
     var format: String?
-    @Option(help: "generator or discriminator; classifier; generator_ab, generator_ba, discriminator_a or discriminator_b (the first).")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Network to write. GAN: generator (default) or discriminator. Classifier: classifier. CycleGAN: generator_ab "
+                + "(default), generator_ba, discriminator_a or discriminator_b.",
+            valueName: "network"))
     var player: String?
-    @Flag(help: "Write the generator itself, not the average of it that a checkpoint may hold.")
+    @Flag(help: "Use the raw weights, not their moving average.")
     var raw = false
-    @Flag(help: "Replace a file that is there already.")
+    @Flag(help: "Replace the file if it exists.")
     var force = false
 
     func run() throws {
@@ -193,10 +247,12 @@ struct Export: ParsableCommand {
 }
 
 struct Hash: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Print the SHA-256 of a checkpoint's parameters.")
+    static let configuration = CommandConfiguration(
+        abstract: "Print the SHA-256 of a checkpoint's weights.",
+        usage: "gan-dist hash --checkpoint <file|run|latest> [<options>]")
 
     @OptionGroup var which: CheckpointOptions
-    @Flag(help: "Include the optimiser's moments.")
+    @Flag(help: "Include the whole state: moving average, running statistics and the optimizer's moments.")
     var state = false
 
     func run() throws { try StandardOutput.printResult(try Checkpoint(path: which.file()).hash(state: state)) }
@@ -204,15 +260,20 @@ struct Hash: ParsableCommand {
 
 struct ListRuns: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "runs", abstract: "List the runs: what they are, how far they are, and how good.",
-        discussion: "The newest stands last. What a run's files do not tell is a dash. A run that says that it is running, and that nobody "
-            + "writes any more, was killed.")
+        commandName: "runs", abstract: "List the runs: preset, data, steps, best FID, speed and state.",
+        discussion: "The newest run is the last line. Unknown values are shown as a dash. The state is killed if a run's "
+            + "process ended without saying why.")
 
     @Argument(help: "Folder of the runs.")
     var folder = "runs"
-    @Option(help: "Column to sort by: \(RunKey.allCases.map(\.rawValue).joined(separator: ", ")) (default: the runs' numbers).")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Sort by \(RunKey.allCases.map(\.rawValue).joined(separator: ", ")); the best FID comes last. (default: the runs' "
+                + "numbers)",
+            valueName: "column"))
     var sort: String?
-    @Flag(help: "Print one JSON object a line.")
+    @Flag(help: "Print JSON, one object for each run and line.")
     var json = false
 
     func run() throws {
@@ -223,24 +284,34 @@ struct ListRuns: ParsableCommand {
 
 struct Animate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make a film, GIF or animated PNG, of a run's pictures over time, or of a walk between pictures.",
-        discussion: "A GIF of colour pictures has 252 colours; a PNG has all.")
+        abstract: "Make an animation (GIF or animated PNG) of a run's image grids over time, or of a walk between images.",
+        usage: "gan-dist animate <run> --out <x.gif|x.png> [<options>]",
+        discussion: "A GIF of colour images has 252 colours; a PNG has all.")
 
     @Argument(help: ArgumentHelp("The run: its folder, its number, or latest.", valueName: "run"))
     var name: String
-    @Option(parsing: .unconditional, help: "Folder of the runs that have numbers.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Folder of the runs, for numbers and latest.", valueName: "folder"))
     var outdir = "runs"
-    @Option(help: "Where to write: a .gif or .png file.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("File to write.", valueName: "x.gif|x.png"))
     var out: String
-    @Flag(help: "Walk between pictures of the newest checkpoint, and back to the first, instead.")
+    @Flag(help: "Instead of the grids over time, walk between images of the newest checkpoint, and back to the first.")
     var walk = false
-    @Option(parsing: .unconditional, help: "Frames a second.")
+    @Option(parsing: .unconditional, help: "Frames per second, 0.1 … 50.")
     var fps = 10.0
-    @Option(parsing: .unconditional, help: "Seconds for which the last frame is held; a walk goes on at once.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Seconds for which the last grid is held, 0 … 60; not with --walk.", valueName: "seconds"))
     var hold = 2.0
-    @Option(parsing: .unconditional, help: "Most frames of grids, evenly thinned (default: 300), or frames of a walk (default: 120).")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Number of frames, 2 … 10000. Of grids at most so many: of more, every n-th is shown. (default: 300; 120 with "
+                + "--walk)"))
     var frames: Int?
-    @Option(help: ArgumentHelp("Rows and columns of a walk's grid (default: 4x8, or a column for each class).", valueName: "RxC"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Rows and columns of the grid, with --walk. (default: 4x8, or 4 rows with a column for each class)", valueName: "RxC"))
     var grid: String?
 
     func run() throws {
@@ -259,11 +330,13 @@ struct Animate: ParsableCommand {
 
 struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Print version, instruction sets, MPI, and which rank owns which shards.")
+        abstract: "Print version, MPI, instruction sets, and which rank owns which shards.")
 
-    @Option(parsing: .unconditional, help: "Ranks to lay out.")
+    @Option(
+        parsing: .unconditional,
+        help: "Number of ranks to lay out, at most --shards. (default: one for each core, at most --shards)")
     var ranks: Int?
-    @Option(parsing: .unconditional, help: "Logical shards.")
+    @Option(parsing: .unconditional, help: "Number of logical shards, a power of two from 1 to 4096.")
     var shards = 8
 
     func run() throws { try StandardOutput.printResult(try information(ranks: ranks, shards: shards)) }
@@ -271,18 +344,22 @@ struct Info: ParsableCommand {
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure the machine's peak, the kernels and whole training steps on one rank.")
+        abstract: "Measure the machine's peak, the kernels, and whole training steps on one rank and on several.",
+        usage: "gan-dist bench [<options>]")
 
-    @Option(help: "Recipe to measure.")
+    @Option(parsing: .unconditional, help: "Preset to measure, as for train.")
     var preset = Preset.standard
-    @Option(help: "Instruction set, as for train.")
+    @Option(parsing: .unconditional, help: "Instruction set: auto (the fastest), avx512, avx2, neon or portable.")
     var isa = "auto"
-    @Option(help: "fp32 or bf16, as for train.")
+    @Option(parsing: .unconditional, help: "fp32 or bf16, as for train. (default: the preset's)")
     var precision: String?
-    @Option(parsing: .unconditional, help: "Seconds to measure whole steps.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Seconds of each measurement of whole steps, up to 3600.", valueName: "seconds"))
     var seconds = 3.0
     @Option(
-        parsing: .unconditional, help: "Ranks of a second measurement, after that on one rank (default: one for each core, at most 8).")
+        parsing: .unconditional,
+        help: "Ranks of the second measurement of whole steps, 1 … 8; 1: none. (default: one for each core, at most 8)")
     var ranks: Int?
     @Flag(help: "Print JSON.")
     var json = false
@@ -290,7 +367,7 @@ struct Bench: ParsableCommand {
     func run() throws {
         var configuration = try Preset.named(preset).configuration(for: .usual)
         if let precision { configuration.precision = try choice("--precision", precision) }
-        let kernels = try selectKernels(isa == "auto" ? nil : try choice("--isa", isa), configuration.precision)
+        let kernels = try selectKernels(instructionSet(isa), configuration.precision)
         guard seconds > 0, seconds <= 3_600 else { throw Failure(.usage, "--seconds \(seconds): must be between 0 and 3600") }
         let most = configuration.shards
         let ranks = ranks ?? min(most, ProcessInfo.processInfo.activeProcessorCount)

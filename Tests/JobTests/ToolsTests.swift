@@ -150,10 +150,14 @@ extension Jobs {
 
         @Test("--help and --version end with 0 for the program and each command, once under mpirun too")
         func help() throws {
-            for command in [[], ["train"], ["sample"], ["hash"], ["info"], ["bench"]] {
-                let help = try Job.run([Program.path] + command + ["--help"])
-                #expect(help.code == 0, "\(command): \(help)")
-                #expect(help.output.contains("USAGE: gan-dist"), "\(command): \(help)")
+            for command in [[]] + Self.commands.map({ [$0] }) {
+                let help = try Self.help(command)
+                #expect(help.contains("USAGE: gan-dist"), "\(command): \(help)")
+                #expect(help.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(command): \(help)")
+            }
+            let whole = try Self.help([])
+            for part in ["EXIT CODES", "SHELL COMPLETION", "launch/fetch-mnist"] + Self.commands {
+                #expect(whole.contains(part), "\(part) in \(whole)")
             }
             let version = try Program.run("--version")
             #expect(version.code == 0)
@@ -161,6 +165,54 @@ extension Jobs {
             let launched = try Job.run(["mpirun", "-np", "3", Program.path, "--version"])
             #expect(launched.code == 0, "\(launched)")
             #expect(launched.output == version.output)
+        }
+
+        private static let commands = [
+            "train", "sample", "translate", "evaluate", "classify", "export", "runs", "report", "animate", "hash", "info", "bench",
+        ]
+
+        /// What the help of a command says in a terminal of 80 columns.
+        private static func help(_ words: [String]) throws -> String {
+            let outcome = try Job.run([Program.path] + words + ["--help"], environment: Job.environment(["COLUMNS": "80"]))
+            #expect(outcome.code == 0, "\(outcome)")
+            return outcome.output
+        }
+
+        @Test("The help of train shows the values of the preset that is named beside it, in groups")
+        func helpOfPresets() throws {
+            let standard = try Self.help(["train"])
+            let titles = [
+                "START", "DATA", "LENGTH AND UPDATES", "LOSS AND REGULARIZATION", "CYCLEGAN: TRANSLATION BETWEEN TWO DOMAINS", "EVALUATION",
+                "WHAT IS WRITTEN WHEN", "MPI AND CPU", "OPTIONS",
+            ]
+            let found = standard.split(separator: "\n").filter { $0.first != " " && $0.last == ":" }.map { String($0.dropLast()) }
+            #expect(found == ["EXAMPLES"] + titles)
+            #expect(standard.contains("(dcgan28: 15)") && standard.contains("(not for dcgan28)"), "\(standard)")
+            let wgan = try Self.help(["train", "--preset", "wgan"])
+            #expect(wgan.contains("(wgan: wasserstein)") && wgan.contains("(wgan: 0.05)") && !wgan.contains("(dcgan28:"), "\(wgan)")
+            #expect(try Self.help(["--preset=wgan"]) == wgan)
+            for preset in ["cyclegan28", "cyclegan"] {
+                let help = try Self.help(["--preset", preset])
+                #expect(help.contains("(\(preset): 10)") && help.contains("(not for \(preset))"), "\(help)")
+            }
+            for words in [["--preset", "wgann"], ["train", "--preset=wgann"]] {
+                expectRefusal(try Job.run([Program.path] + words + ["--help"]), 64, ["unknown preset \"wgann\"", "did you mean wgan?"])
+            }
+        }
+
+        @Test(
+            "Misspelt words: 64, and what was probably meant",
+            arguments: [
+                ("sampel --checkpoint 0", "there is no command \"sampel\"; did you mean sample?"), ("tran", "did you mean train?"),
+                ("help evaluat", "did you mean evaluate?"), ("nonsense", "known are train, sample"),
+                ("--evaluate-interval 1e --dry-run --keep-best fdi", "did you mean fid?"), ("runs --sort FID", "did you mean fid?"),
+                ("export --checkpoint x --out y --format ONNX", "did you mean onnx?"), ("--isa avx3 --dry-run", "did you mean avx2?"),
+                ("--isa atuo --dry-run", "did you mean auto?"), ("--reduction tre --dry-run", "did you mean tree?"),
+                ("sample --checkpoint x --out y.png --seed -1", "'-1' is invalid for '--seed"),
+            ])
+        func misspelt(line: String, words: String) throws {
+            let outcome = try Job.run([Program.path] + line.split(separator: " ").map(String.init))
+            #expect(outcome.code == 64 && outcome.errors.contains(words), "\(outcome)")
         }
 
         @Test(

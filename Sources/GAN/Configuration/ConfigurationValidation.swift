@@ -11,7 +11,8 @@ extension Configuration {
         if let keepBest {
             let known = Measure.keys(of: game).map(\.key)
             try require(
-                known.contains(keepBest), "--keep-best \(keepBest): known are \(known.joined(separator: ", "))")
+                known.contains(keepBest),
+                "--keep-best \(keepBest): known are \(known.joined(separator: ", "))" + suggestion(for: keepBest, among: known))
             try require(
                 evaluateInterval != .never, "--keep-best \(keepBest): nothing is measured; add --evaluate-interval 1e")
         }

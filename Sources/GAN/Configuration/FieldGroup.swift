@@ -1,6 +1,6 @@
 /// Fields that the help shows together.
 public enum FieldGroup: String, CaseIterable, Sendable {
-    case data, training, adversarial, cycle, run
+    case data, training, adversarial, cycle, start, evaluation, output, machine
 
     /// The first field of a group; its last one stands before the next group's first.
     private var first: String {
@@ -9,7 +9,10 @@ public enum FieldGroup: String, CaseIterable, Sendable {
         case .training: "epochs"
         case .adversarial: "latent_dim"
         case .cycle: "domain_b"
-        case .run: "precision"
+        case .start: "seed"
+        case .evaluation: "evaluate_interval"
+        case .output: "log_interval"
+        case .machine: "shards"
         }
     }
 
@@ -23,22 +26,44 @@ public enum FieldGroup: String, CaseIterable, Sendable {
 }
 
 extension Preset {
-    /// What the preset sets for MNIST, by the names of the fields, as a user writes it.
-    public func settings() throws -> [String: String] {
-        let members = try configuration(for: .mnist).members
-        return Dictionary(members.map { ($0.field.key, $0.field.text) }) { first, _ in first }
+    /// What the help says of each field beside its own text, by the fields' names: `dcgan28: 0.002`, or `not for dcgan28` where
+    /// the preset's game has no such field. Nothing where no value is set, and where the data decide.
+    public func helpNotes() throws -> [String: String] {
+        let configuration = try configuration(for: .usual)
+        let ofData = [configuration.$dataset.key, configuration.$channels.key, configuration.$channelsB.key]
+            + (imageSize == nil ? [configuration.$imageSize.key] : [])
+        var notes: [String: String] = [:]
+        for (_, field) in configuration.members {
+            if !configuration.has(field) {
+                notes[field.key] = "not for \(name)"
+            } else if field.text != "none", !ofData.contains(field.key) {
+                notes[field.key] = "\(name): \(field.shortText)"
+            }
+        }
+        return notes
+    }
+}
+
+extension ConfigurationField {
+    /// Its value in few letters: whole numbers without a point, what is on or off as that.
+    fileprivate var shortText: String {
+        if valueType == Bool.self { return text == "true" ? "on" : "off" }
+        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 }
 
 /// The name that a misspelt one was probably meant to be: with the fewest letters to insert, delete, replace or exchange with a
-/// neighbour (optimal string alignment), at most a third of them; nil where there is none.
+/// neighbour (optimal string alignment), at most a third of them, small and capital letters being the same; nil where there is
+/// none.
 public func nearestName(to name: String, among names: [String]) -> String? {
-    let nearest = names.map { (name: $0, distance: editDistance(Array(name), Array($0))) }.min { $0.distance < $1.distance }
+    let letters = Array(name.lowercased())
+    let nearest = names.map { (name: $0, distance: editDistance(letters, Array($0.lowercased()))) }
+        .min { $0.distance < $1.distance }
     return nearest.flatMap { $0.distance <= max(1, $0.name.count / 3) ? $0.name : nil }
 }
 
 /// `; did you mean x?`, or nothing.
-func suggestion(for name: String, among names: [String]) -> String {
+public func suggestion(for name: String, among names: [String]) -> String {
     nearestName(to: name, among: names).map { "; did you mean \($0)?" } ?? ""
 }
 
