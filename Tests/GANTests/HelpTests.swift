@@ -7,7 +7,7 @@ import Testing
 @Suite struct HelpTests {
     @Test func everyOptionIsInOneGroup() {
         let grouped = FieldGroup.allCases.flatMap { $0.fields.map(\.key) }
-        #expect(grouped == Configuration.optionFields.map(\.key))
+        #expect(grouped == Configuration.declared.map(\.field).filter { $0.flag != nil }.map(\.key))
         #expect(FieldGroup.allCases.allSatisfy { !$0.fields.isEmpty })
     }
 

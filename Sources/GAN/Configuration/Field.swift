@@ -122,9 +122,6 @@ extension Configuration {
 
     /// The members of a configuration of defaults.
     static let declared = Configuration().members
-
-    /// The fields that options set, in the order of the help.
-    public static let optionFields = declared.map(\.field).filter { $0.flag != nil }
 }
 
 extension Configuration.Limit {

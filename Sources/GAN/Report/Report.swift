@@ -22,7 +22,7 @@ public func writeReport(
     var runs: [RunDirectory] = []
     for path in paths {
         guard let names = try withFiles({ try folderEntries(path) }) else {
-            throw Failure(.missingInput, "\(path): a run's folder, or one of runs, is expected, found a file; give the folder that it is in")
+            throw Failure(.missingInput, "\(path): a run's folder, or one of runs, is expected; there is no folder of that name")
         }
         if RunDirectory.isRun(path, holding: names) {
             runs.append(RunDirectory(path: path))

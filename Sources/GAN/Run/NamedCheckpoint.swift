@@ -5,8 +5,8 @@ import MessagePassing
 extension RunDirectory {
     /// The run that a user names: by its folder, by its number under `outdir` (`12` or `00012`), or as `latest`, the newest that
     /// has a checkpoint. A path comes before a number.
-    /// - Returns: nil for the name of a file.
-    /// - Throws: missing input where there is neither; a usage error where several runs have the number; an I/O failure.
+    /// - Returns: nil for the path of a file, which need not be there: a run that is under way removes checkpoints.
+    /// - Throws: missing input where there is no such run; a usage error where several have the number; an I/O failure.
     static func named(_ name: String, under outdir: String) throws -> RunDirectory? {
         switch try withFiles({ try FileKind(path: name) }) {
         case .folder: return RunDirectory(path: name.count > 1 && name.hasSuffix("/") ? String(name.dropLast()) : name)
@@ -20,6 +20,7 @@ extension RunDirectory {
             }
             return newest.run
         }
+        if name.contains("/") { return nil }
         guard !name.isEmpty, name.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let number = Int(name) else {
             throw Failure(
                 .missingInput, "\(name.isEmpty ? "\"\"" : name): there is no such file or run; give a file, a run's folder, its number, or "

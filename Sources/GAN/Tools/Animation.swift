@@ -37,7 +37,7 @@ public struct AnimationRequest: Sendable {
 
     fileprivate func directory() throws -> RunDirectory {
         guard let directory = try RunDirectory.named(run, under: outdir) else {
-            throw Failure(.missingInput, "\(run): the folder of a run, its number or latest is expected, found a file; list them with gan-dist runs")
+            throw Failure(.missingInput, "\(run): the folder of a run, its number or latest is expected, found none; list them with gan-dist runs")
         }
         if try directory.grids().contains(where: { isSameFile($0, out) }) {
             throw Failure(.usage, "--out \(out): this is a grid of the run; choose another name")
