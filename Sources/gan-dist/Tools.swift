@@ -237,8 +237,9 @@ struct Export: ParsableCommand {
     var force = false
 
     func run() throws {
+        let known: ExportRequest.Format? = try format.map { try choice("--format", $0) }
         var request = ExportRequest(checkpoint: try which.file(), out: out)
-        request.format = try format.map { try choice("--format", $0) }
+        request.format = known
         request.player = player
         request.isRaw = raw
         request.isForced = force
